@@ -1,0 +1,89 @@
+"""What one attempt leaves in the bucket while it trains: config, claim, heartbeat, manifest, outcome."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from contracts.base import SCHEMA_VERSION, Exchanged, Timestamp
+from contracts.model import ModelConfig
+from contracts.problem import Problem
+
+
+class TrainingConfig(Exchanged):
+    """Exactly what one attempt trains."""
+
+    schema_version: int = SCHEMA_VERSION
+    job_id: str
+    attempt: int
+    request_id: str
+    country: str
+    revision: str
+    engine: Literal["native", "robyn"]
+    prepared: str = Field(description="object that holds the prepared data, Parquet")
+    fingerprint: str = Field(description="of the extracted data")
+    results: str = Field(description="prefix under which the attempt leaves its files")
+    model: ModelConfig
+
+
+class Claim(Exchanged):
+    """Which execution is the attempt. `execution` None is a tombstone: nobody may start any more."""
+
+    job_id: str
+    attempt: int
+    execution: str | None
+
+
+class Progress(Exchanged):
+    """How far a training is."""
+
+    step: str = "starting"
+    trial: int = 0
+    trials: int = 0
+    iteration: int = Field(0, description="candidates evaluated so far, over all trials")
+    iterations: int = Field(0, description="candidates to evaluate, over all trials")
+    best_nrmse: float | None = None
+    best_rssd: float | None = None
+    memory_mb: float = 0
+    cpu_s: float = 0
+
+
+class Heartbeat(Exchanged):
+    """A sign of life of one task; its age is the object's server time."""
+
+    job_id: str
+    attempt: int
+    task: int
+    execution: str
+    progress: Progress
+
+
+class ManifestFile(Exchanged):
+    """One file of a result."""
+
+    name: str = Field(description="relative to the attempt's folder")
+    size: int = Field(description="bytes")
+    crc32c: str = Field(description="base64 of the big-endian checksum, as Cloud Storage writes it")
+
+
+class Manifest(Exchanged):
+    """The files that make a result whole."""
+
+    schema_version: int = SCHEMA_VERSION
+    job_id: str
+    attempt: int
+    files: list[ManifestFile]
+
+
+class Outcome(Exchanged):
+    """The end of an attempt, created once by whoever ends it."""
+
+    schema_version: int = SCHEMA_VERSION
+    job_id: str
+    attempt: int
+    status: Literal["succeeded", "failed", "crashed", "timed-out", "cancelled"]
+    deterministic: bool = Field(False, description="the same attempt would fail the same way: no new attempt")
+    error: Problem | None = None
+    ended_by: str = Field(description="trainer, sweep or cancel")
+    at: Timestamp

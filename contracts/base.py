@@ -1,0 +1,69 @@
+"""The two kinds of contract: what people write, and what our own programs exchange."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+
+SCHEMA_VERSION = 1
+
+
+def _utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a time needs a zone; write UTC, for example 2026-01-31T12:00:00Z")
+    return value.astimezone(UTC)
+
+
+Timestamp = Annotated[datetime, AfterValidator(_utc)]
+"""A point in time, always UTC; written as ISO-8601."""
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+"""A short name that is safe in an object name: letters, digits, `_`, `.`, `-`; 64 characters at most."""
+
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$")]
+"""A country code or another short market name, such as `DE` or `benelux`."""
+
+
+class Authored(BaseModel):
+    """Something a person or an upstream system writes: an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+class Exchanged(BaseModel):
+    """Something our programs exchange: unknown fields of a newer version are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+def canonical_json(value: Any) -> str:
+    """The one spelling of a JSON value: keys sorted, no spaces, numbers as they were sent."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def error_lines(error: ValidationError) -> list[str]:
+    """Every problem of a failed validation as `path: what is wrong`, in the order of the fields."""
+    lines = [f"{_path(problem['loc'])}: {_message(problem)}" for problem in error.errors(include_url=False)]
+    return list(dict.fromkeys(lines))
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif not part.startswith(("function-", "tagged-union")):
+            path += f".{part}" if path else part
+    return path or "(whole document)"
+
+
+def _message(problem: Mapping[str, Any]) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "unknown field; check the spelling or remove it"
+    if problem["type"] == "missing":
+        return "is required"
+    return str(problem["msg"]).removeprefix("Value error, ")

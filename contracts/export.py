@@ -1,0 +1,107 @@
+"""Writes what is generated from the contracts: JSON Schemas, and the state diagram and table in the docs.
+
+`python -m contracts.export` writes; with `--check` it only compares, and exits with 1 on a difference.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from contracts import attempt, events, job, problem, request, summary, validation
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = Path("contracts/schemas")
+EXAMPLES = Path("contracts/examples")
+
+MODELS: dict[str, type[BaseModel]] = {
+    "train_request": request.TrainRequest,
+    "job": job.Job,
+    "upload": job.Upload,
+    "queue": job.Queue,
+    "dead_letter": job.DeadLetter,
+    "extract": job.Extract,
+    "training_ready": events.TrainingReady,
+    "training_finished": events.TrainingFinished,
+    "sweep_request": events.SweepRequest,
+    "job_finished": events.JobFinished,
+    "request_refused": events.RequestRefused,
+    "training_config": attempt.TrainingConfig,
+    "claim": attempt.Claim,
+    "heartbeat": attempt.Heartbeat,
+    "manifest": attempt.Manifest,
+    "outcome": attempt.Outcome,
+    "validation_report": validation.ValidationReport,
+    "model_summary": summary.ModelSummary,
+    "country_summary": summary.CountrySummary,
+    "problem": problem.Problem,
+}
+"""Every contract by the name of its schema and of its example."""
+
+
+def state_diagram() -> str:
+    """The states and transitions of a job, as a Mermaid diagram."""
+    lines = ["stateDiagram-v2", "    [*] --> ACCEPTED"]
+    for before, targets in job.TRANSITIONS.items():
+        lines += [f"    {before} --> {after}" for after in sorted(targets, key=list(job.JobState).index)]
+    lines += [f"    {state} --> [*]" for state in job.JobState if state.terminal]
+    return "\n".join(lines) + "\n"
+
+
+def subscriptions_table() -> str:
+    """Which message wakes which function, as a Markdown table."""
+    lines = ["| subscription | topic | function |", "|---|---|---|"]
+    lines += [
+        f"| {name} | {topic} | {function} |" for name, (topic, function) in events.SUBSCRIPTIONS.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def generated() -> dict[Path, str]:
+    """Path relative to the project → the text that must stand there."""
+    schemas = {
+        FOLDER / f"{name}.json": json.dumps(model.model_json_schema(by_alias=True), indent=2, sort_keys=True)
+        + "\n"
+        for name, model in MODELS.items()
+    }
+    docs = Path("docs/contracts.md")
+    text = (ROOT / docs).read_text(encoding="utf-8")
+    text = _between(text, "state diagram", f"```mermaid\n{state_diagram()}```\n")
+    text = _between(text, "subscriptions", subscriptions_table())
+    return {**schemas, docs: text}
+
+
+def _between(text: str, name: str, content: str) -> str:
+    """The text with what stands between the two marks of a name replaced."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}{content}{end}{after}"
+
+
+def drifted() -> list[Path]:
+    """The generated files that are missing or not as the code says."""
+    return [
+        path
+        for path, text in generated().items()
+        if not (ROOT / path).exists() or (ROOT / path).read_text(encoding="utf-8") != text
+    ]
+
+
+def main() -> int:
+    """Write or check."""
+    if "--check" in sys.argv:
+        for path in drifted():
+            sys.stderr.write(f"{path} is not as the code says: run `make schemas`\n")
+        return 1 if drifted() else 0
+    for path, text in generated().items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

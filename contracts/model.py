@@ -1,0 +1,336 @@
+"""What one marketing mix model is made of: columns, window, media transformations, search.
+
+The field names are those of the field; where Robyn has a name for the same thing, the docstring says it.
+Engines read these objects directly, so a new parameter is one field here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
+
+from contracts.base import Authored, Slug
+
+ColumnName = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f][^\x00-\x1f]*$")
+]
+Sign = Literal["positive", "negative", "default"]
+Adstock = Literal["geometric", "weibull_cdf", "weibull_pdf"]
+ProphetComponent = Literal["trend", "season", "monthly", "weekday", "holiday"]
+
+HYPERPARAMETERS: dict[str, tuple[str, ...]] = {
+    "geometric": ("alphas", "gammas", "thetas"),
+    "weibull_cdf": ("alphas", "gammas", "shapes", "scales"),
+    "weibull_pdf": ("alphas", "gammas", "shapes", "scales"),
+}
+"""The hyperparameters that each media variable has, by adstock family (robyn-spec §1.4)."""
+
+DEFAULT_RANGES: dict[str, tuple[float, float]] = {
+    "alphas": (0.5, 3.0),
+    "gammas": (0.3, 1.0),
+    "thetas": (0.0, 0.8),
+    "shapes": (0.0001, 10.0),
+    "scales": (0.0, 0.1),
+}
+"""The named default `default`: the ranges searched for a media variable unless the request narrows them."""
+
+_LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {
+    "alphas": (lambda low, high: low >= 0 and high < 10, "0 <= alpha < 10"),
+    "gammas": (lambda low, high: low >= 0 and high <= 1, "0 <= gamma <= 1"),
+    "thetas": (lambda low, high: low >= 0 and high < 1, "0 <= theta < 1"),
+    "shapes": (lambda low, high: low >= 0 and high < 20, "0 <= shape < 20"),
+    "scales": (lambda low, high: low >= 0 and high <= 1, "0 <= scale <= 1"),
+    "penalty": (lambda low, _: low >= 0, "penalty >= 0"),
+    "lambda": (lambda low, high: low >= 0 and high <= 1, "0 <= lambda <= 1"),
+}
+
+
+RESERVED = frozenset({"ds", "dep_var", "intercept", "(Intercept)", "depVarHat", "solID"})
+"""Names that engines give to columns of their own, beside the Prophet components."""
+
+
+class Variable(Authored):
+    """A column with the sign that its coefficient must have."""
+
+    name: ColumnName
+    sign: Sign = "default"
+
+
+class PaidMedia(Authored):
+    """One paid channel: what it cost, and, if known, how often it was seen (impressions, clicks)."""
+
+    spend: ColumnName = Field(description="column of spend, in the currency of the data, per period")
+    exposure: ColumnName | None = Field(
+        None, description="column of exposures; modelled instead of the spend"
+    )
+    sign: Sign = "positive"
+
+    @property
+    def selected(self) -> str:
+        """The column that is modelled: the exposure where there is one, otherwise the spend."""
+        return self.exposure or self.spend
+
+
+def _as_variable(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _as_organic(value: Any) -> Any:
+    value = _as_variable(value)
+    return {"sign": "positive", **value} if isinstance(value, dict) else value
+
+
+def _as_paid(value: Any) -> Any:
+    return {"spend": value} if isinstance(value, str) else value
+
+
+class Columns(Authored):
+    """Which column plays which part. A bare column name stands for the object with its defaults."""
+
+    date: ColumnName
+    dependent: ColumnName = Field(description="what the model explains, per period (Robyn: dep_var)")
+    dependent_type: Literal["revenue", "conversion"]
+    paid_media: list[Annotated[PaidMedia, BeforeValidator(_as_paid)]] = Field(min_length=1)
+    organic: list[Annotated[Variable, BeforeValidator(_as_organic)]] = []
+    context: list[Annotated[Variable, BeforeValidator(_as_variable)]] = []
+    factors: list[Annotated[Variable, BeforeValidator(_as_variable)]] = Field(
+        [], description="context columns that hold categories (Robyn: factor_vars)"
+    )
+
+    def roles(self) -> Iterator[tuple[str, str]]:
+        """Every (path, column) that the request names, in the order of the fields."""
+        yield "date", self.date
+        yield "dependent", self.dependent
+        for i, paid in enumerate(self.paid_media):
+            yield f"paid_media[{i}].spend", paid.spend
+            if paid.exposure:
+                yield f"paid_media[{i}].exposure", paid.exposure
+        for group in ("organic", "context", "factors"):
+            for i, variable in enumerate(getattr(self, group)):
+                yield f"{group}[{i}]", variable.name
+
+    @property
+    def media(self) -> list[str]:
+        """The modelled media columns, paid before organic (Robyn: all_media)."""
+        return [paid.selected for paid in self.paid_media] + [variable.name for variable in self.organic]
+
+    @property
+    def numeric(self) -> list[str]:
+        """Every column that must hold numbers."""
+        factors = {variable.name for variable in self.factors}
+        return [name for path, name in self.roles() if path != "date" and name not in factors]
+
+    @model_validator(mode="after")
+    def _each_column_once(self) -> Self:
+        seen: dict[str, str] = {}
+        for path, name in self.roles():
+            if name in seen:
+                raise ValueError(f"column '{name}' is named twice, as {seen[name]} and as {path}")
+            seen[name] = path
+        return self
+
+
+class Window(Authored):
+    """The modelling window; the first and last day, both inclusive. Left out: all the data."""
+
+    start: date | None = None
+    end: date | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start and self.end and self.end < self.start:
+            raise ValueError(f"window ends ({self.end}) before it starts ({self.start})")
+        return self
+
+
+class Prophet(Authored):
+    """The parts of the baseline that Prophet separates (Robyn: prophet_vars, prophet_country)."""
+
+    components: list[ProphetComponent] = ["trend", "season"]
+    holiday_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = Field(
+        None, description="ISO code of the holiday calendar; required with the component `holiday`"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.components)) != len(self.components):
+            raise ValueError("a component is named twice")
+        if "holiday" in self.components and not self.holiday_country:
+            raise ValueError("the component `holiday` needs holiday_country, for example DE")
+        if self.holiday_country and "holiday" not in self.components:
+            raise ValueError("holiday_country is given, but `holiday` is not among the components")
+        return self
+
+
+Range = Annotated[
+    tuple[float, float],
+    BeforeValidator(lambda v: (v, v) if isinstance(v, int | float) and not isinstance(v, bool) else v),
+]
+"""A searched range [low, high]; a single number is fixed."""
+
+
+class Hyperparameters(Authored):
+    """Ranges searched for each media variable: the preset, narrowed where `ranges` names one.
+
+    Names are `<modelled column>_<alphas|gammas|thetas|shapes|scales>`, `lambda` (in [0, 1], scaled as in
+    robyn-spec §4) and `<column>_penalty`. Two equal numbers, or one alone, fix the value.
+    """
+
+    preset: Literal["default"] = "default"
+    ranges: dict[str, Range] = {}
+
+    @field_validator("ranges")
+    @classmethod
+    def _within_limits(cls, ranges: dict[str, Range]) -> dict[str, Range]:
+        problems = []
+        for name, (low, high) in ranges.items():
+            if low > high:
+                problems.append(f"{name}: low {low} is above high {high}")
+            allowed, rule = _LIMITS.get(name.rsplit("_", 1)[-1], (None, ""))
+            if allowed and not allowed(low, high):
+                problems.append(f"{name}: [{low}, {high}] is outside its limits, {rule}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return ranges
+
+
+class Search(Authored):
+    """How many candidates are tried, and what they are judged on."""
+
+    iterations: int = Field(2000, ge=1, le=100_000, description="candidates per trial")
+    trials: int = Field(5, ge=1, le=100, description="independent searches; trial k is seeded with seed + k")
+    seed: int = Field(123, ge=0, le=2**31 - 1)
+    time_series_validation: bool = Field(
+        False, description="judge on a validation part (Robyn: ts_validation)"
+    )
+    train_size: Range = Field((0.5, 0.8), description="share of the window that is trained on, searched")
+    penalty_factors: bool = Field(False, description="search a penalty factor per column too")
+
+    @field_validator("train_size")
+    @classmethod
+    def _train_size_limits(cls, value: Range) -> Range:
+        if not (0.1 < value[0] <= value[1] <= 1.0):
+            raise ValueError(f"train_size must satisfy 0.1 < low <= high <= 1, got [{value[0]}, {value[1]}]")
+        return value
+
+    @model_validator(mode="after")
+    def _train_size_is_used(self) -> Self:
+        if self.train_size != Search.model_fields["train_size"].default and not self.time_series_validation:
+            raise ValueError("train_size is only used with time_series_validation: true")
+        return self
+
+
+class CalibrationStudy(Authored):
+    """One experiment that measured what channels earned (Robyn: a row of calibration_input)."""
+
+    channels: list[ColumnName] = Field(min_length=1, description="spend or organic columns that were tested")
+    start: date
+    end: date
+    lift: float = Field(description="measured extra of the dependent variable, in its unit, over the study")
+    spend: float = Field(ge=0, description="what the tested channels cost in the study, in currency")
+    confidence: float = Field(gt=0, le=1)
+    scope: Literal["immediate", "total"] = "immediate"
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end < self.start:
+            raise ValueError(f"study ends ({self.end}) before it starts ({self.start})")
+        return self
+
+
+class ChannelBounds(Authored):
+    """How far the allocator may move a channel, as factors of its historical spend."""
+
+    low: float = Field(ge=0)
+    high: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.high < self.low:
+            raise ValueError(f"high ({self.high}) is below low ({self.low})")
+        return self
+
+
+class BudgetQuestion(Authored):
+    """What the allocator is asked for the chosen model (Robyn: robyn_allocator)."""
+
+    scenario: Literal["max_response", "target_efficiency"] = "max_response"
+    total: float | None = Field(
+        None, gt=0, description="total budget over the dates, in currency; left out: as spent"
+    )
+    target: float | None = Field(None, gt=0, description="ROAS or CPA to reach; only with target_efficiency")
+    start: date | None = None
+    end: date | None = None
+    bounds: ChannelBounds | None = None
+    channel_bounds: dict[ColumnName, ChannelBounds] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.target is not None and self.scenario != "target_efficiency":
+            raise ValueError("target is only used with scenario target_efficiency")
+        if self.start and self.end and self.end < self.start:
+            raise ValueError(f"budget dates end ({self.end}) before they start ({self.start})")
+        return self
+
+
+class ModelConfig(Authored):
+    """All that an engine needs besides the prepared data."""
+
+    columns: Columns
+    window: Window = Window()
+    prophet: Prophet = Prophet()
+    adstock: Adstock = "geometric"
+    hyperparameters: Hyperparameters = Hyperparameters()
+    search: Search = Search()
+    calibration: list[CalibrationStudy] = []
+    budget: BudgetQuestion | None = None
+    annotations: Slug | None = Field(
+        None, description="file of dated notes beside the data, drawn on time axes"
+    )
+
+    @property
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Ranges of the media hyperparameters, sorted by name (the order of the search's dimensions)."""
+        names = [f"{media}_{hp}" for media in self.columns.media for hp in HYPERPARAMETERS[self.adstock]]
+        ranges = self.hyperparameters.ranges
+        return {name: ranges.get(name, DEFAULT_RANGES[name.rsplit("_", 1)[1]]) for name in sorted(names)}
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        problems = [*self._reserved(), *self._unknown_hyperparameters(), *self._unknown_channels()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _reserved(self) -> Iterator[str]:
+        reserved = RESERVED.union(self.prophet.components)
+        for path, name in self.columns.roles():
+            if name in reserved and path not in ("date", "dependent"):
+                yield f"columns.{path}: '{name}' is a name of the result's files; rename the column"
+
+    def _unknown_hyperparameters(self) -> Iterator[str]:
+        known = {f"{media}_{hp}" for media in self.columns.media for hp in HYPERPARAMETERS[self.adstock]}
+        known |= {f"{name}_penalty" for name in self._design_names()} | {"lambda"}
+        for name in self.hyperparameters.ranges:
+            if name not in known:
+                yield f"hyperparameters.ranges.{name}: no such hyperparameter with {self.adstock} adstock"
+            elif name.endswith("_penalty") and not self.search.penalty_factors:
+                yield f"hyperparameters.ranges.{name}: is only used with search.penalty_factors: true"
+
+    def _unknown_channels(self) -> Iterator[str]:
+        paid = {channel.spend for channel in self.columns.paid_media}
+        organic = {variable.name for variable in self.columns.organic}
+        for i, study in enumerate(self.calibration):
+            for name in study.channels:
+                if name not in paid | organic:
+                    yield f"calibration[{i}].channels: '{name}' is neither a spend nor an organic column"
+        for name in self.budget.channel_bounds if self.budget else ():
+            if name not in paid:
+                yield f"budget.channel_bounds.{name}: not a spend column"
+
+    def _design_names(self) -> list[str]:
+        context = [variable.name for variable in (*self.columns.context, *self.columns.factors)]
+        return [*self.prophet.components, *context, *self.columns.media]

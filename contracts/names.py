@@ -1,0 +1,98 @@
+"""The names of everything in the bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.job import Job
+
+
+def dataset(country: str, job_id: str) -> str:
+    """What was extracted."""
+    return f"datasets/{country}/{job_id}/data.parquet"
+
+
+def prepared(country: str, job_id: str) -> str:
+    """What validate made of it."""
+    return f"prepared/{country}/{job_id}/data.parquet"
+
+
+def validation(country: str, job_id: str) -> str:
+    """What validate found, changed and dropped."""
+    return f"prepared/{country}/{job_id}/validation.json"
+
+
+def summary(country: str) -> str:
+    """All runs of a country, best first."""
+    return f"model_summary/{country}/summary.json"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The names that belong to one attempt of a job."""
+
+    job_id: str
+    attempt: int
+
+    @property
+    def config(self) -> str:
+        """Exactly what the attempt trains."""
+        return f"training-configs/{self.job_id}/attempt-{self.attempt}.json"
+
+    @property
+    def claim(self) -> str:
+        """Which execution is the attempt."""
+        return f"{self.scratch}claim.json"
+
+    @property
+    def scratch(self) -> str:
+        """Prefix of what may be deleted after weeks."""
+        return f"scratch/{self.job_id}/attempt-{self.attempt}/"
+
+    @property
+    def outcome(self) -> str:
+        """The attempt's end."""
+        return f"outcomes/{self.job_id}/attempt-{self.attempt}.json"
+
+    def heartbeat(self, task: int) -> str:
+        """A task's sign of life."""
+        return f"{self.scratch}heartbeat-{task}.json"
+
+    @staticmethod
+    def of_outcome(name: str) -> Attempt:
+        """The attempt that an outcome's name speaks of.
+
+        Raises:
+            ValueError: the name is not that of an outcome.
+        """
+        match name.split("/"):
+            case ["outcomes", job_id, last] if last.startswith("attempt-") and last.endswith(".json"):
+                return Attempt(job_id, int(last.removeprefix("attempt-").removesuffix(".json")))
+        raise ValueError(f"'{name}' is not the name of an outcome (outcomes/<job>/attempt-<n>.json)")
+
+
+def attempt_of(job: Job) -> Attempt:
+    """The names of a job's present attempt."""
+    return Attempt(job.job_id, job.attempt)
+
+
+def results(job: Job) -> str:
+    """Prefix of the files that a job's present attempt leaves."""
+    return f"robyn/{job.revision}/{job.country}/{job.stamp}-{job.job_id}/attempt-{job.attempt}/"
+
+
+def model_summary(job: Job) -> str:
+    """The summary of a job's result."""
+    return f"{results(job)}model_summary.json"
+
+
+def job_of_dataset(name: str) -> str:
+    """The job that a dataset's name speaks of.
+
+    Raises:
+        ValueError: the name is not that of a dataset.
+    """
+    match name.split("/"):
+        case ["datasets", _, job_id, "data.parquet"]:
+            return job_id
+    raise ValueError(f"'{name}' is not the name of a dataset (datasets/<country>/<job>/data.parquet)")

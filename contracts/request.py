@@ -1,0 +1,217 @@
+"""The train request: what an upstream system publishes, or a person writes beside an uploaded file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Discriminator, Field, StringConstraints, field_validator, model_validator
+
+from contracts.base import Authored, Country, Slug
+from contracts.model import ColumnName, ModelConfig
+
+RequestId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
+"""What makes a request the same request: 1 to 200 printable ASCII characters without spaces."""
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,127}$")]
+"""A database, schema or table name; it is quoted when it is used, so its case counts as written."""
+
+
+class TableSource(Authored):
+    """A whole table of a warehouse."""
+
+    kind: Literal["table"]
+    connection: Slug = Field(description="name of a configured warehouse; never a credential")
+    database: Identifier
+    schema_: Identifier = Field(alias="schema")
+    table: Identifier
+
+
+class SqlSource(Authored):
+    """One read-only query on a warehouse."""
+
+    kind: Literal["sql"]
+    connection: Slug = Field(description="name of a configured warehouse; never a credential")
+    query: str = Field(min_length=1, max_length=100_000, description="one SELECT, or WITH … SELECT")
+
+
+class ObjectSource(Authored):
+    """A CSV or Parquet file in the bucket, in one frozen version."""
+
+    kind: Literal["object"]
+    name: Annotated[str, StringConstraints(pattern=r"^(drop-zone|sources)/[^\x00-\x1f]{1,900}$")]
+    generation: int | None = Field(
+        None, ge=1, description="version of the file; left out: the one found first"
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _plain_path(cls, name: str) -> str:
+        if {"", ".", ".."} & set(name.split("/")):
+            raise ValueError("must be <folder>/<country>/<file>, without empty parts, `.` or `..`")
+        return name
+
+
+Source = Annotated[TableSource | SqlSource | ObjectSource, Discriminator("kind")]
+
+
+class Sum(Authored):
+    """`name` = the sum of columns."""
+
+    op: Literal["sum"]
+    name: ColumnName
+    of: list[ColumnName] = Field(min_length=2)
+
+
+class Ratio(Authored):
+    """`name` = numerator / denominator; 0 where the denominator is 0."""
+
+    op: Literal["ratio"]
+    name: ColumnName
+    numerator: ColumnName
+    denominator: ColumnName
+
+
+class Lag(Authored):
+    """`name` = the column, `periods` periods later; the first periods are 0."""
+
+    op: Literal["lag"]
+    name: ColumnName
+    of: ColumnName
+    periods: int = Field(ge=1, le=104)
+
+
+class CalendarFlag(Authored):
+    """`name` = 1 in periods that hold a day of the given months or days, otherwise 0."""
+
+    op: Literal["calendar"]
+    name: ColumnName
+    months: list[Annotated[int, Field(ge=1, le=12)]] = []
+    days: list[Annotated[str, StringConstraints(pattern=r"^\d{2}-\d{2}$")]] = Field([], description="MM-DD")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.months or self.days):
+            raise ValueError("name at least one of months, days")
+        return self
+
+
+Derived = Annotated[Sum | Ratio | Lag | CalendarFlag, Discriminator("op")]
+
+MissingPolicy = Literal["reject", "zero", "interpolate"]
+
+
+class Missing(Authored):
+    """What to do with an empty cell, per kind of column."""
+
+    media: MissingPolicy = "reject"
+    dependent: MissingPolicy = "reject"
+    organic: MissingPolicy = "reject"
+    context: MissingPolicy = "reject"
+    factors: Literal["reject", "none"] = Field(
+        "reject", description="`none`: an empty cell is the category `none`"
+    )
+
+
+class Resample(Authored):
+    """Aggregate to longer periods; a week starts on Monday, a month on its first day."""
+
+    interval: Literal["week", "month"]
+    aggregate: dict[ColumnName, Literal["sum", "mean", "max", "min", "last", "first"]] = Field(
+        {},
+        description="per column; left out: sum for the dependent variable and media, mean for context, "
+        "max for calendar flags, first for factors",
+    )
+
+
+class TrainRequest(ModelConfig):
+    """Everything about one training. Fields of the model itself stand beside these (see ModelConfig)."""
+
+    schema_version: Literal[1] = 1
+    request_id: RequestId
+    country: Country
+    revision: Slug = Field(description="name of the series of models that this one belongs to")
+    source: Source
+    country_column: ColumnName | None = Field(
+        None, description="keep only the rows in which this column equals `country`"
+    )
+    derived: list[Derived] = Field(
+        [], description="columns made from others, in this order, before the checks"
+    )
+    duplicates: Literal["reject", "aggregate"] = Field("reject", description="several rows of one date")
+    missing: Missing = Missing()
+    resample: Resample | None = None
+    engine: Literal["native", "robyn"] | None = Field(
+        None, description="left out: the default of the installation"
+    )
+    size: Literal["auto", "small", "medium", "large"] = "auto"
+    queue: Slug = "default"
+    priority: int = Field(0, ge=-100, le=100, description="higher is started first")
+    cache: Literal["use", "refresh"] = Field("use", description="`refresh`: do not reuse a recent extract")
+    validate_only: bool = Field(False, description="stop after validation, with its findings")
+    requested_by: Annotated[str, StringConstraints(max_length=200)] | None = None
+    labels: dict[Slug, Annotated[str, StringConstraints(max_length=200)]] = {}
+
+    def model_spec(self) -> ModelConfig:
+        """The part that an engine needs."""
+        return ModelConfig.model_validate({name: getattr(self, name) for name in ModelConfig.model_fields})
+
+
+SETTINGS_FIELDS = frozenset(TrainRequest.model_fields) - {"request_id", "source"}
+"""What the settings beside an upload may say: the file itself gives the rest."""
+
+
+class SettingsError(ValueError):
+    """The text is not a mapping in YAML or JSON; the message says where."""
+
+
+def parse_settings(text: bytes) -> dict[str, Any]:
+    """The mapping that a YAML or JSON text holds.
+
+    Raises:
+        SettingsError: the text is not UTF-8, not YAML, or not a mapping.
+    """
+    try:
+        value = yaml.load(text.decode("utf-8-sig"), Loader=_PlainLoader)  # noqa: S506 (a SafeLoader)
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"is not UTF-8 text (byte {error.start})") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"is not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise SettingsError("is nested too deeply") from error
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise SettingsError("must be a mapping of field names to values")
+    return value
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML with the values of JSON: `2026-01-31` stays text, `NO` stays the country, aliases are refused."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not supported")
+        return super().compose_node(parent, index)
+
+
+_JSON_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "int", "float"))
+_PlainLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag in _JSON_TAGS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_PlainLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$", re.I), list("tTfF")
+)
+
+
+def job_id_for(key: str) -> str:
+    """The job of an idempotency key: readable, safe in an object name, and as unique as the key."""
+    name = key.partition("#")[0].removeprefix("drop-zone/")
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:40].strip("-")
+    return f"{readable or 'job'}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
+def upload_key(data: str, data_generation: int, settings: str, settings_generation: int) -> str:
+    """The idempotency key of an uploaded file with its settings."""
+    return f"{data}#{data_generation}+{settings}#{settings_generation}"

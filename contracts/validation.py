@@ -1,0 +1,59 @@
+"""What validation found in the data, changed and dropped: the content of `validation.json`."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from pydantic import Field
+
+from contracts.base import SCHEMA_VERSION, Exchanged
+from contracts.job import Finding
+
+Interval = Literal["day", "week", "month"]
+
+
+class ColumnProfile(Exchanged):
+    """One column as it was delivered, of the request's country, before anything was filled or aggregated.
+
+    Derived columns stand as they were computed.
+    """
+
+    name: str
+    role: str = Field(
+        description="the path in the request's columns, e.g. `paid_media[0].spend`; or `unused`"
+    )
+    type: Literal["date", "number", "text"]
+    missing: int = Field(description="rows without a usable value")
+    distinct: int = Field(description="different values")
+    zeros: int | None = Field(None, description="rows with the number 0")
+    min: float | date | None = Field(None, description="smallest number, or first date")
+    max: float | date | None = Field(None, description="largest number, or last date")
+    mean: float | None = None
+
+
+class ResolvedWindow(Exchanged):
+    """The modelling window on the dates of the prepared data (robyn-spec §1.3)."""
+
+    start: date = Field(description="a date of the data")
+    end: date = Field(description="the last day, inclusive")
+    first_row: int = Field(description="counted from 1 in the prepared data")
+    last_row: int = Field(description="inclusive")
+    rows: int
+
+
+class ValidationReport(Exchanged):
+    """What was found, changed and dropped on the way from the dataset to the prepared data, and why."""
+
+    schema_version: int = SCHEMA_VERSION
+    request_id: str
+    country: str
+    fingerprint: str = Field(description="of the dataset that was validated")
+    valid: bool = Field(description="no finding is an error, and there are prepared data")
+    read_as: dict[str, str] = Field({}, description="encoding and delimiter of an uploaded CSV file")
+    rows_in: int = Field(description="rows of the dataset")
+    rows_out: int = Field(description="rows of the prepared data; 0 if there are none")
+    interval: Interval | None = Field(None, description="of the prepared data; None if it is not regular")
+    window: ResolvedWindow | None = None
+    findings: list[Finding] = Field([], description="errors first, then warnings, then changes")
+    columns: list[ColumnProfile] = []

@@ -1,0 +1,142 @@
+"""The contracts: their schemas, examples, and how they refuse what is wrong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from contracts import export
+from contracts.base import canonical_json, error_lines
+from contracts.job import IllegalTransition, Job, JobState
+from contracts.request import SettingsError, TrainRequest, job_id_for, parse_settings
+
+
+def example(name: str) -> dict:
+    folder = export.ROOT / export.EXAMPLES
+    path = next(p for p in (folder / f"{name}.yaml", folder / f"{name}.json") if p.exists())
+    return parse_settings(path.read_bytes())
+
+
+def test_generated_files_are_as_the_code_says():
+    assert export.drifted() == [], "run `make schemas`"
+
+
+@pytest.mark.parametrize(("name", "model"), export.MODELS.items())
+def test_every_contract_has_an_example_that_loads(name: str, model: type[BaseModel]):
+    loaded = model.model_validate(example(name))
+    again = model.model_validate_json(loaded.model_dump_json(by_alias=True))
+    assert again == loaded
+
+
+def test_the_example_request_shows_every_field():
+    assert set(example("train_request")) == set(TrainRequest.model_fields)
+
+
+def test_all_problems_of_a_request_are_told_at_once_with_their_paths():
+    body = example("train_request")
+    body["columns"]["dependent_type"] = "sales"
+    body["columns"]["paid_media"][1] = {"spent": "x"}
+    body["search"]["trials"] = 0
+    body["colour"] = "red"
+    del body["country"]
+    with pytest.raises(ValidationError) as caught:
+        TrainRequest.model_validate(body)
+    lines = error_lines(caught.value)
+    assert [line.split(":")[0] for line in lines] == [
+        "columns.dependent_type",
+        "columns.paid_media[1].spend",
+        "columns.paid_media[1].spent",
+        "search.trials",
+        "country",
+        "colour",
+    ]
+
+
+STUDY = {"channels": ["radio"], "start": "2024-01-01", "end": "2024-02-01", "lift": 1, "spend": 1}
+SMALL = {"date": "d", "dependent": "y", "dependent_type": "revenue", "paid_media": ["tv"]}
+TABLE = {"kind": "table", "connection": "demo", "database": "a", "schema": "b", "table": "c;drop"}
+
+
+def small(**columns: object) -> dict:
+    return {"columns": {**SMALL, **columns}, "calibration": [], "hyperparameters": {}}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"prophet": {"components": ["holiday"]}}, "holiday_country"),
+        ({"hyperparameters": {"ranges": {"tv_spend_shapes": [1, 2]}}}, "no such hyperparameter"),
+        ({"hyperparameters": {"ranges": {"tv_spend_thetas": [0.2, 1.0]}}}, "0 <= theta < 1"),
+        ({"hyperparameters": {"ranges": {"tv_spend_penalty": [0, 1]}}}, "penalty_factors"),
+        ({"window": {"start": "2025-01-01", "end": "2024-01-01"}}, "before it starts"),
+        ({"search": {"train_size": [0.05, 0.9]}}, "train_size"),
+        ({"search": {"train_size": [0.6, 0.7]}}, "time_series_validation"),
+        ({"search": {"seed": 1.5}}, "integer"),
+        ({"calibration": [{**STUDY, "confidence": 0.9}]}, "neither a spend nor an organic column"),
+        (small(paid_media=["y"]), "named twice"),
+        (small(context=["season"]), "columns.context[0]: 'season'"),
+        ({"source": TABLE}, "source.table.table"),
+        ({"schema_version": 2}, "schema_version"),
+    ],
+)
+def test_a_request_that_cannot_work_is_refused_with_the_reason(change: dict, words: str):
+    with pytest.raises(ValidationError) as caught:
+        TrainRequest.model_validate({**example("train_request"), **change})
+    assert words in "\n".join(error_lines(caught.value))
+
+
+def test_a_bare_column_name_stands_for_the_object_with_its_defaults():
+    body = example("train_request")
+    long = {
+        **body,
+        "columns": {**body["columns"], "organic": [{"name": "newsletter_sends", "sign": "positive"}]},
+    }
+    assert TrainRequest.model_validate(body).columns == TrainRequest.model_validate(long).columns
+
+
+def test_yaml_has_the_values_of_json():
+    text = b"country: NO\nstart: 2026-01-31\nflag: true\nnumber: 1.5\nnothing: null\n"
+    values = {"country": "NO", "start": "2026-01-31", "flag": True, "number": 1.5, "nothing": None}
+    assert parse_settings(text) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"a: [1", "not valid YAML"),
+        (b"- a\n- b", "mapping"),
+        (b"", "mapping"),
+        ("ä".encode("latin-1"), "UTF-8"),
+        (b"a: &x [1]\nb: *x", "aliases"),
+        (b"a: !!python/object/apply:os.system ['true']", "not valid YAML"),
+        (b"[" * 5000, "deeply"),
+    ],
+)
+def test_settings_that_are_no_mapping_are_refused_with_the_reason(text: bytes, words: str):
+    with pytest.raises(SettingsError, match=words):
+        parse_settings(text)
+
+
+def test_a_job_id_is_readable_safe_and_as_unique_as_its_key():
+    first, second = job_id_for("sales/../DE ü 1"), job_id_for("sales/../DE ü 2")
+    assert first.startswith("sales-de-1-")
+    assert first.rsplit("-", 1)[1] != second.rsplit("-", 1)[1]
+
+
+def test_canonical_json_does_not_depend_on_the_order_of_fields():
+    assert canonical_json({"b": 1, "a": [1.0, "ü"]}) == canonical_json(json.loads('{"a":[1.0,"ü"],"b":1}'))
+    assert canonical_json({"a": 1}) != canonical_json({"a": 1.0})
+
+
+def test_a_job_document_keeps_the_fields_of_a_newer_version():
+    newer = {**example("job"), "shiny": {"new": 1}}
+    assert json.loads(Job.model_validate(newer).model_dump_json())["shiny"] == {"new": 1}
+
+
+def test_only_the_table_s_transitions_are_possible():
+    job = Job.model_validate(example("job"))
+    assert job.moved(JobState.TRAINED, job.updated_at, None).timeline[-1].state is JobState.TRAINED
+    with pytest.raises(IllegalTransition, match="RUNNING to ACCEPTED"):
+        job.moved(JobState.ACCEPTED, job.updated_at, None)
