@@ -1,0 +1,169 @@
+"""What the engine makes of a data frame: window, currency, design, and every problem at once."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from contracts.model import ModelConfig
+from trainer.engines.native.fit import fit
+from trainer.engines.native.inputs import build, check
+from trainer.engines.native.prophet_columns import ProphetColumns
+from trainer.engines.native.result import Inputs, InvalidInputs
+
+NO_PROPHET = ProphetColumns({}, {})
+
+
+def weekly(rows: int = 20) -> pd.DataFrame:
+    steps = np.arange(rows, dtype=float)
+    return pd.DataFrame(
+        {
+            "week": pd.date_range("2020-01-06", periods=rows, freq="7D"),
+            "sales": 1000.0 + 50 * np.sin(steps) + 5 * steps,
+            "tv": 100.0 + 40 * np.cos(steps),
+            "search": 10.0 + steps % 5,
+            "clicks": 200.0 + 30 * (steps % 7),
+            "price": 5.0 + (steps % 3),
+        }
+    )
+
+
+def config(**changes: Any) -> ModelConfig:
+    columns = {
+        "date": "week",
+        "dependent": "sales",
+        "dependent_type": "revenue",
+        "paid_media": ["tv", {"spend": "search", "exposure": "clicks"}],
+        "context": ["price"],
+    }
+    search = {"iterations": 20, "trials": 1}
+    return ModelConfig.model_validate(
+        {"columns": columns, "prophet": {"components": []}, "search": search} | changes
+    )
+
+
+def built(data: pd.DataFrame, **changes: Any) -> Inputs:
+    check(data, config(**changes))
+    return build(data, config(**changes), NO_PROPHET)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "rows"),
+    [
+        (None, None, (1, 20)),
+        (date(2020, 2, 1), date(2020, 4, 1), (5, 13)),
+        (date(2020, 2, 6), date(2020, 4, 3), (5, 14)),
+        (date(2019, 1, 1), date(2021, 1, 1), (1, 20)),
+    ],
+)
+def test_the_window_is_the_rows_nearest_to_the_dates(start: date, end: date, rows: tuple[int, int]) -> None:
+    inputs = built(weekly(), window={"start": start, "end": end})
+    assert (inputs.first + 1, inputs.stop) == rows
+
+
+def test_exposures_are_priced_in_the_window() -> None:
+    data = weekly()
+    inputs = built(data, window={"start": "2020-02-03"})
+    clicks = inputs.values[:, inputs.columns.index("clicks")]
+    assert clicks[4:].sum() == pytest.approx(data["search"][4:].sum(), rel=1e-14)
+    np.testing.assert_allclose(clicks / clicks[0], data["clicks"] / data["clicks"][0], rtol=1e-14)
+    assert inputs.columns == ("price", "tv", "clicks")
+
+
+def test_data_and_inputs_are_left_as_they_are() -> None:
+    data, before = weekly(60), weekly(60)
+    result = fit(data, config())
+    pd.testing.assert_frame_equal(data, before)
+    np.testing.assert_array_equal(result.inputs.values, built(before).values)
+
+
+def test_a_constant_column_gets_no_effect_and_changes_nothing_else() -> None:
+    data = weekly(60).assign(holiday=0.0)
+    with_it = config(columns=config().columns.model_dump() | {"context": ["holiday", "price"]})
+    constant, plain = fit(data, with_it), fit(data, config())
+    assert set(constant.coefficients[:, 1]) == {0.0}
+    for column in ("nrmse", "decomp.rssd"):
+        np.testing.assert_allclose(constant.candidates[column], plain.candidates[column], rtol=1e-9)
+
+
+def test_every_problem_of_the_data_is_named_at_once() -> None:
+    data = weekly()
+    data["tv"] = ["much"] * 20
+    data.loc[3, "price"] = np.nan
+    data.loc[5, "clicks"] = -1
+    data.loc[7, "week"] += pd.Timedelta(days=2)
+    data["sales"] = 1.0
+    with pytest.raises(InvalidInputs, match="tv") as caught:
+        fit(data, config())
+    problems = str(caught.value).splitlines()
+    expected = [
+        "'tv' must hold numbers",
+        "'price' has 1 missing",
+        "'sales' is the same",
+        "'clicks' has negative",
+    ]
+    expected += ["2020-02-17 is followed by 2020-02-26", "2020-02-26 is followed by 2020-03-02"]
+    assert len(problems) == len(expected)
+    for part, problem in zip(expected, problems, strict=True):
+        assert part in problem
+
+
+def test_missing_columns_are_named_with_their_part() -> None:
+    with pytest.raises(InvalidInputs, match=r"'clicks' \(paid_media\[1\]\.exposure\)") as caught:
+        fit(weekly().drop(columns=["clicks", "price"]), config())
+    assert "'price' (context[0])" in str(caught.value)
+
+
+STUDY = {
+    "channels": ["tv"],
+    "start": "2020-02-03",
+    "end": "2020-03-01",
+    "lift": 10,
+    "spend": 50,
+    "confidence": 0.9,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"window": {"start": "2021-01-01"}}, "window.start 2021-01-01 is after the last date"),
+        ({"window": {"end": "2019-01-01"}}, "window.end 2019-01-01 is before the first date"),
+        ({"search": {"time_series_validation": True, "train_size": 0.95}}, "leaves 0 validation and 1 test"),
+        (
+            {"calibration": [STUDY | {"end": "2020-05-25"}]},
+            "is not inside the window, 2020-01-06 to 2020-05-24",
+        ),
+        ({"calibration": [STUDY | {"end": "2020-02-05"}]}, "covers one period only"),
+        ({"calibration": [STUDY | {"lift": 0}]}, "a lift of 0"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_the_data(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputs) as caught:
+        fit(weekly(), config(**changes))
+    assert message in str(caught.value)
+
+
+def test_a_channel_without_spend_in_the_window() -> None:
+    data = weekly()
+    data.loc[10:, "tv"] = 0.0
+    with pytest.raises(InvalidInputs, match="'tv' is 0 in all of the window 2020-03-16 to 2020-05-18"):
+        fit(data, config(window={"start": "2020-03-16"}))
+
+
+def test_a_study_that_starts_within_a_week_takes_that_week_in() -> None:
+    study = STUDY | {"start": "2020-02-05", "channels": ["search"], "scope": "total"}
+    inputs = built(weekly(), calibration=[study])
+    assert (inputs.studies[0].first, inputs.studies[0].stop) == (4, 8)
+    assert inputs.studies[0].media == ("clicks",)
+
+
+@pytest.mark.parametrize(("step", "interval"), [("D", "day"), ("7D", "week"), ("MS", "month")])
+def test_intervals(step: str, interval: str) -> None:
+    data = weekly()
+    data["week"] = pd.date_range("2020-01-01", periods=20, freq=step)
+    assert check(data, config()) == interval

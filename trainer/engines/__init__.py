@@ -1,0 +1,1 @@
+"""Engines: prepared data and a model configuration in, files out. They know neither jobs nor clouds."""

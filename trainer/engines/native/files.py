@@ -1,0 +1,208 @@
+"""The files of a result that hold numbers; docs/results.md says what is in them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.csv
+
+from contracts.base import SCHEMA_VERSION
+from contracts.model import ModelConfig
+from trainer.engines.native.efficiency import METRIC, efficiency, marginal_efficiency
+from trainer.engines.native.fit import answer
+from trainer.engines.native.result import INTERCEPT, Inputs, MediaAnswer, ModelAnswer, Result
+
+_IDS = ["solID", "trial", "iterNG", "iterPar", "iterations"]
+_SELECTION = ["coef0", "mape.qt10", "robynPareto", "error_score"]
+
+
+def write(result: Result, config: ModelConfig, folder: Path) -> None:
+    """Write models.parquet, the pareto_*.csv files and best_model.json into `folder`, which must exist."""
+    _models(result).to_parquet(folder / "models.parquet", compression="zstd", index=False)
+    tables = {
+        "pareto_hyperparameters": _pareto_hyperparameters(result),
+        "pareto_aggregated": _with_iterations(result.aggregated),
+        "pareto_alldecomp_matrix": _pareto_decomposition(result),
+    }
+    if not result.lift.empty:
+        tables["pareto_calibration"] = result.lift.rename(columns={"liftMedia": "rn"})
+    for name, table in tables.items():
+        _write_csv(table, folder / f"{name}.csv")
+    document = _finite(best_model(result, config))
+    (folder / "best_model.json").write_text(
+        json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False), encoding="utf-8"
+    )
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Full precision, no row numbers, nothing for a missing number; several times faster than pandas."""
+    rows = pyarrow.Table.from_pandas(table, preserve_index=False)
+    pyarrow.csv.write_csv(rows, path, pyarrow.csv.WriteOptions(quoting_style="needed"))
+
+
+def best_model(result: Result, config: ModelConfig) -> dict[str, Any]:
+    """The content of best_model.json; numbers may still be NaN or infinite, which the file holds as null.
+
+    Its first keys are those of the contract `BestModel`.
+    """
+    model, inputs = result.best, result.inputs
+    return {
+        **_fit(model),
+        "channels": [_channel(model, media, inputs) for media in model.media],
+        "schema_version": SCHEMA_VERSION,
+        "dependent": inputs.dependent_name,
+        "dependent_type": inputs.dependent_type,
+        "interval": inputs.interval,
+        "window": {"start": str(model.dates[0]), "end": str(model.dates[-1]), "rows": len(model.dates)},
+        "candidates": len(result.candidates),
+        "pareto_fronts": result.fronts,
+        "pareto_models": len(result.pareto),
+        "search": config.search.model_dump(include={"iterations", "trials", "seed"}),
+        "totals": _totals(model, inputs),
+        "contributions": [_contribution(row, inputs) for row in model.summary.to_dict("records")],
+        "hyperparameters": {name: model.candidate[name] for name in _hyperparameters(inputs)},
+    }
+
+
+def _models(result: Result) -> pd.DataFrame:
+    names = [f"{name}_coef" for name in (INTERCEPT, *result.inputs.columns)]
+    coefficients = pd.DataFrame(result.coefficients, columns=names, index=result.candidates.index)
+    return pd.concat([_with_iterations(result.candidates), coefficients], axis=1)
+
+
+def _with_iterations(table: pd.DataFrame) -> pd.DataFrame:
+    """Robyn's running number of a candidate in its trial; with one candidate a round it is the round."""
+    return table.assign(iterations=table["iterNG"])
+
+
+def _pareto_hyperparameters(result: Result) -> pd.DataFrame:
+    """The candidates' rows of the Pareto solutions, in Robyn's order of columns."""
+    positive = result.aggregated.groupby("solID")["pos"].all().rename("pos")
+    pareto = result.candidates.set_index("solID", drop=False).loc[list(result.pareto)]
+    table = _with_iterations(pareto).join(positive)
+    moved = [*_IDS, *_SELECTION]
+    return table[[name for name in table.columns if name not in moved] + moved]
+
+
+def _pareto_decomposition(result: Result) -> pd.DataFrame:
+    """Contributions by period of every Pareto solution, in units of the dependent variable."""
+    tables = [_decomposition(answer(result, solution)) for solution in result.pareto]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _decomposition(model: ModelAnswer) -> pd.DataFrame:
+    table = model.contributions.drop(columns=INTERCEPT).reset_index(drop=True)
+    table.insert(0, "ds", model.dates.astype(str))
+    table.insert(1, "dep_var", model.actual)
+    fitted = {"intercept": model.contributions[INTERCEPT].to_numpy(), "depVarHat": model.fitted}
+    return table.assign(**fitted, solID=model.solution)
+
+
+def _fit(model: ModelAnswer) -> dict[str, Any]:
+    candidate = model.candidate
+    parts = {"train": "train", "validation": "val", "test": "test"}
+    return {
+        "sol_id": model.solution,
+        "nrmse": candidate["nrmse"],
+        "rssd": candidate["decomp.rssd"],
+        "mape": candidate["mape"],
+        "error_score": candidate["error_score"],
+        **{
+            part: {
+                "r2": candidate[f"rsq_{key}"],
+                "nrmse": candidate[f"nrmse_{key}"],
+                "rows": getattr(model.split, part),
+            }
+            for part, key in parts.items()
+        },
+    }
+
+
+def _channel(model: ModelAnswer, media: MediaAnswer, inputs: Inputs) -> dict[str, Any]:
+    summary = model.summary[model.summary["rn"] == media.name].iloc[0]
+    response = float(media.response.sum())
+    channel = {
+        "name": media.spend_name or media.name,
+        "modelled": media.name,
+        "paid": media.spend_name is not None,
+        "response": response,
+        "response_share": summary["xDecompPerc"],
+        "mean_response": summary["mean_response"],
+        "immediate_share": media.immediate_share,
+        "hyperparameters": {**media.adstock, "alpha": media.alpha, "gamma": media.gamma},
+        "coefficient": media.coefficient,
+        "inflexion": media.inflexion,
+        "curve": {
+            "value": media.curve.value,
+            "response": media.curve.response,
+            "mean_value": media.curve.mean_value,
+            "mean_value_response": media.curve.mean_value_response,
+            "mean_carryover": media.curve.mean_carryover,
+        },
+    }
+    return channel | (_paid(summary, media, response, inputs) if media.spend_name else {})
+
+
+def _paid(summary: pd.Series[Any], media: MediaAnswer, response: float, inputs: Inputs) -> dict[str, Any]:
+    kind, spend = inputs.dependent_type, float(summary["total_spend"])
+    metric = METRIC[kind]
+    return {
+        "spend": spend,
+        "mean_spend": summary["mean_spend"],
+        "spend_share": summary["spend_share"],
+        "effect_share": summary["effect_share"],
+        metric: efficiency(response, spend, kind),
+        f"marginal_{metric}": marginal_efficiency(media, kind),
+    }
+
+
+def _totals(model: ModelAnswer, inputs: Inputs) -> dict[str, float]:
+    totals = model.contributions.sum()
+    paid, organic = float(totals[list(inputs.paid)].sum()), float(totals[list(inputs.organic)].sum())
+    return {
+        "actual": float(model.actual.sum()),
+        "predicted": float(model.fitted.sum()),
+        "baseline": float(totals[[INTERCEPT, *inputs.prophet, *inputs.context]].sum()),
+        "media": paid + organic,
+        "paid": paid,
+        "organic": organic,
+        "spend": float(inputs.spend[inputs.window].sum()),
+    }
+
+
+def _contribution(row: Mapping[Any, Any], inputs: Inputs) -> dict[str, Any]:
+    kinds = {
+        "prophet": inputs.prophet,
+        "context": inputs.context,
+        "paid": inputs.paid,
+        "organic": inputs.organic,
+    }
+    return {
+        "name": row["rn"],
+        "kind": next((kind for kind, names in kinds.items() if row["rn"] in names), "intercept"),
+        "coefficient": row["coef"],
+        "contribution": row["xDecompAgg"],
+        "share": row["xDecompPerc"],
+    }
+
+
+def _hyperparameters(inputs: Inputs) -> list[str]:
+    return [*inputs.bounds, "lambda", "lambda_hp", "train_size", *inputs.penalties]
+
+
+def _finite(value: Any) -> Any:
+    """The same document for JSON: arrays as lists, what is no finite number as None."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | np.ndarray):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, float):  # numpy's float64 is one
+        return float(value) if math.isfinite(value) else None
+    return value

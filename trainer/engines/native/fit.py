@@ -1,0 +1,120 @@
+"""The engine's entry: prepared data and a configuration in, a `Result` out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import pandas as pd
+
+from contracts.model import ModelConfig
+from trainer.engines.native import inputs as preparation
+from trainer.engines.native.answers import Answers
+from trainer.engines.native.pareto import MIN_CANDIDATES, Selection, select
+from trainer.engines.native.prophet_columns import ProphetColumns, decompose
+from trainer.engines.native.result import Inputs, ModelAnswer, Result
+from trainer.engines.native.search import Candidates, Plan, Report, search
+
+Step = Callable[[str], AbstractContextManager[Any]]
+"""Called with a step's name; what it returns is entered while the step runs, for timing."""
+
+_CANDIDATES_PER_PROCESS = 4000
+_MODEL_COLUMNS = (
+    *("solID", "trial", "iterNG", "iterPar", "train_size"),
+    *("rsq_train", "rsq_val", "rsq_test", "nrmse_train", "nrmse_val", "nrmse_test"),
+    *("nrmse", "decomp.rssd", "mape", "lambda", "lambda_hp", "lambda_max", "lambda_min_ratio"),
+    *("robynPareto", "error_score"),
+)
+
+
+def fit(
+    data: pd.DataFrame,
+    config: ModelConfig,
+    *,
+    cores: int = 1,
+    progress: Report = lambda _: None,
+    prophet: ProphetColumns | None = None,
+    step: Step = nullcontext,
+) -> Result:
+    """Search, select and explain a marketing mix model of `data`.
+
+    `data` has a row per period, ascending without gaps, with every column that `config.columns` names. The
+    result depends on the data, the configuration and its seed only, not on `cores`. `prophet` replaces the
+    decomposition; `step` sees prepare, decompose, search and select. `progress` is called in the caller's
+    thread.
+
+    Raises InvalidInputs, a line per problem, where data and configuration do not fit.
+    """
+    with step("prepare"):
+        interval = preparation.check(data, config)
+    with step("decompose"):
+        columns = config.columns
+        prophet = prophet or decompose(
+            pd.DatetimeIndex(pd.to_datetime(data[columns.date])),
+            data[columns.dependent].to_numpy(dtype=float),
+            data[[factor.name for factor in columns.factors]],
+            config.prophet,
+            interval,
+        )
+    with step("prepare"):
+        inputs = preparation.build(data, config, prophet)
+    plan = Plan(config.search.iterations, config.search.trials, config.search.seed)
+    return fit_inputs(inputs, plan, cores=cores, progress=progress, step=step)
+
+
+def fit_inputs(
+    inputs: Inputs,
+    plan: Plan,
+    *,
+    cores: int = 1,
+    progress: Report = lambda _: None,
+    step: Step = nullcontext,
+    min_candidates: int = MIN_CANDIDATES,
+) -> Result:
+    """`fit` from ready inputs; fronts are added until they hold `min_candidates` models."""
+    with step("search"):
+        candidates = search(inputs, plan, processes=_processes(plan, cores), progress=progress)
+    with step("select"):
+        calibrated = bool(inputs.studies)
+        selection = select(candidates.table, calibrated=calibrated, min_candidates=min_candidates)
+        return _result(inputs, candidates, selection)
+
+
+def answer(result: Result, solution: str) -> ModelAnswer:
+    """Any candidate of a result in full; KeyError if there is no such solID."""
+    return Answers(result.inputs).model(_candidate(result.candidates, solution))
+
+
+def _processes(plan: Plan, cores: int) -> int:
+    """A process takes two seconds to start, a candidate half a millisecond: a few are not worth a process."""
+    return max(1, min(cores, plan.trials, plan.trials * plan.iterations // _CANDIDATES_PER_PROCESS))
+
+
+def _candidate(candidates: pd.DataFrame, solution: str) -> dict[str, Any]:
+    rows = candidates[candidates["solID"] == solution]
+    if rows.empty:
+        raise KeyError(f"there is no candidate {solution}")
+    return {str(name): value for name, value in rows.iloc[0].items()}
+
+
+def _result(inputs: Inputs, candidates: Candidates, selection: Selection) -> Result:
+    answers = Answers(inputs)
+    judged = selection.candidates
+    chosen = [_candidate(judged, solution) for solution in selection.pareto]
+    summaries = [_with_metrics(answers.model(candidate).summary, candidate) for candidate in chosen]
+    lift = [answers.lift(candidate) for candidate in chosen] if inputs.studies else []
+    return Result(
+        inputs=inputs,
+        candidates=judged,
+        coefficients=candidates.coefficients,
+        fronts=selection.fronts,
+        pareto=selection.pareto,
+        aggregated=pd.concat(summaries, ignore_index=True),
+        lift=pd.concat(lift, ignore_index=True) if lift else pd.DataFrame(),
+        best=answers.model(_candidate(judged, selection.best)),
+    )
+
+
+def _with_metrics(summary: pd.DataFrame, candidate: dict[str, Any]) -> pd.DataFrame:
+    return summary.assign(**{name: candidate[name] for name in _MODEL_COLUMNS})

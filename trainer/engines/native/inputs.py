@@ -1,0 +1,244 @@
+"""From the prepared table and the model's configuration to `Inputs`: checks, window, currency, studies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from contracts.model import CalibrationStudy, ModelConfig, PaidMedia, Sign, Variable
+from trainer.engines.native.kernel import split_rows
+from trainer.engines.native.result import Floats, Inputs, Interval, InvalidInputs, Range, Study
+
+if TYPE_CHECKING:
+    from trainer.engines.native.prophet_columns import ProphetColumns
+
+_SHORTEST_PART = 2
+_PERIODS: dict[Interval, pd.DateOffset] = {
+    "day": pd.DateOffset(days=1),
+    "week": pd.DateOffset(days=7),
+    "month": pd.DateOffset(months=1),
+}
+
+
+def check(data: pd.DataFrame, config: ModelConfig) -> Interval:
+    """The data's interval, if `data` can be modelled with `config`; prepared data always can.
+
+    Raises InvalidInputs with every problem, one a line.
+    """
+    missing = [f"column '{name}' ({path}) is not in the data" for path, name in _missing(data, config)]
+    _raise(missing)
+    problems = [*_column_problems(data, config), *_date_problems(_dates(data, config))]
+    _raise(problems)
+    _raise([*_window_problems(data, config), *_search_problems(config), *_study_problems(data, config)])
+    return _interval(_dates(data, config))
+
+
+def build(data: pd.DataFrame, config: ModelConfig, prophet: ProphetColumns) -> Inputs:
+    """The numeric inputs; `data` must have passed `check`.
+
+    Exposures are turned into currency by their price in the window, for all rows (robyn-spec §2.3).
+    """
+    columns, dates = config.columns, _dates(data, config)
+    first, stop = _window(dates, config)
+    context = {variable.name: _floats(data, variable.name) for variable in columns.context}
+    design = prophet.components | context | prophet.factors
+    design |= {
+        paid.selected: _in_currency(data, paid.spend, paid.exposure, slice(first, stop))
+        for paid in columns.paid_media
+    }
+    design |= {variable.name: _floats(data, variable.name) for variable in columns.organic}
+    raw = [paid.exposure for paid in columns.paid_media] + [variable.name for variable in columns.organic]
+    variables: list[Variable | PaidMedia] = [
+        *columns.context,
+        *columns.factors,
+        *columns.paid_media,
+        *columns.organic,
+    ]
+    baseline: list[Sign] = ["default"] * len(config.prophet.components)
+    return Inputs(
+        dates=dates,
+        interval=_interval(dates),
+        dependent_name=columns.dependent,
+        dependent_type=columns.dependent_type,
+        dependent=_floats(data, columns.dependent),
+        prophet=tuple(config.prophet.components),
+        context=tuple(variable.name for variable in (*columns.context, *columns.factors)),
+        paid=tuple(paid.selected for paid in columns.paid_media),
+        organic=tuple(variable.name for variable in columns.organic),
+        values=np.column_stack(list(design.values())),
+        signs=(*baseline, *(variable.sign for variable in variables)),
+        spend_names=tuple(paid.spend for paid in columns.paid_media),
+        spend=np.column_stack([_floats(data, paid.spend) for paid in columns.paid_media]),
+        exposure=np.column_stack(
+            [_floats(data, name) if name else np.full(len(data), np.nan) for name in raw]
+        ),
+        first=first,
+        stop=stop,
+        adstock=config.adstock,
+        bounds=config.bounds,
+        lambda_range=config.hyperparameters.ranges.get("lambda", (0.0, 1.0)),
+        train_size=config.search.train_size if config.search.time_series_validation else None,
+        penalties=_penalties(config, list(design)) if config.search.penalty_factors else {},
+        studies=tuple(_study(study, config, dates) for study in config.calibration),
+    )
+
+
+def _raise(problems: list[str]) -> None:
+    if problems:
+        raise InvalidInputs("\n".join(problems))
+
+
+def _missing(data: pd.DataFrame, config: ModelConfig) -> Iterator[tuple[str, str]]:
+    return ((path, name) for path, name in config.columns.roles() if name not in data.columns)
+
+
+def _floats(data: pd.DataFrame, name: str) -> Floats:
+    return data[name].to_numpy(dtype=float)
+
+
+def _dates(data: pd.DataFrame, config: ModelConfig) -> NDArray[np.datetime64]:
+    return pd.to_datetime(data[config.columns.date]).to_numpy().astype("datetime64[D]")
+
+
+def _column_problems(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
+    for name in config.columns.numeric:
+        if not pd.api.types.is_numeric_dtype(data[name]):
+            yield f"column '{name}' must hold numbers, but is {data[name].dtype}"
+            continue
+        values = _floats(data, name)
+        unusable = int((~np.isfinite(values)).sum())
+        if unusable:
+            yield f"column '{name}' has {unusable} missing or infinite values; fill them or drop the rows"
+    for variable in config.columns.factors:
+        if data[variable.name].isna().any():
+            yield f"factor '{variable.name}' has missing values; name a category for them"
+    dependent = config.columns.dependent
+    if data[dependent].nunique() == 1:
+        yield f"column '{dependent}' is the same in every row; there is nothing to explain"
+    spends = {paid.spend for paid in config.columns.paid_media}
+    for name in sorted(spends | set(config.columns.media)):
+        if pd.api.types.is_numeric_dtype(data[name]) and (data[name] < 0).any():
+            yield f"media column '{name}' has negative values; saturation needs values of at least 0"
+
+
+def _interval(dates: NDArray[np.datetime64]) -> Interval:
+    days = int((dates[1] - dates[0]).astype(int))
+    return "day" if days == 1 else "week" if days == 7 else "month"
+
+
+def _date_problems(dates: NDArray[np.datetime64]) -> Iterator[str]:
+    if len(dates) < 2:
+        yield f"the data have {len(dates)} row(s); a model needs a time series"
+        return
+    days = int((dates[1] - dates[0]).astype(int))
+    if days not in (1, 7, 28, 29, 30, 31):
+        yield f"the first two dates are {days} days apart; data must be daily, weekly or monthly"
+        return
+    period = _PERIODS[_interval(dates)]
+    for before, after in pairwise(dates):
+        if pd.Timestamp(before) + period != pd.Timestamp(after):
+            yield f"{before} is followed by {after}; dates must ascend by one {_interval(dates)} without gaps"
+
+
+def _window(dates: NDArray[np.datetime64], config: ModelConfig) -> tuple[int, int]:
+    """First row and one past the last, nearest to the dates asked for (robyn-spec §1.3)."""
+    window = config.window
+    first = _nearest(dates, np.datetime64(window.start)) if window.start else 0
+    last = _nearest(dates, np.datetime64(window.end)) if window.end else len(dates) - 1
+    return first, last + 1
+
+
+def _nearest(dates: NDArray[np.datetime64], date: np.datetime64) -> int:
+    return int(np.abs(dates - date).argmin())
+
+
+def _window_problems(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
+    dates = _dates(data, config)
+    if config.window.start and np.datetime64(config.window.start) > dates[-1]:
+        yield f"window.start {config.window.start} is after the last date of the data, {dates[-1]}"
+    if config.window.end and np.datetime64(config.window.end) < dates[0]:
+        yield f"window.end {config.window.end} is before the first date of the data, {dates[0]}"
+    first, stop = _window(dates, config)
+    span = f"the window {dates[first]} to {dates[stop - 1]}"
+    spends = {paid.spend for paid in config.columns.paid_media}
+    for name in sorted(spends | set(config.columns.media)):
+        if not _floats(data, name)[first:stop].any():
+            yield f"media column '{name}' is 0 in all of {span}; drop the channel or move the window"
+    smallest = config.search.train_size[0] if config.search.time_series_validation else 1.0
+    train = split_rows(stop - first, smallest)[0]
+    if np.ptp(_floats(data, config.columns.dependent)[first : first + train]) == 0:
+        yield f"column '{config.columns.dependent}' is the same in all {train} rows that are trained on"
+    if config.search.time_series_validation:
+        yield from _split_problems(stop - first, config.search.train_size)
+
+
+def _split_problems(rows: int, train_size: Range) -> Iterator[str]:
+    for share in dict.fromkeys(train_size):
+        train, validated = split_rows(rows, share)
+        if min(validated - train, rows - validated) < _SHORTEST_PART:
+            yield (
+                f"search.train_size {share} leaves {validated - train} validation and {rows - validated} "
+                f"test rows of {rows}; each needs {_SHORTEST_PART}, so lower it or widen the window"
+            )
+
+
+def _search_problems(config: ModelConfig) -> Iterator[str]:
+    columns = config.columns
+    if len(config.prophet.components) + len(columns.context) + len(columns.factors) + len(columns.media) < 2:
+        yield "the model has one column only; a ridge regression needs two"
+
+
+def _penalties(config: ModelConfig, columns: list[str]) -> dict[str, Range]:
+    ranges = config.hyperparameters.ranges
+    penalties = {f"{name}_penalty": ranges.get(f"{name}_penalty", (0.0, 1.0)) for name in columns}
+    if not any(high for _, high in penalties.values()):
+        raise InvalidInputs(
+            "hyperparameters.ranges: every penalty is fixed to 0; at least one must be positive"
+        )
+    return penalties
+
+
+def _in_currency(data: pd.DataFrame, spend: str, exposure: str | None, window: slice) -> Floats:
+    """The modelled column of a paid channel, in currency: exposures times their price in the window."""
+    if not exposure:
+        return _floats(data, spend)
+    exposures = _floats(data, exposure)
+    price = float(_floats(data, spend)[window].sum() / exposures[window].sum())
+    return exposures * price
+
+
+def _study(study: CalibrationStudy, config: ModelConfig, dates: NDArray[np.datetime64]) -> Study:
+    start, end = np.datetime64(study.start), np.datetime64(study.end)
+    selected = {paid.spend: paid.selected for paid in config.columns.paid_media}
+    first, stop = _study_rows(dates, start, end)
+    media = tuple(selected.get(name, name) for name in study.channels)
+    return Study(media, start, end, study.lift, study.scope, first, stop)
+
+
+def _study_rows(dates: NDArray[np.datetime64], start: np.datetime64, end: np.datetime64) -> tuple[int, int]:
+    """Rows inside the study, and the one before if the study starts within a period (robyn-spec §10.2)."""
+    first = int(np.searchsorted(dates, start, side="right")) - 1
+    return max(first, 0), int(np.searchsorted(dates, end, side="right"))
+
+
+def _study_problems(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
+    dates = _dates(data, config)
+    first, stop = _window(dates, config)
+    last_day = (pd.Timestamp(dates[stop - 1]) + _PERIODS[_interval(dates)]).date() - timedelta(days=1)
+    span = f"{dates[first]} to {last_day}"
+    for i, study in enumerate(config.calibration):
+        where = f"calibration[{i}]"
+        if np.datetime64(study.start) < dates[first] or study.end > last_day:
+            yield f"{where}: {study.start} to {study.end} is not inside the window, {span}"
+            continue
+        rows = _study_rows(dates, np.datetime64(study.start), np.datetime64(study.end))
+        if rows[1] - rows[0] < 2:
+            yield f"{where}: {study.start} to {study.end} covers one period only; a study needs two"
+        if study.lift == 0:
+            yield f"{where}: a lift of 0 has no relative error; leave the study out"

@@ -1,0 +1,112 @@
+"""Which candidates are worth a look: quantiles, Pareto fronts, error score (Robyn 3.12.1, robyn_pareto)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from trainer.engines.native.result import Floats
+
+MIN_CANDIDATES = 100
+"""Fronts are added until they hold this many models (Robyn: min_candidates)."""
+
+_CALIBRATION_QUANTILE = 0.1
+_QUANTILE = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """The candidates, judged."""
+
+    candidates: pd.DataFrame
+    """The given table with the columns `mape.qt10`, `robynPareto` and `error_score`."""
+    fronts: int
+    """Number of fronts whose models are the Pareto solutions."""
+    pareto: tuple[str, ...]
+    """solIDs of the Pareto solutions, by front and NRMSE."""
+    best: str
+    """solID of the Pareto solution with the smallest error score; of equals the first one proposed."""
+
+
+def select(candidates: pd.DataFrame, *, calibrated: bool, min_candidates: int = MIN_CANDIDATES) -> Selection:
+    """Judge candidates by `nrmse` and `decomp.rssd`; `mape` only filters, and counts in the error score.
+
+    With fewer than `min_candidates` models in all fronts together, all of them are Pareto solutions.
+    """
+    passed = _passes_quantiles(candidates, calibrated)
+    front = np.full(len(candidates), np.nan)
+    front[passed] = pareto_fronts(
+        candidates[passed]["nrmse"].to_numpy(), candidates[passed]["decomp.rssd"].to_numpy()
+    )
+    judged = candidates.assign(
+        **{"mape.qt10": passed, "robynPareto": front, "error_score": error_score(candidates)}
+    )
+    fronts = _number_of_fronts(front[passed], min_candidates)
+    chosen = judged[judged["robynPareto"] <= fronts].sort_values(["robynPareto", "nrmse"], kind="stable")
+    best = chosen.loc[[chosen["error_score"].sort_index().idxmin()], "solID"].iloc[0]
+    return Selection(judged, fronts, tuple(chosen["solID"]), str(best))
+
+
+def _passes_quantiles(candidates: pd.DataFrame, calibrated: bool) -> NDArray[np.bool_]:
+    """Within the best tenth by MAPE if calibrated, and not in the worst tenth by NRMSE or DECOMP.RSSD."""
+    limits = {"nrmse": _QUANTILE, "decomp.rssd": _QUANTILE}
+    if calibrated:
+        limits["mape"] = _CALIBRATION_QUANTILE
+    passed = np.ones(len(candidates), dtype=bool)
+    for name, share in limits.items():
+        values = candidates[name].to_numpy()
+        passed &= values <= _quantile(values, share)
+    return passed
+
+
+def _quantile(values: Floats, share: float) -> float:
+    """R's type 7, also where some values are infinite."""
+    ordered = np.sort(values[~np.isnan(values)])
+    position = (len(ordered) - 1) * share
+    low = int(np.floor(position))
+    if position == low or ordered[low] == ordered[low + 1]:
+        return float(ordered[low])
+    return float(ordered[low] + (position - low) * (ordered[low + 1] - ordered[low]))
+
+
+def pareto_fronts(nrmse: Floats, rssd: Floats) -> NDArray[np.int64]:
+    """The front of every model, from 1; models equal in both errors share the smaller one (§12)."""
+    front = np.zeros(len(nrmse), dtype=np.int64)
+    left = np.lexsort((rssd, nrmse))
+    number = 0
+    while len(left):
+        number += 1
+        errors = rssd[left]
+        lowest_before = np.minimum.accumulate(np.concatenate(([np.inf], errors[:-1])))
+        on_front = errors < lowest_before
+        on_front[0] = True
+        front[left[on_front]] = number
+        left = left[~on_front]
+    pairs = pd.DataFrame({"nrmse": nrmse, "rssd": rssd, "front": front})
+    return pairs.groupby(["nrmse", "rssd"])["front"].transform("min").to_numpy()
+
+
+def _number_of_fronts(front: NDArray[np.int64], min_candidates: int) -> int:
+    """The first front up to which there are `min_candidates` models, or the last front."""
+    cumulative = np.bincount(front.astype(np.int64))[1:].cumsum()
+    enough = np.flatnonzero(cumulative >= min_candidates)
+    return int(enough[0]) + 1 if len(enough) else len(cumulative)
+
+
+def error_score(candidates: pd.DataFrame) -> Floats:
+    """Distance from the ideal after scaling each error to [0, 1] over the table; smaller is better.
+
+    Uses the NRMSE of the test rows where there are any; infinite errors count as 1 before scaling (§12).
+    """
+    validated = candidates["nrmse_test"].notna().any()
+    columns = ["nrmse_test" if validated else "nrmse_train", "decomp.rssd", "mape"]
+    errors = candidates[columns].to_numpy(dtype=float)
+    errors = np.where(np.isinf(errors), 1.0, errors)
+    low, high = np.nanmin(errors, axis=0), np.nanmax(errors, axis=0)
+    spread = high > low
+    scaled = np.where(spread, (errors - low) / np.where(spread, high - low, 1.0), errors)
+    score: Floats = np.sqrt((np.nan_to_num(scaled / len(columns), nan=0.0) ** 2).sum(axis=1))
+    return score
