@@ -1,0 +1,101 @@
+"""The embedded family: everything of one installation under one folder of one machine."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+from functions.adapters import SystemClock
+from functions.adapters.embedded.bus import BusSettings, Push, SqliteBus
+from functions.adapters.embedded.database import Database
+from functions.adapters.embedded.jobs import SqliteJobStore
+from functions.adapters.embedded.launcher import LauncherSettings, SubprocessLauncher
+from functions.adapters.embedded.objects import FileObjectStore
+from functions.adapters.embedded.warehouse import DuckDbWarehouses
+from functions.adapters.embedded.watcher import Watcher
+from functions.ports import Clock, Ports
+
+_ABANDONED_S = 24 * 3600.0
+
+
+class FolderInUse(RuntimeError):
+    """Another host runs on the folder."""
+
+
+class Embedded:
+    """Every port, under one folder.
+
+    `state.db` holds documents, the object index, messages and executions; `bucket/` the objects;
+    `warehouse/` one `<connection>.duckdb` per warehouse; `logs/` the output of trainings.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        push: Push | None = None,
+        bus: BusSettings | None = None,
+        launcher: LauncherSettings | None = None,
+    ) -> None:
+        """Open a folder, which is made if need be.
+
+        `environment`: what trainings are told of the installation; `push`: delivers messages by other means
+        than HTTP; `bus`, `launcher`: how they work.
+        """
+        self.folder = folder.resolve()
+        self.clock: Clock = clock or SystemClock()
+        self._database = Database(self.folder / "state.db")
+        self.jobs = SqliteJobStore(self._database)
+        self.bus = SqliteBus(self._database, self.clock, push, bus)
+        self.objects = FileObjectStore(self._database, self.folder, self.bus, self.clock)
+        self.watcher = Watcher(self.objects, self.clock)
+        self.launcher = SubprocessLauncher(
+            self._database, self.folder, self.clock, environment or {}, launcher
+        )
+        self.warehouses = DuckDbWarehouses(self.folder / "warehouse")
+        self._lock: TextIO | None = None
+
+    def ports(self) -> Ports:
+        """What the functions need."""
+        return Ports(self.jobs, self.objects, self.bus, self.launcher, self.warehouses, self.clock)
+
+    def lock(self) -> None:
+        """Become the only host of the folder, until `close` or the end of this process.
+
+        Raises:
+            FolderInUse: another host runs on it.
+        """
+        lock = (self.folder / "host.lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder = lock.read().strip()
+            lock.close()
+            raise FolderInUse(
+                f"another host (process {holder}) runs on {self.folder}; stop it, or choose another folder"
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+        self._remove_abandoned()
+
+    def close(self) -> None:
+        """Give the lock back and close the database for this thread."""
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+        self._database.close()
+
+    def _remove_abandoned(self) -> None:
+        """What dead writers left; a training that outlived the last host may still be writing the rest."""
+        for path in self.objects.partial.iterdir():
+            if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,335 @@
+"""The bus: a durable push queue in SQLite that behaves like Pub/Sub push subscriptions.
+
+A message is one row per subscription of its topic. Whoever delivers it takes a lease (the ack deadline),
+pushes the envelope, and deletes the row when the push was accepted.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from contracts.events import DEAD_LETTERS, SUBSCRIPTIONS
+from functions.adapters.embedded.database import Database
+from functions.errors import Unavailable
+from functions.ports import Clock, NotFound
+
+log = logging.getLogger(__name__)
+
+Envelope = dict[str, Any]
+Push = Callable[[str, Envelope], None]
+"""Hands an envelope to an endpoint (a function's name, or a whole URL). Any exception means: not accepted."""
+
+_POLL_S = 0.05  # for messages that another process published, and for back-offs that end
+_STOP_S = 5.0
+
+
+@dataclass(frozen=True)
+class BusSettings:
+    """How the bus delivers."""
+
+    min_back_off_s: float = 1.0
+    max_back_off_s: float = 600.0
+    ack_deadline_s: float = 600.0
+    max_attempts: int = 20
+    threads: int = 8
+
+    def back_off_s(self, attempt: int) -> float:
+        """How long to wait after a failed attempt (1 is the first)."""
+        return float(min(self.max_back_off_s, self.min_back_off_s * 2 ** (attempt - 1)))
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message on its way to one subscription."""
+
+    id: int
+    message_id: str
+    subscription: str
+    data: bytes
+    attributes: Mapping[str, str]
+    published: str  # ISO-8601
+    due: datetime  # when it is delivered, or when the lease of the present delivery ends
+    attempt: int  # deliveries so far
+    parked: bool  # given up: kept until the next start
+    last_error: str
+
+    @classmethod
+    def of(cls, row: sqlite3.Row) -> Delivery:
+        """The delivery that a row describes."""
+        fields: dict[str, Any] = {**row}
+        del fields["leased"]
+        fields["attributes"] = json.loads(row["attributes"])
+        fields["due"] = datetime.fromtimestamp(row["due"], UTC)
+        fields["parked"] = bool(row["parked"])
+        return cls(**fields)
+
+    def envelope(self) -> Envelope:
+        """What is pushed: the JSON of Pub/Sub."""
+        return {
+            "message": {
+                "data": base64.b64encode(self.data).decode(),
+                "attributes": dict(self.attributes),
+                "messageId": self.message_id,
+                "publishTime": self.published,
+            },
+            "subscription": self.subscription,
+            "deliveryAttempt": self.attempt,
+        }
+
+
+class SqliteBus:
+    """Implements `functions.ports.Bus`, and delivers: by threads (`start`) or in steps (`deliver_one`)."""
+
+    def __init__(
+        self, database: Database, clock: Clock, push: Push | None = None, settings: BusSettings | None = None
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._push = push
+        self._settings = settings or BusSettings()
+        self._published = threading.Semaphore(0)
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    # publishing
+
+    def publish(self, topic: str, data: bytes, attributes: Mapping[str, str] | None = None) -> str:
+        """Publish a message and return its id. A topic without subscriptions drops it, as Pub/Sub does."""
+        with self._database.transaction() as connection:
+            message_id = self.enqueue(connection, topic, data, attributes or {})
+        self.wake()
+        return message_id
+
+    def redeliver(self, subscription: str, data: bytes, attributes: Mapping[str, str]) -> str:
+        """Publish a message to one subscription only, and return its new id.
+
+        Raises:
+            NotFound: there is no such subscription.
+        """
+        with self._database.transaction() as connection:
+            if subscription not in self._subscriptions():
+                raise NotFound(f"there is no subscription '{subscription}'")
+            message_id = self._insert(connection, [subscription], data, attributes)
+        self.wake()
+        return message_id
+
+    def enqueue(
+        self, connection: sqlite3.Connection, topic: str, data: bytes, attributes: Mapping[str, str]
+    ) -> str:
+        """Publish within a transaction of the caller, who calls `wake` after it."""
+        names = [name for name, (its_topic, _) in self._subscriptions().items() if its_topic == topic]
+        return self._insert(connection, names, data, attributes)
+
+    def wake(self) -> None:
+        """Make the threads of this process look for messages at once."""
+        self._published.release()
+
+    def _insert(
+        self, connection: sqlite3.Connection, names: list[str], data: bytes, attributes: Mapping[str, str]
+    ) -> str:
+        message_id = uuid4().hex
+        now = self._clock.now()
+        connection.executemany(
+            "INSERT INTO deliveries (message_id, subscription, data, attributes, published, due)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (message_id, name, data, json.dumps(dict(attributes)), now.isoformat(), now.timestamp())
+                for name in names
+            ],
+        )
+        return message_id
+
+    # subscriptions
+
+    def subscribe(self, name: str, topic: str, url: str) -> None:
+        """Deliver a topic to a URL as well, until `unsubscribe`; survives a restart.
+
+        Raises:
+            ValueError: the name is that of a subscription of the system.
+        """
+        if name in SUBSCRIPTIONS:
+            raise ValueError(f"'{name}' is a subscription of the system; choose another name")
+        with self._database.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO subscriptions VALUES (?, ?, ?)", (name, topic, url))
+
+    def unsubscribe(self, name: str) -> None:
+        """Forget a subscription and what waits for it."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM subscriptions WHERE name = ?", (name,))
+            connection.execute("DELETE FROM deliveries WHERE subscription = ?", (name,))
+
+    def _subscriptions(self) -> dict[str, tuple[str, str]]:
+        own = self._database.rows("SELECT name, topic, endpoint FROM subscriptions")
+        return {**SUBSCRIPTIONS, **{name: (topic, endpoint) for name, topic, endpoint in own}}
+
+    # delivering
+
+    def pending(self) -> list[Delivery]:
+        """Every message that is not acknowledged yet, oldest first."""
+        return [Delivery.of(row) for row in self._database.rows("SELECT * FROM deliveries ORDER BY id")]
+
+    def due(self) -> list[Delivery]:
+        """The messages that could be delivered now, in the order of `deliver_one`."""
+        rows = self._database.rows(
+            "SELECT * FROM deliveries WHERE parked = 0 AND due <= ? ORDER BY due, id", (self._now(),)
+        )
+        return [Delivery.of(row) for row in rows]
+
+    def deliver_one(self) -> bool:
+        """Deliver the message that is due longest; False if none is due."""
+        delivery = self._lease_next()
+        if delivery is None:
+            return False
+        self.wake()  # another thread looks for the next message meanwhile
+        self._deliver(delivery)
+        return True
+
+    def deliver(self, delivery_id: int, *, lose_ack: bool = False) -> bool:
+        """Deliver one message now, due or not, and say whether it was acknowledged.
+
+        `lose_ack`: the receiver's answer never arrives.
+
+        Raises:
+            NotFound: it was acknowledged before.
+        """
+        delivery = self._lease("id = :id", {"id": delivery_id})
+        if delivery is None:
+            raise NotFound(f"no message is waiting as delivery {delivery_id}")
+        return self._deliver(delivery, lose_ack)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+    def _lease_next(self) -> Delivery | None:
+        condition = "parked = 0 AND due <= :now"
+        if self._database.row(f"SELECT 1 FROM deliveries WHERE {condition} LIMIT 1", {"now": self._now()}):  # noqa: S608
+            return self._lease(condition, {})
+        return None
+
+    def _lease(self, condition: str, values: Mapping[str, int]) -> Delivery | None:
+        now = self._now()
+        times = {"now": now, "deadline": now + self._settings.ack_deadline_s}
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "UPDATE deliveries SET attempt = attempt + 1, leased = 1, due = :deadline"  # noqa: S608
+                f" WHERE id = (SELECT id FROM deliveries WHERE {condition} ORDER BY due, id LIMIT 1)"
+                " RETURNING *",
+                {**values, **times},
+            ).fetchone()
+        return Delivery.of(row) if row else None
+
+    def _deliver(self, delivery: Delivery, lose_ack: bool = False) -> bool:
+        if delivery.attempt > self._settings.max_attempts:  # the last one was leased and never answered
+            self._failed(delivery, delivery.last_error or "no answer within the ack deadline")
+            return False
+        if self._push is None:
+            raise RuntimeError("the bus has nowhere to push to: give it `push`, or start it")
+        _, endpoint = self._subscriptions().get(delivery.subscription, ("", ""))
+        try:
+            if not endpoint:
+                raise NotFound(f"there is no subscription '{delivery.subscription}' any more")
+            self._push(endpoint, delivery.envelope())
+        except Exception as error:  # noqa: BLE001 (whatever it is, the message was not accepted)
+            self._failed(delivery, f"{type(error).__name__}: {error}")
+            return False
+        if lose_ack:
+            self._failed(delivery, "the answer was lost")
+            return False
+        return self._acknowledged(delivery)
+
+    def _acknowledged(self, delivery: Delivery) -> bool:
+        with self._database.transaction() as connection:
+            deleted = connection.execute(
+                "DELETE FROM deliveries WHERE id = ? AND attempt = ?", (delivery.id, delivery.attempt)
+            )
+        return deleted.rowcount == 1  # 0: the lease had ended, and it is being delivered again
+
+    def _failed(self, delivery: Delivery, reason: str) -> None:
+        log.warning("delivery %d to %s failed: %s", delivery.attempt, delivery.subscription, reason)
+        if delivery.attempt >= self._settings.max_attempts:
+            self._give_up(delivery, reason)
+            return
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE deliveries SET leased = 0, due = ?, last_error = ? WHERE id = ? AND attempt = ?",
+                (
+                    self._now() + self._settings.back_off_s(delivery.attempt),
+                    reason,
+                    delivery.id,
+                    delivery.attempt,
+                ),
+            )
+
+    def _give_up(self, delivery: Delivery, reason: str) -> None:
+        """To the dead letters; a dead letter itself is parked, or the bus would carry it in circles."""
+        topic, _ = self._subscriptions().get(delivery.subscription, ("", ""))
+        this = (delivery.id, delivery.attempt)
+        with self._database.transaction() as connection:
+            if topic == DEAD_LETTERS:
+                connection.execute(
+                    "UPDATE deliveries SET leased = 0, parked = 1, last_error = ?"
+                    " WHERE id = ? AND attempt = ?",
+                    (reason, *this),
+                )
+                return
+            if connection.execute("DELETE FROM deliveries WHERE id = ? AND attempt = ?", this).rowcount:
+                told = {
+                    "subscription": delivery.subscription,
+                    "message_id": delivery.message_id,
+                    "reason": reason,
+                    "delivery_attempts": str(min(delivery.attempt, self._settings.max_attempts)),
+                }
+                self.enqueue(connection, DEAD_LETTERS, delivery.data, {**delivery.attributes, **told})
+        self.wake()
+
+    # threads
+
+    def start(self, functions_url: str) -> None:
+        """Deliver with threads, each function's messages to `functions_url`/name, until `stop`.
+
+        What a host that died was delivering, and what was parked, is delivered again.
+        """
+        from functions.adapters.embedded.push import HttpPush  # requests: only the host needs it
+
+        self._push = self._push or HttpPush(functions_url, self._settings.ack_deadline_s)
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE deliveries SET leased = 0, due = ? WHERE leased = 1", (self._now(),))
+            connection.execute(
+                "UPDATE deliveries SET parked = 0, attempt = 0, due = ? WHERE parked = 1", (self._now(),)
+            )
+        self._stopping.clear()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"bus-{index}", daemon=True)
+            for index in range(self._settings.threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish what is being delivered, for a few seconds at most; the rest stays for the next start."""
+        self._stopping.set()
+        end = time.monotonic() + _STOP_S
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        self._threads = []
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                delivered = self.deliver_one()
+            except Unavailable as error:
+                log.warning("the bus waits: %s", error)
+                delivered = False
+            if not delivered:
+                self._published.acquire(timeout=_POLL_S)
+        self._database.close()

@@ -1,0 +1,176 @@
+"""One SQLite file for documents, the object index, messages and executions.
+
+Several processes open it at once (host, trainings, command line), each with one connection per thread.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from functions.errors import Unavailable
+
+_LAYOUT = 1
+_BUSY_TIMEOUT_S = 60.0
+_OUTSIDE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+"""SQLite's errors that are not ours: they may be gone later."""
+
+_TABLES = """
+CREATE TABLE documents (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (kind, key)
+);
+CREATE INDEX documents_by_state ON documents (kind, json_extract(body, '$.state'), sequence);
+CREATE INDEX documents_by_country ON documents (kind, json_extract(body, '$.country'), sequence);
+
+CREATE TABLE objects (
+    name TEXT PRIMARY KEY,
+    generation INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    crc32c TEXT NOT NULL,
+    updated TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE last_generation (value INTEGER NOT NULL);
+INSERT INTO last_generation VALUES (0);
+
+CREATE TABLE subscriptions (name TEXT PRIMARY KEY, topic TEXT NOT NULL, endpoint TEXT NOT NULL);
+CREATE TABLE deliveries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    message_id TEXT NOT NULL,
+    subscription TEXT NOT NULL,
+    data BLOB NOT NULL,
+    attributes TEXT NOT NULL,
+    published TEXT NOT NULL,
+    due REAL NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    leased INTEGER NOT NULL DEFAULT 0,
+    parked INTEGER NOT NULL DEFAULT 0,
+    last_error TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX deliveries_due ON deliveries (parked, due, id);
+
+CREATE TABLE executions (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    job_id TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    size TEXT NOT NULL,
+    task_count INTEGER NOT NULL,
+    created TEXT NOT NULL,
+    cancelled INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX executions_by_attempt ON executions (job_id, attempt);
+CREATE TABLE tasks (
+    execution TEXT NOT NULL,
+    task_index INTEGER NOT NULL,
+    task_attempt INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'PENDING',
+    pid INTEGER,
+    pid_started REAL,
+    started REAL,
+    exit_code INTEGER,
+    detail TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (execution, task_index)
+) WITHOUT ROWID;
+CREATE INDEX tasks_by_state ON tasks (state);
+"""
+
+Parameters = tuple[Any, ...] | Mapping[str, Any]
+
+
+class Database:
+    """Connections to the file, one per thread. Not to be used in a forked child of its process."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; make it and its tables if need be.
+
+        Raises:
+            RuntimeError: another version of this program made it.
+        """
+        self._path = path
+        self._local = threading.local()
+        self._writing = threading.RLock()  # fair enough among threads; SQLite's own waiting is slow
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._create_tables()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection, for reading."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA synchronous = NORMAL")
+            self._local.connection = connection
+        return connection
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        with _said_clearly():
+            return self.connection.execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Parameters = ()) -> sqlite3.Row | None:
+        """The first row of a query."""
+        return next(iter(self.rows(sql, parameters)), None)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything in the block is written, or nothing if it raises. Nobody else writes meanwhile."""
+        with self._writing, _said_clearly():
+            connection = self.connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self.connection.close()
+        del self._local.connection
+
+    def _create_tables(self) -> None:
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # SQLite does not wait while the journal mode changes
+            found = self.connection.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0:
+                self.connection.execute("PRAGMA journal_mode = WAL")
+                self.connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_LAYOUT}; COMMIT;")
+            elif found != _LAYOUT:
+                raise RuntimeError(
+                    f"{self._path} has layout {found}, but this version of the program knows layout "
+                    f"{_LAYOUT}; use the version that made it, or another folder"
+                )
+
+
+@contextmanager
+def _said_clearly() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in _OUTSIDE:  # the low byte is the kind, the rest says more
+            raise Unavailable(f"the local database cannot be used now: {error}") from error
+        raise

@@ -1,0 +1,120 @@
+"""Files of the object store: how they are recognised, written aside, checked and opened."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from stat import S_ISREG
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self
+
+import google_crc32c
+
+from functions.errors import Unavailable
+
+CHUNK = 1 << 20  # bytes
+
+
+class Mark(NamedTuple):
+    """By what a file is recognised without reading it."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Mark | None:
+        """The mark of a regular file; None for anything else."""
+        if not S_ISREG(status.st_mode):
+            return None
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+
+    @classmethod
+    def at(cls, path: Path) -> Mark | None:
+        """The mark of the regular file at a path, if there is one; a symbolic link is none."""
+        try:
+            return cls.of(path.lstat())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+
+class Checksum:
+    """The CRC32C of bytes that come one after the other."""
+
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: bytes) -> None:
+        """Take more bytes."""
+        self._value = google_crc32c.extend(self._value, data)
+
+    def __str__(self) -> str:
+        """As Cloud Storage writes it: base64 of the big-endian number."""
+        return base64.b64encode(self._value.to_bytes(4, "big")).decode()
+
+
+class Upload:
+    """A file that is being written aside; it disappears unless it is renamed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("xb")
+        self.checksum = Checksum()
+
+    def write(self, data: bytes, /) -> int:
+        """Append bytes."""
+        content = bytes(data)  # a copy only of what is no bytes yet, such as Arrow's buffers
+        self.checksum.update(content)
+        return self._file.write(content)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be written; Arrow asks."""
+        return self._file.closed
+
+    def flush(self) -> None:
+        """Nothing: nobody sees the file before it is whole; Arrow asks."""
+
+    def close(self) -> None:
+        """Write out what is buffered."""
+        self._file.close()
+
+    def rename(self, path: Path) -> Mark:
+        """Move the closed file to where it belongs, over what is there.
+
+        Raises:
+            ValueError: a folder is in the way, or a file where a folder must be.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.replace(path)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise ValueError(f"there cannot be both a file and a folder of one name: {path}") from error
+        mark = Mark.at(path)
+        if mark is None:
+            raise Unavailable(f"{path} was removed while it was written")
+        return mark
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """A file for reading, but not through a symbolic link."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+
+
+def checksum_of(path: Path) -> str:
+    """The checksum of a file."""
+    checksum = Checksum()
+    with open_plain(path) as content:
+        while chunk := content.read(CHUNK):
+            checksum.update(chunk)
+    return str(checksum)

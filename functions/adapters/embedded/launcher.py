@@ -1,0 +1,288 @@
+"""The launcher: executions as subprocesses, recorded in SQLite so that they outlive the host.
+
+`start` records an execution; `step`, which the host calls again and again, starts its tasks, notices which
+ended, repeats the failed ones, and stops the cancelled and the late ones.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from functions.adapters.embedded import processes
+from functions.adapters.embedded.database import Database
+from functions.adapters.embedded.processes import Leader
+from functions.ports import Clock, Execution, ExecutionState, NotFound
+
+log = logging.getLogger(__name__)
+
+_ROOT = Path(__file__).resolve().parents[3]
+_INHERITED = ("PATH", "HOME", "LANG")
+_KILLED = "killed"
+
+S = ExecutionState
+
+
+@dataclass(frozen=True)
+class LauncherSettings:
+    """How tasks are run."""
+
+    command: Sequence[str] = (sys.executable, "-m", "trainer")
+    working_folder: Path = _ROOT
+    max_retries: int = 1  # of one task
+    task_timeout_s: float = 24 * 3600.0
+    max_parallel: int = os.cpu_count() or 1  # tasks that run at once
+    stepping: bool = False  # start no process: tasks end when `finish_task` says so
+
+
+class SubprocessLauncher:
+    """Implements `functions.ports.Launcher`. `step` and `stop_all` are for the host, and for one thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        clock: Clock,
+        environment: Mapping[str, str],
+        settings: LauncherSettings | None = None,
+    ) -> None:
+        """`folder`: output goes to `folder`/logs, exit codes to `folder`/exits.
+
+        `environment`: what tasks are told beside PATH, HOME, LANG and what is about themselves.
+        """
+        self._database = database
+        self._clock = clock
+        self._variables = dict(environment)
+        self._settings = settings or LauncherSettings()
+        self._logs = folder / "logs"
+        self._exits = folder / "exits"
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._changed = threading.Event()
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._exits.mkdir(exist_ok=True)
+
+    # for everybody
+
+    def start(self, job_id: str, attempt: int, size: str, task_count: int) -> str:
+        """Record one execution for an attempt and return its name; its tasks start at the next `step`."""
+        name = f"trainer-{uuid4().hex[:12]}"
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO executions (name, job_id, attempt, size, task_count, created)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (name, job_id, attempt, size, task_count, self._clock.now().isoformat()),
+            )
+            connection.executemany(
+                "INSERT INTO tasks (execution, task_index) VALUES (?, ?)",
+                [(name, index) for index in range(task_count)],
+            )
+        self._changed.set()
+        return name
+
+    def find(self, job_id: str, attempt: int) -> list[Execution]:
+        """The executions that were started for an attempt, oldest first."""
+        rows = self._database.rows(
+            "SELECT * FROM executions WHERE job_id = ? AND attempt = ? ORDER BY sequence", (job_id, attempt)
+        )
+        return [self._execution(row) for row in rows]
+
+    def get(self, execution: str) -> Execution | None:
+        """What is known of an execution; None if there is none of that name."""
+        row = self._database.row("SELECT * FROM executions WHERE name = ?", (execution,))
+        return self._execution(row) if row else None
+
+    def cancel(self, execution: str) -> None:
+        """Stop an execution; no error if it has ended or is unknown. The next `step` kills what runs."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE executions SET cancelled = 1 WHERE name = ?", (execution,))
+            connection.execute(
+                "UPDATE tasks SET state = 'CANCELLED' WHERE execution = ? AND state = 'PENDING'", (execution,)
+            )
+        self._changed.set()
+
+    def _execution(self, row: sqlite3.Row) -> Execution:
+        tasks = self._database.rows(
+            "SELECT state, task_attempt, detail FROM tasks WHERE execution = ? ORDER BY task_index",
+            (row["name"],),
+        )
+        details = [task["detail"] for task in tasks if task["detail"] and task["state"] == S.FAILED]
+        return Execution(row["name"], _state(tasks), "; ".join(details))
+
+    # for the host
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when this process started or cancelled something, at the latest after the given seconds."""
+        self._changed.wait(timeout_s)
+
+    def step(self) -> None:
+        """Notice which tasks ended, stop those that must, start those that may."""
+        self._changed.clear()
+        self._children = [child for child in self._children if child.poll() is None]  # reaps the others
+        for task in self._tasks(S.RUNNING):
+            if not self._settings.stepping:
+                self._look_after(task)
+        free = self._settings.max_parallel - len(self._tasks(S.RUNNING))
+        for task in self._tasks(S.PENDING)[: max(0, free)]:
+            self._start_task(task)
+
+    def finish_task(self, execution: str, index: int, exit_code: int) -> None:
+        """Say that a task ended (for stepping).
+
+        Raises:
+            NotFound: that task does not run.
+        """
+        task = next(
+            (
+                task
+                for task in self._tasks(S.RUNNING)
+                if (task["execution"], task["task_index"]) == (execution, index)
+            ),
+            None,
+        )
+        if task is None:
+            raise NotFound(f"no task {index} of execution {execution} is running")
+        self._ended(task, exit_code, f"exit code {exit_code}")
+
+    def stop_all(self) -> int:
+        """Kill what runs, and return how many tasks that were.
+
+        Their executions have FAILED; executions that had not begun start with the next host.
+        """
+        running = self._tasks(S.RUNNING)
+        with self._database.transaction() as connection:  # first, so that no host repeats them
+            connection.execute(
+                "UPDATE tasks SET state = 'FAILED', detail = ? WHERE state IN ('RUNNING', 'PENDING')"
+                " AND execution IN (SELECT execution FROM tasks WHERE state = 'RUNNING')",
+                (f"{_KILLED}: the system was stopped",),
+            )
+        for task in running:
+            self._kill(task)
+        return len(running)
+
+    def _tasks(self, state: ExecutionState) -> list[sqlite3.Row]:
+        return self._database.rows(
+            "SELECT tasks.*, job_id, attempt, size, task_count, cancelled FROM tasks"
+            " JOIN executions ON execution = name WHERE state = ? ORDER BY sequence, task_index",
+            (state,),
+        )
+
+    def _look_after(self, task: sqlite3.Row) -> None:
+        leader = self._leader(task)
+        lives = leader is not None and processes.alive(leader)
+        code = processes.exit_code(
+            self._exit_file(task)
+        )  # after the look at the process, which writes it last
+        if code is not None:
+            self._ended(task, code, f"exit code {code}")
+        elif not lives:
+            self._kill(task)  # what its first process left behind
+            self._ended(task, None, _KILLED)
+        elif task["cancelled"]:
+            self._kill(task)
+            self._ended(task, None, "cancelled")
+        elif self._clock.now().timestamp() - task["started"] > self._settings.task_timeout_s:
+            self._kill(task)
+            self._ended(task, None, f"timed out after {self._settings.task_timeout_s:g} s")
+
+    def _ended(self, task: sqlite3.Row, exit_code: int | None, detail: str) -> None:
+        """Record the end of a running task, and repeat it if it failed and may be repeated."""
+        why = f"task {task['task_index']}, attempt {task['task_attempt'] + 1}: {detail}"
+        with self._database.transaction() as connection:
+            state = self._next_state(task, exit_code)
+            connection.execute(
+                "UPDATE tasks SET state = ?, task_attempt = task_attempt + ?, exit_code = ?, detail = ?,"
+                " pid = NULL"
+                " WHERE execution = ? AND task_index = ? AND task_attempt = ? AND state = 'RUNNING'",
+                (state, state == S.PENDING, exit_code, why, *_identity(task)),
+            )
+        self._exit_file(task).unlink(missing_ok=True)
+
+    def _next_state(self, task: sqlite3.Row, exit_code: int | None) -> ExecutionState:
+        if exit_code == 0:
+            return S.SUCCEEDED
+        row = self._database.row("SELECT cancelled FROM executions WHERE name = ?", (task["execution"],))
+        if row and row["cancelled"]:  # asked anew: it may have been cancelled a moment ago
+            return S.CANCELLED
+        return S.PENDING if task["task_attempt"] < self._settings.max_retries else S.FAILED
+
+    def _start_task(self, task: sqlite3.Row) -> None:
+        """RUNNING is recorded before the process exists, so that no other host starts it as well."""
+        with self._database.transaction() as connection:
+            started = connection.execute(
+                "UPDATE tasks SET state = 'RUNNING', started = ?, pid = NULL"
+                " WHERE execution = ? AND task_index = ? AND task_attempt = ? AND state = 'PENDING'",
+                (self._clock.now().timestamp(), *_identity(task)),
+            )
+        if not started.rowcount or self._settings.stepping:
+            return
+        try:
+            child = processes.spawn(
+                self._settings.command,
+                environment=self._environment(task),
+                folder=self._settings.working_folder,
+                log=self._logs / f"{task['execution']}-{task['task_index']}.log",
+                exit_file=self._exit_file(task),
+            )
+        except OSError as error:
+            self._ended(task, None, f"cannot be started: {error}")
+            return
+        self._children.append(child)
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE tasks SET pid = ?, pid_started = ?"
+                " WHERE execution = ? AND task_index = ? AND task_attempt = ?",
+                (*processes.leader_of(child), *_identity(task)),
+            )
+
+    def _leader(self, task: sqlite3.Row) -> Leader | None:
+        if task["pid"] is not None:
+            return Leader(task["pid"], task["pid_started"])
+        return processes.find_leader(_task_variables(task))
+
+    def _kill(self, task: sqlite3.Row) -> None:
+        leader = self._leader(task)
+        if leader:
+            processes.kill_session(leader, _task_variables(task))
+
+    def _environment(self, task: sqlite3.Row) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return {**inherited, **self._variables, **_task_variables(task)}
+
+    def _exit_file(self, task: sqlite3.Row) -> Path:
+        return self._exits / "{}-{}-{}".format(*_identity(task))
+
+
+def _identity(task: sqlite3.Row) -> tuple[str, int, int]:
+    return task["execution"], task["task_index"], task["task_attempt"]
+
+
+def _task_variables(task: sqlite3.Row) -> dict[str, str]:
+    """What a task is told, by the names that Cloud Run uses."""
+    return {
+        "JOB_ID": task["job_id"],
+        "ATTEMPT": str(task["attempt"]),
+        "CLOUD_RUN_EXECUTION": task["execution"],
+        "CLOUD_RUN_TASK_INDEX": str(task["task_index"]),
+        "CLOUD_RUN_TASK_COUNT": str(task["task_count"]),
+        "CLOUD_RUN_TASK_ATTEMPT": str(task["task_attempt"]),
+    }
+
+
+def _state(tasks: Sequence[sqlite3.Row]) -> ExecutionState:
+    states = {S(task["state"]) for task in tasks}
+    if states <= {S.SUCCEEDED}:
+        return S.SUCCEEDED
+    if S.RUNNING in states:
+        return S.RUNNING
+    if S.PENDING in states:
+        begun = states != {S.PENDING} or any(task["task_attempt"] for task in tasks)
+        return S.RUNNING if begun else S.PENDING
+    return S.CANCELLED if S.CANCELLED in states else S.FAILED

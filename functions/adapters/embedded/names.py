@@ -1,0 +1,42 @@
+"""Which object names are files, and where."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_MAX_NAME = 1024  # bytes, as in Cloud Storage
+_MAX_SEGMENT = 255  # bytes, as in every usual file system
+
+
+def object_path(bucket: Path, name: str) -> Path:
+    """The file of an object.
+
+    Raises:
+        ValueError: the name cannot be that of a file, or would lead out of the bucket.
+    """
+    problem = _problem(name)
+    if problem:
+        raise ValueError(f"{name!r} cannot be the name of an object: {problem}")
+    path = bucket.joinpath(*name.split("/"))
+    if os.path.realpath(path.parent) != os.path.join(os.path.realpath(bucket), *name.split("/")[:-1]):
+        raise ValueError(f"{name!r} cannot be the name of an object: a folder on its way is a symbolic link")
+    return path
+
+
+def _problem(name: str) -> str | None:
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return "it is not valid Unicode"
+    segments = name.split("/")
+    checks = (
+        (not name, "it is empty"),
+        (name.startswith("/"), "it begins with a slash"),
+        ("" in segments, "it has an empty part between slashes"),
+        ("." in segments or ".." in segments, "it has a part `.` or `..`"),
+        (any(ord(letter) < 32 or ord(letter) == 127 for letter in name), "it has a control character"),
+        (any(len(part.encode()) > _MAX_SEGMENT for part in segments), f"a part is over {_MAX_SEGMENT} bytes"),
+        (size > _MAX_NAME, f"it is over {_MAX_NAME} bytes"),
+    )
+    return next((problem for found, problem in checks if found), None)

@@ -1,0 +1,277 @@
+"""The object store: content as plain files, generation and checksum in SQLite.
+
+A file counts as the object that the index describes while its size, time and inode are those recorded. A
+file that somebody changed by other means becomes a new generation when it is next looked at; a file that the
+index does not know is no object. In the folders where people put files (`WATCHED`) only the watcher decides,
+because there a file may still be on its way.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from functions.adapters.embedded.bus import SqliteBus
+from functions.adapters.embedded.database import Database
+from functions.adapters.embedded.files import CHUNK, Mark, Upload, checksum_of, open_plain
+from functions.adapters.embedded.names import object_path
+from functions.errors import Unavailable
+from functions.notifications import notification, topic_of
+from functions.ports import AlreadyExists, Clock, Conflict, NotFound, ObjectInfo
+
+WATCHED = ("drop-zone/", "sources/")
+"""Where people put files by hand."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What the index says."""
+
+    info: ObjectInfo
+    mark: Mark
+
+
+class FileObjectStore:
+    """Implements `functions.ports.ObjectStore`. Notifies in the transaction that makes an object."""
+
+    def __init__(self, database: Database, folder: Path, bus: SqliteBus, clock: Clock) -> None:
+        """`folder`: the files go to `folder`/bucket; what is being written to `folder`/partial."""
+        self.bucket = folder / "bucket"
+        self.partial = folder / "partial"
+        self._database = database
+        self._bus = bus
+        self._clock = clock
+        self.bucket.mkdir(parents=True, exist_ok=True)
+        self.partial.mkdir(exist_ok=True)
+
+    # writing
+
+    def create(self, name: str, data: bytes, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
+        """Create an object.
+
+        Raises:
+            AlreadyExists: an object of that name exists.
+        """
+        return self._write(name, io.BytesIO(data), metadata or {}, if_generation=0)
+
+    def replace(self, name: str, data: bytes, if_generation: int | None) -> ObjectInfo:
+        """Write an object over the given generation (0: none may exist; None: whatever is there).
+
+        Raises:
+            Conflict: another generation is there.
+        """
+        return self._write(name, io.BytesIO(data), {}, if_generation)
+
+    @contextmanager
+    def writer(self, name: str, metadata: Mapping[str, str] | None = None) -> Iterator[Upload]:
+        """Stream a new object. It is created when the block ends well, and not at all if it raises.
+
+        Raises:
+            AlreadyExists: when the block ends, if an object of that name exists.
+        """
+        with self._upload(name) as upload:
+            yield upload
+            self._commit(name, upload, metadata or {}, if_generation=0)
+
+    def copy(self, source: str, target: str, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
+        """Create an object with the content of another, and its metadata unless some are given.
+
+        Raises:
+            AlreadyExists: the target exists.
+            NotFound: the source does not.
+        """
+        info, content = self._open(source, None)
+        with content:
+            return self._write(target, content, info.metadata if metadata is None else metadata, 0)
+
+    def adopt(self, name: str, mark: Mark) -> ObjectInfo | None:
+        """Make a file that was put there by hand a new generation.
+
+        None if it is known already, or has changed since `mark`.
+        """
+        path = object_path(self.bucket, name)
+        crc32c = checksum_of(path)
+        with self._database.transaction() as connection:
+            entry = self._entry(name)
+            if Mark.at(path) != mark or (entry and entry.mark == mark):
+                return None
+            info = self._record(connection, name, mark, crc32c, {})
+        self._bus.wake()
+        return info
+
+    def _write(
+        self, name: str, content: BinaryIO, metadata: Mapping[str, str], if_generation: int | None
+    ) -> ObjectInfo:
+        with self._upload(name) as upload:
+            shutil.copyfileobj(content, upload, CHUNK)
+            return self._commit(name, upload, metadata, if_generation)
+
+    def _upload(self, name: str) -> Upload:
+        object_path(self.bucket, name)  # complains before anything is written
+        return Upload(self.partial / uuid4().hex)
+
+    def _commit(
+        self, name: str, upload: Upload, metadata: Mapping[str, str], if_generation: int | None
+    ) -> ObjectInfo:
+        upload.close()
+        path = object_path(self.bucket, name)
+        with self._database.transaction() as connection:
+            self._check_generation(connection, name, path, if_generation)
+            mark = upload.rename(path)
+            info = self._record(connection, name, mark, str(upload.checksum), metadata)
+        self._bus.wake()
+        return info
+
+    def _check_generation(
+        self, connection: sqlite3.Connection, name: str, path: Path, expected: int | None
+    ) -> None:
+        info = self._settled(connection, name)
+        if expected == 0 and (info or (name.startswith(WATCHED) and Mark.at(path))):
+            raise AlreadyExists(f"'{name}' exists")
+        if expected and (info is None or info.generation != expected):
+            found = f"generation {info.generation}" if info else "no object"
+            raise Conflict(f"'{name}' is not at generation {expected}: there is {found}")
+
+    def _record(
+        self, connection: sqlite3.Connection, name: str, mark: Mark, crc32c: str, metadata: Mapping[str, str]
+    ) -> ObjectInfo:
+        now = self._clock.now()
+        (generation,) = connection.execute(
+            "UPDATE last_generation SET value = MAX(value + 1, ?) RETURNING value",
+            (int(now.timestamp() * 1_000_000),),
+        ).fetchone()
+        info = ObjectInfo(name, generation, mark.size, crc32c, now, dict(metadata))
+        connection.execute(
+            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                name,
+                generation,
+                mark.size,
+                crc32c,
+                now.isoformat(),
+                json.dumps(info.metadata),
+                mark.mtime_ns,
+                mark.inode,
+            ),
+        )
+        if topic_of(name):
+            self._bus.enqueue(connection, *notification(info))
+        return info
+
+    # reading
+
+    def stat(self, name: str) -> ObjectInfo | None:
+        """What is known of the newest generation; None if there is no such object."""
+        entry = self._entry(name)
+        if entry is None or Mark.at(object_path(self.bucket, name)) == entry.mark:
+            return entry.info if entry else None
+        with self._database.transaction() as connection:
+            return self._settled(connection, name)
+
+    def read(self, name: str, generation: int | None = None) -> bytes:
+        """The whole content.
+
+        Raises:
+            NotFound: no such object, or that generation is no longer the newest.
+            functions.errors.Unavailable: somebody is changing the file.
+        """
+        with self.reader(name, generation) as content:
+            return content.read()
+
+    @contextmanager
+    def reader(self, name: str, generation: int | None = None) -> Iterator[BinaryIO]:
+        """The content as a seekable stream, which stays the same although the object may be replaced.
+
+        Raises:
+            NotFound: no such object, or that generation is no longer the newest.
+            functions.errors.Unavailable: somebody is changing the file.
+        """
+        _, content = self._open(name, generation)
+        with content:
+            yield content
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Objects whose name starts so, sorted by name."""
+        for name, _ in self.marks(prefix):
+            info = self.stat(name)
+            if info:
+                yield info
+
+    def marks(self, prefix: str) -> Iterator[tuple[str, Mark]]:
+        """Of every name that starts so, the file that was recorded as its newest generation."""
+        rows = self._database.rows(
+            "SELECT name, size, mtime_ns, inode FROM objects WHERE name >= ? AND name < ? ORDER BY name",
+            _names_with(prefix),
+        )
+        return ((name, Mark(*mark)) for name, *mark in rows)
+
+    def _open(self, name: str, generation: int | None) -> tuple[ObjectInfo, BinaryIO]:
+        found = self._open_as(self._entry(name), generation)
+        if found is None:  # changed by hand, or by somebody who has not committed yet
+            with self._database.transaction() as connection:
+                self._settled(connection, name)
+                found = self._open_as(self._entry(name), generation)
+        if found is None and generation is None and Mark.at(object_path(self.bucket, name)):
+            raise Unavailable(
+                f"'{name}' is being changed; try again when it has been unchanged for some seconds"
+            )
+        if found is None:
+            wanted = f"'{name}'" if generation is None else f"'{name}' of generation {generation}"
+            raise NotFound(f"there is no object {wanted}")
+        return found
+
+    def _open_as(self, entry: _Entry | None, generation: int | None) -> tuple[ObjectInfo, BinaryIO] | None:
+        """The file, if it is the one that the index describes and of the wanted generation."""
+        if entry is None or (generation is not None and entry.info.generation != generation):
+            return None
+        path = object_path(self.bucket, entry.info.name)
+        if Mark.at(path) != entry.mark:
+            return None
+        try:
+            content = open_plain(path)
+        except FileNotFoundError:
+            return None
+        if Mark.of(os.fstat(content.fileno())) != entry.mark:  # replaced a moment ago
+            content.close()
+            return None
+        return entry.info, content
+
+    def _settled(self, connection: sqlite3.Connection, name: str) -> ObjectInfo | None:
+        """What is there, within a transaction; a change by hand becomes a new generation."""
+        entry = self._entry(name)
+        path = object_path(self.bucket, name)
+        mark = Mark.at(path)
+        if entry is None or mark is None:
+            return None
+        if mark == entry.mark or name.startswith(WATCHED):
+            return entry.info
+        return self._record(connection, name, mark, checksum_of(path), {})
+
+    def _entry(self, name: str) -> _Entry | None:
+        row = self._database.row("SELECT * FROM objects WHERE name = ?", (name,))
+        if row is None:
+            return None
+        info = ObjectInfo(
+            name=row["name"],
+            generation=row["generation"],
+            size=row["size"],
+            crc32c=row["crc32c"],
+            updated=datetime.fromisoformat(row["updated"]),
+            metadata=json.loads(row["metadata"]),
+        )
+        return _Entry(info, Mark(row["size"], row["mtime_ns"], row["inode"]))
+
+
+def _names_with(prefix: str) -> tuple[str, str]:
+    """From where to where names with a prefix are sorted."""
+    return prefix, prefix + "\U0010ffff"

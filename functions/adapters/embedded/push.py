@@ -1,0 +1,45 @@
+"""Pushing an envelope by HTTP."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import requests
+
+_CONNECT_S = 5.0
+_SHOWN = 500  # characters of an answer that go into the error
+
+
+class Refused(Exception):
+    """The receiver answered, but not with success."""
+
+
+class HttpPush:
+    """POSTs envelopes as JSON, over connections that each thread keeps open."""
+
+    def __init__(self, functions_url: str, timeout_s: float) -> None:
+        """`functions_url`: under it the functions answer, each at its name."""
+        self._functions_url = functions_url.rstrip("/")
+        self._timeouts = (_CONNECT_S, timeout_s)
+        self._local = threading.local()
+
+    def __call__(self, endpoint: str, envelope: dict[str, Any]) -> None:
+        """Push to a function's name or to a whole URL.
+
+        Raises:
+            Refused: the answer was no 2xx.
+            requests.RequestException: there was no answer.
+        """
+        url = endpoint if "://" in endpoint else f"{self._functions_url}/{endpoint}"
+        answer = self._session().post(url, json=envelope, timeout=self._timeouts, allow_redirects=False)
+        if not 200 <= answer.status_code < 300:
+            raise Refused(f"{answer.status_code} {answer.text[:_SHOWN]}".strip())
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False  # the receivers are on this machine: never through a proxy
+            self._local.session = session
+        return session

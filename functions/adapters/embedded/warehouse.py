@@ -1,0 +1,141 @@
+"""Warehouses: one DuckDB file per connection, read-only and without access to files."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from functions.errors import BadSource, Unavailable
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+BATCH_ROWS = 50_000
+_FROZEN = {"enable_external_access": "false", "lock_configuration": "true"}
+"""A query sees the tables of its file and nothing else: no files, no variables of this program."""
+
+
+class DuckDbWarehouse:
+    """Implements `functions.ports.Warehouse` on `<connection>.duckdb`; the database has that name, too."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def dialect(self) -> Literal["duckdb"]:
+        """Which SQL it understands."""
+        return "duckdb"
+
+    def quote(self, identifier: str) -> str:
+        """An identifier as it must stand in a query."""
+        return '"' + identifier.replace('"', '""') + '"'
+
+    @contextmanager
+    def query(self, sql: str, timeout_s: float) -> Iterator[Iterator[pa.RecordBatch]]:
+        """Run one query and stream its answer; at least one batch, so that the schema is known.
+
+        `timeout_s` counts until the block ends, because DuckDB works on while it is read.
+
+        Raises:
+            functions.errors.BadSource: the query is wrong or not allowed, or took longer than `timeout_s`.
+            functions.errors.Unavailable: another program is writing to the file.
+        """
+        import duckdb
+
+        try:
+            connection = duckdb.connect(str(self._path), read_only=True, config={**_FROZEN})
+        except (duckdb.IOException, duckdb.ConnectionException) as error:
+            raise Unavailable(f"the warehouse {self._path.name} cannot be opened now: {error}") from error
+        late = threading.Event()
+        timer = threading.Timer(timeout_s, _interrupt, (connection, late))
+        timer.daemon = True
+        timer.start()
+        batches = _batches(connection, sql, timeout_s, late)
+        try:
+            yield batches
+        finally:
+            timer.cancel()
+            batches.close()  # a half-read answer would keep the file open, and whoever opens it next waiting
+            connection.close()
+
+
+class DuckDbWarehouses(Mapping[str, DuckDbWarehouse]):
+    """The warehouses of a folder: each file `<connection>.duckdb` in it, also those that come later."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, connection: str) -> DuckDbWarehouse:
+        if connection not in list(self):
+            raise KeyError(connection)
+        return DuckDbWarehouse(_path(self._folder, connection))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(path.stem for path in self._folder.glob("*.duckdb")))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def load_table(folder: Path, connection: str, schema: str, table: str, rows: pa.Table) -> None:
+    """Write a table into a warehouse of a folder, over one of that name; for demonstrations and tests.
+
+    A query finds it as `"connection"."schema"."table"`.
+
+    Raises:
+        functions.errors.Unavailable: the file is open elsewhere.
+    """
+    import duckdb
+
+    warehouse = DuckDbWarehouse(_path(folder, connection))
+    folder.mkdir(parents=True, exist_ok=True)
+    target = f"{warehouse.quote(schema)}.{warehouse.quote(table)}"
+    try:
+        with duckdb.connect(str(_path(folder, connection))) as writer:
+            writer.execute(f"CREATE SCHEMA IF NOT EXISTS {warehouse.quote(schema)}")
+            writer.register("arriving", rows)
+            writer.execute(f"CREATE OR REPLACE TABLE {target} AS SELECT * FROM arriving")  # noqa: S608 (quoted)
+    except (duckdb.IOException, duckdb.ConnectionException) as error:
+        raise Unavailable(f"the warehouse {connection} cannot be written now: {error}") from error
+
+
+def _path(folder: Path, connection: str) -> Path:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", connection):
+        raise ValueError(f"'{connection}' cannot be the name of a connection: letters, digits, _ . - only")
+    return folder / f"{connection}.duckdb"
+
+
+def _interrupt(connection: duckdb.DuckDBPyConnection, late: threading.Event) -> None:
+    late.set()
+    connection.interrupt()
+
+
+def _batches(
+    connection: duckdb.DuckDBPyConnection, sql: str, timeout_s: float, late: threading.Event
+) -> Generator[pa.RecordBatch, None, None]:
+    import duckdb
+    import pyarrow as pa
+
+    try:
+        answer = connection.sql(sql)
+        if answer is None:
+            raise BadSource("the query gives no rows: write one SELECT")
+        empty = True
+        with answer.to_arrow_reader(BATCH_ROWS) as reader:
+            for batch in reader:
+                empty = False
+                yield batch
+            if empty:
+                yield pa.RecordBatch.from_pylist([], reader.schema)
+    except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow passes DuckDB's errors on as OSError
+        if late.is_set():
+            raise BadSource(
+                f"the query took longer than {timeout_s:g} s and was stopped: select fewer rows or columns, "
+                "or prepare the data in a table of the warehouse"
+            ) from error
+        raise BadSource(f"the warehouse refuses the query: {error}") from error

@@ -1,0 +1,92 @@
+"""The one error tree.
+
+x Failure
+  + Permanent            the same message would fail again: end the job, acknowledge
+  | + BadMessage         the message itself can never work: to the dead letters
+  | + BadRequest         the request must change
+  | + BadData            the data must change
+  | + BadSource          the source refuses or cannot be read
+  | + BrokenResult       a training said that it succeeded, but its files are not whole
+  + Transient            try again later: the message is delivered again
+    + Unavailable        a dependency does not answer
+    + NotYet             something else must happen first
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from contracts.problem import Problem
+
+
+class Failure(Exception):
+    """Something that went wrong outside our own logic, with a reason that people can read."""
+
+    type: ClassVar[str] = "failure"
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, detail: str, errors: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.problem = Problem(type=self.type, title=self.title, detail=detail, errors=list(errors))
+
+
+class Permanent(Failure):
+    """The same message would fail again."""
+
+    type = "permanent"
+
+
+class BadMessage(Permanent):
+    """The message can never work, and names no job that could tell its sender."""
+
+    type = "bad-message"
+    title = "The message cannot be read"
+
+
+class BadRequest(Permanent):
+    """The request is not valid."""
+
+    type = "invalid-request"
+    title = "The request is not valid"
+
+
+class BadData(Permanent):
+    """The data cannot be trained on."""
+
+    type = "invalid-data"
+    title = "The data cannot be trained on"
+
+
+class BadSource(Permanent):
+    """The source cannot be read as asked."""
+
+    type = "unreadable-source"
+    title = "The source cannot be read"
+
+
+class BrokenResult(Permanent):
+    """Files of a result are missing or damaged."""
+
+    type = "broken-result"
+    title = "The result is not whole"
+
+
+class Transient(Failure):
+    """Trying again later may work."""
+
+    type = "transient"
+
+
+class Unavailable(Transient):
+    """A dependency does not answer, or not now."""
+
+    type = "unavailable"
+    title = "A part of the system does not answer"
+
+
+class NotYet(Transient):
+    """Something else must happen first."""
+
+    type = "not-yet"
+    title = "Something else must happen first"

@@ -1,0 +1,220 @@
+"""What the functions need of the world. Every adapter family implements these, and nothing more.
+
+Every call may raise `functions.errors.Transient`; what else it raises is said where it is declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, TypeVar
+
+from contracts.job import Document
+
+if TYPE_CHECKING:  # launch and finalize must load without it
+    import pyarrow as pa
+
+D = TypeVar("D", bound=Document)
+
+
+class Conflict(Exception):
+    """Somebody else wrote first: read again and decide anew."""
+
+
+class AlreadyExists(Conflict):
+    """The object was created before; it is as it was."""
+
+
+class NotFound(Exception):
+    """There is no such object (or no longer that generation)."""
+
+
+class JobStore(Protocol):
+    """Documents with compare-and-set. `kind` and `key` of the document say where it is kept."""
+
+    def create(self, document: D) -> D | None:
+        """Store a new document as version 1 and return it; None if one with its key exists."""
+
+    def get(self, kind: type[D], key: str) -> D | None:
+        """The document as it is now."""
+
+    def replace(self, document: D, expected_version: int) -> D:
+        """Store the next version of a document and return it.
+
+        Raises:
+            Conflict: the stored version is not the expected one, or the document does not exist.
+        """
+
+    def find(
+        self, kind: type[D], *, limit: int = 10_000, before: str | None = None, **equals: str | int | bool
+    ) -> list[D]:
+        """Documents whose top-level fields equal the given values, newest creation first.
+
+        `before` is the key of a document: only those created before it, for paging.
+        """
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What the store knows of one object without reading it."""
+
+    name: str
+    generation: int
+    size: int  # bytes
+    crc32c: str  # base64, big-endian, as Cloud Storage writes it
+    updated: datetime  # the store's own clock
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """The content in short: size and checksum."""
+        return f"{self.size}-{self.crc32c}"
+
+
+class ObjectWriter(Protocol):
+    """A file being written. Nobody sees it before the `with` block ends well."""
+
+    def write(self, data: bytes, /) -> int:
+        """Append bytes."""
+
+
+class ObjectStore(Protocol):
+    """One bucket."""
+
+    def create(self, name: str, data: bytes, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
+        """Create an object.
+
+        Raises:
+            AlreadyExists: an object of that name exists.
+        """
+
+    def replace(self, name: str, data: bytes, if_generation: int | None) -> ObjectInfo:
+        """Write an object over the given generation (0: none may exist; None: whatever is there).
+
+        Raises:
+            Conflict: another generation is there.
+        """
+
+    def writer(
+        self, name: str, metadata: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[ObjectWriter]:
+        """Stream a new object. It is created when the block ends well, and not at all if it raises.
+
+        Raises:
+            AlreadyExists: when the block ends, if an object of that name exists.
+        """
+
+    def copy(self, source: str, target: str, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
+        """Create an object with the content of another.
+
+        Raises:
+            AlreadyExists: the target exists.
+            NotFound: the source does not.
+        """
+
+    def stat(self, name: str) -> ObjectInfo | None:
+        """What is known of the newest generation; None if there is no such object."""
+
+    def read(self, name: str, generation: int | None = None) -> bytes:
+        """The whole content.
+
+        Raises:
+            NotFound: no such object, or that generation is no longer the newest.
+        """
+
+    def reader(self, name: str, generation: int | None = None) -> AbstractContextManager[BinaryIO]:
+        """The content as a seekable stream.
+
+        Raises:
+            NotFound: no such object, or that generation is no longer the newest.
+        """
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Objects whose name starts so, sorted by name."""
+
+
+class Bus(Protocol):
+    """Topics."""
+
+    def publish(self, topic: str, data: bytes, attributes: Mapping[str, str] | None = None) -> str:
+        """Publish a message and return its id, once it is stored durably."""
+
+
+class ExecutionState(StrEnum):
+    """What the platform says of an execution."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it runs any more."""
+        return self not in (ExecutionState.PENDING, ExecutionState.RUNNING)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One run of the training job."""
+
+    name: str
+    state: ExecutionState
+    detail: str = ""  # why it failed, as far as the platform knows
+
+
+class Launcher(Protocol):
+    """Starts trainings and knows what became of them."""
+
+    def start(self, job_id: str, attempt: int, size: str, task_count: int) -> str:
+        """Start one execution for an attempt and return its name. May start one although it raises."""
+
+    def find(self, job_id: str, attempt: int) -> list[Execution]:
+        """The executions that were started for an attempt, oldest first."""
+
+    def get(self, execution: str) -> Execution | None:
+        """What the platform says; None if it knows no such execution (any more)."""
+
+    def cancel(self, execution: str) -> None:
+        """Stop an execution; no error if it has ended or is unknown. It may take a while to end."""
+
+
+class Warehouse(Protocol):
+    """One named connection to a warehouse."""
+
+    @property
+    def dialect(self) -> Literal["duckdb", "snowflake"]:
+        """Which SQL it understands."""
+
+    def quote(self, identifier: str) -> str:
+        """An identifier as it must stand in a query."""
+
+    def query(self, sql: str, timeout_s: float) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+        """Run one query and stream its answer; at least one batch, so that the schema is known.
+
+        Raises:
+            functions.errors.BadSource: the query is wrong or not allowed, or took longer than `timeout_s`.
+        """
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Now, UTC."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """One adapter of each port."""
+
+    jobs: JobStore
+    objects: ObjectStore
+    bus: Bus
+    launcher: Launcher
+    warehouses: Mapping[str, Warehouse]
+    clock: Clock

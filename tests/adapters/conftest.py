@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from functions.ports import JobStore, Launcher, ObjectStore
+from tests.adapters.families import FAMILIES, Family, StepClock
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest, tmp_path: Path) -> Family:
+    return FAMILIES[request.param](tmp_path)
+
+
+@pytest.fixture
+def job_store(family: Family) -> JobStore:
+    return family.ports.jobs
+
+
+@pytest.fixture
+def object_store(family: Family) -> ObjectStore:
+    return family.ports.objects
+
+
+@pytest.fixture
+def launcher(family: Family) -> Launcher:
+    return family.ports.launcher
+
+
+@pytest.fixture
+def clock() -> StepClock:
+    return StepClock()

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from contracts.job import Job, JobState, Queue
+from functions.ports import Conflict, JobStore, Ports
+from tests.adapters.families import Family, race
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def a_job(job_id: str, **fields: object) -> Job:
+    known = {"job_id": job_id, "request_id": job_id, "request": {"x": [1.5, "ü"]}}
+    return Job.model_validate({**known, "accepted_at": NOW, "updated_at": NOW, **fields})
+
+
+def test_a_created_document_is_read_back_as_version_1(job_store: JobStore) -> None:
+    created = job_store.create(a_job("a", country="DE"))
+    assert created is not None
+    assert created.version == 1
+    assert job_store.get(Job, "a") == created
+    assert created.model_copy(update={"version": 0}) == a_job("a", country="DE")
+
+
+def test_a_second_creation_changes_nothing(job_store: JobStore) -> None:
+    job_store.create(a_job("a", country="DE"))
+    assert job_store.create(a_job("a", country="FR")) is None
+    found = job_store.get(Job, "a")
+    assert found
+    assert found.country == "DE"
+
+
+def test_kinds_do_not_share_keys(job_store: JobStore) -> None:
+    job_store.create(a_job("default"))
+    assert job_store.get(Queue, "default") is None
+    assert job_store.create(Queue(name="default")) is not None
+
+
+def test_replace_writes_only_over_the_expected_version(job_store: JobStore) -> None:
+    created = job_store.create(a_job("a"))
+    assert created
+    second = job_store.replace(created.moved(JobState.EXTRACTED, NOW, NOW), 1)
+    assert second.version == 2
+    with pytest.raises(Conflict):
+        job_store.replace(created.moved(JobState.FAILED, NOW, NOW), 1)
+    assert job_store.get(Job, "a") == second
+
+
+def test_replace_of_what_does_not_exist_is_a_conflict(job_store: JobStore) -> None:
+    with pytest.raises(Conflict):
+        job_store.replace(a_job("a"), 0)
+    assert job_store.get(Job, "a") is None
+
+
+def test_fields_of_a_newer_version_survive_a_rewrite(job_store: JobStore) -> None:
+    job_store.create(a_job("a", colour={"from": "the future"}))
+    read = job_store.get(Job, "a")
+    assert read
+    job_store.replace(read.moved(JobState.FAILED, NOW, None), 1)
+    again = job_store.get(Job, "a")
+    assert again
+    assert again.model_extra == {"colour": {"from": "the future"}}
+
+
+def test_find_gives_the_newest_creation_first_even_after_rewrites(job_store: JobStore) -> None:
+    for number in range(5):
+        job_store.create(a_job(f"j{number}", country="DE" if number % 2 else "FR", priority=number))
+    first = job_store.get(Job, "j0")
+    assert first
+    job_store.replace(first.moved(JobState.FAILED, NOW, None), 1)
+    assert [job.job_id for job in job_store.find(Job)] == ["j4", "j3", "j2", "j1", "j0"]
+    assert [job.job_id for job in job_store.find(Job, country="FR")] == ["j4", "j2", "j0"]
+    assert [job.job_id for job in job_store.find(Job, state=JobState.FAILED)] == ["j0"]
+    assert [job.job_id for job in job_store.find(Job, state="ACCEPTED", country="FR")] == ["j4", "j2"]
+    assert [job.job_id for job in job_store.find(Job, priority=3)] == ["j3"]
+    assert job_store.find(Queue) == []
+
+
+def test_find_pages_without_gap_or_repeat(job_store: JobStore) -> None:
+    for number in range(7):
+        job_store.create(a_job(f"j{number}"))
+    pages, before = [], None
+    while page := job_store.find(Job, limit=3, before=before):
+        pages.append([job.job_id for job in page])
+        before = page[-1].job_id
+        job_store.create(a_job(f"new{len(pages)}"))  # meanwhile
+    assert pages == [["j6", "j5", "j4"], ["j3", "j2", "j1"], ["j0"]]
+
+
+def test_booleans_are_found(job_store: JobStore) -> None:
+    job_store.create(Queue(name="a", paused=True))
+    job_store.create(Queue(name="b"))
+    assert [queue.name for queue in job_store.find(Queue, paused=True)] == ["a"]
+    assert [queue.name for queue in job_store.find(Queue, paused=False)] == ["b"]
+
+
+@pytest.mark.parametrize("field", ["stat", "state') OR 1=1 --", "version') = 1 OR ('x"])
+def test_an_unknown_field_is_an_error_and_never_sql(job_store: JobStore, field: str) -> None:
+    job_store.create(a_job("a"))
+    with pytest.raises(ValueError, match="no field"):
+        job_store.find(Job, **{field: "x"})  # type: ignore[arg-type]
+
+
+def _count_up(ports: Ports, number: int) -> int:
+    wins = 0
+    while wins < 20:
+        job = ports.jobs.get(Job, "a")
+        assert job
+        try:
+            ports.jobs.replace(job.model_copy(update={"wakeups": job.wakeups + 1}), job.version)
+            wins += 1
+        except Conflict:
+            continue
+    return wins
+
+
+def test_no_update_of_racing_processes_is_lost(family: Family) -> None:
+    family.ports.jobs.create(a_job("a"))
+    race(4, _count_up, family.reopen)
+    job = family.ports.jobs.get(Job, "a")
+    assert job
+    assert (job.wakeups, job.version) == (80, 81)
+
+
+def _create(ports: Ports, number: int) -> bool:
+    return ports.jobs.create(a_job("a", priority=number)) is not None
+
+
+def test_one_of_racing_creators_wins(family: Family) -> None:
+    assert sum(race(6, _create, family.reopen)) == 1
