@@ -1,0 +1,121 @@
+"""The one query that reads a source.
+
+What is checked here keeps honest people from mistakes and gives a clear answer. It is not the guard: that
+is the warehouse's role, which may read the tables meant for it and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Literal
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from contracts.request import SqlSource, TableSource
+from functions.errors import BadSource
+from functions.ports import Warehouse
+
+Dialect = Literal["duckdb", "snowflake"]
+
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of commands, which are refused below
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,127}")
+_FILE_NAME = re.compile(r"[/\\*?]|\.(csv|tsv|txt|parquet|json|jsonl|ndjson|xlsx|db|duckdb|gz|zst)$", re.I)
+_TABLE_FUNCTIONS = (exp.GenerateSeries, exp.Generator, exp.Unnest, exp.Explode, exp.Values, exp.Identifier)
+_READS = (exp.Query, exp.Table, exp.Values)
+_SIDE_EFFECTS = re.compile(
+    r"^(system\$.*|nextval|setval|getenv|read_\w+|parquet_\w+|sniff_csv|glob|query|query_table"
+    r"|get_presigned_url|build_\w*file_url|get_stage_location)$",
+    re.I,
+)
+_REFUSED: dict[type, str] = {
+    exp.DDL: "a statement that changes objects or rows",
+    exp.DML: "a statement that changes rows",
+    exp.Into: "SELECT INTO, which creates a table",
+    exp.Lock: "FOR UPDATE or FOR SHARE, which locks rows",
+    exp.ReadCSV: "read_csv, which reads files",
+    exp.ReadParquet: "read_parquet, which reads files",
+    exp.Parameter: "a parameter, for which there is no value",
+    exp.Placeholder: "a placeholder, for which there is no value",
+}
+
+
+def query_for(source: TableSource | SqlSource, warehouse: Warehouse, dialect: Dialect) -> str:
+    """The query that reads a source, ready for `warehouse.query`.
+
+    A table's three names are checked and quoted, never pasted. SQL is passed on as it was written, after a
+    parser for `dialect` has found exactly one SELECT (or WITH … SELECT) in it that reads tables and changes
+    nothing. The real guard is the read-only role that the connection uses.
+
+    Raises:
+        BadSource: the SQL is not one read-only query; the problem lists everything that is wrong.
+    """
+    if isinstance(source, TableSource):
+        parts = (source.database, source.schema_, source.table)
+        return f"SELECT * FROM {'.'.join(_quoted(part, warehouse) for part in parts)}"  # noqa: S608 (quoted)
+    problems = _problems(_only_statement(source.query, dialect))
+    if problems:
+        raise BadSource(f"The query may only read: {problems[0]}.", problems)
+    return source.query
+
+
+def _quoted(identifier: str, warehouse: Warehouse) -> str:
+    if not _IDENTIFIER.fullmatch(identifier):
+        raise BadSource(f"'{identifier}' is not a name of a database, schema or table.")
+    return warehouse.quote(identifier)
+
+
+def _only_statement(query: str, dialect: Dialect) -> exp.Expr:
+    try:
+        statements = [statement for statement in sqlglot.parse(query, dialect=dialect) if statement]
+    except (SqlglotError, RecursionError) as error:
+        reason = re.sub(r"\x1b\[\d*m|\s+", " ", str(error)).strip() or "it is nested too deeply"
+        raise BadSource(f"The query is not valid SQL of {dialect}: {reason}") from error
+    if not statements:
+        raise BadSource("The query is empty; write one SELECT.")
+    if len(statements) > 1:
+        raise BadSource(f"The query holds {len(statements)} statements; write exactly one SELECT.")
+    return statements[0]
+
+
+def _problems(statement: exp.Expr) -> list[str]:
+    if not isinstance(statement, exp.Query):
+        return [f"it is {_statement_name(statement)}, not a SELECT (or WITH … SELECT)"]
+    return list(dict.fromkeys(problem for node in statement.walk() if (problem := _problem(node))))
+
+
+def _statement_name(statement: exp.Expr) -> str:
+    name = str(statement.this) if isinstance(statement, exp.Command) else statement.key
+    return name.upper()
+
+
+def _problem(node: exp.Expr) -> str | None:
+    for kind, what in _REFUSED.items():
+        if isinstance(node, kind):
+            return f"it contains {what}"
+    if isinstance(node, exp.CTE | exp.Subquery) and not isinstance(
+        node.this, exp.Query | exp.Table | exp.Values
+    ):
+        return f"it contains {_statement_name(node.this)} where a SELECT belongs"
+    if isinstance(node, exp.Table | exp.TableFromRows | exp.Lateral):
+        return _table_problem(node)
+    if isinstance(node, exp.Anonymous) and _SIDE_EFFECTS.match(node.name):
+        return f"it calls {node.name}, which is not allowed"
+    if isinstance(node, exp.Column) and node.name.lower() == "nextval":
+        return "it advances a sequence (nextval)"
+    return None
+
+
+def _table_problem(node: exp.Table | exp.TableFromRows | exp.Lateral) -> str | None:
+    source = node.this
+    if isinstance(source, exp.Subquery):
+        return None
+    if not isinstance(source, _TABLE_FUNCTIONS):
+        name = source.name or source.key
+        return f"it reads '{name}', which is not the name of a table; only tables and views may be read"
+    if isinstance(source, exp.Identifier) and _FILE_NAME.search(source.name):
+        return f"it reads the file '{source.name}'; upload the file, or name a table"
+    return None

@@ -1,0 +1,1 @@
+"""Filters, cleans, resamples and checks the data, once, before either engine."""

@@ -1,0 +1,105 @@
+"""The interval of a series, its gaps, and the days that a period holds."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from contracts.validation import Interval
+from functions.validate.findings import Findings, some
+
+STEPS: dict[Interval, pd.DateOffset] = {
+    "day": pd.DateOffset(days=1),
+    "week": pd.DateOffset(days=7),
+    "month": pd.DateOffset(months=1),
+}
+"""The distance from one period to the next."""
+
+_LEAST_PRESENT = 0.5
+
+
+def interval_of(dates: pd.Series[pd.Timestamp], column: str, findings: Findings) -> Interval | None:
+    """The interval of the whole series, or None if there is none; gaps are errors.
+
+    `dates` are sorted; repeated and missing ones are ignored. Where dates are missing because they could not
+    be read, gaps are not reported.
+    """
+    known = pd.DatetimeIndex(dates.dropna().unique())
+    if len(known) < 2:
+        if not dates.isna().any():
+            findings.error("too-few-dates", "the data have one date only", "deliver the whole period", column)
+        return None
+    interval = _interval(known)
+    if interval is None:
+        _report_irregular(dates.dropna().drop_duplicates(), column, findings)
+        return None
+    if not dates.isna().any():
+        _check_gaps(known, interval, column, findings)
+    return interval
+
+
+def _report_irregular(dates: pd.Series[pd.Timestamp], column: str, findings: Findings) -> None:
+    days = dates.diff().dt.days
+    distances = days.value_counts()
+    odd = dates[days.notna() & days.ne(distances.index[0])]
+    named = f"; unusual are {some(odd.dt.date)}" if len(odd) < len(dates) / 2 else ""
+    findings.error(
+        "irregular-interval",
+        "the dates are neither daily, weekly nor monthly: they are "
+        f"{some((int(day) for day in distances.index), 6)} days apart{named}",
+        "deliver one row per day, week or month",
+        column,
+        odd.index,
+    )
+
+
+def _interval(dates: pd.DatetimeIndex) -> Interval | None:
+    """The most frequent distance, if the dates are on its grid and at least half of the grid is there."""
+    usual = int(pd.Series(dates[1:] - dates[:-1]).dt.days.mode().iloc[0])
+    interval: Interval | None = {1: "day", 7: "week"}.get(usual, "month" if 28 <= usual <= 31 else None)  # type: ignore[assignment]
+    if interval is None or not _on_grid(dates, interval):
+        return None
+    return interval if len(dates) >= _LEAST_PRESENT * len(_grid(dates, interval)) else None
+
+
+def _on_grid(dates: pd.DatetimeIndex, interval: Interval) -> bool:
+    if interval == "week":
+        return bool(((dates - dates[0]).days % 7 == 0).all())
+    if interval == "month":
+        months = dates.to_period("M")
+        same_day = dates.day == dates.day.max()
+        return bool(months.is_unique and (same_day | dates.is_month_end).all())
+    return True
+
+
+def _grid(dates: pd.DatetimeIndex, interval: Interval) -> pd.PeriodIndex | pd.DatetimeIndex:
+    if interval == "month":
+        return pd.period_range(dates[0], dates[-1], freq="M")
+    return pd.date_range(dates[0], dates[-1], freq=STEPS[interval])
+
+
+def _check_gaps(dates: pd.DatetimeIndex, interval: Interval, column: str, findings: Findings) -> None:
+    grid = _grid(dates, interval)
+    present = dates.to_period("M") if isinstance(grid, pd.PeriodIndex) else dates
+    missing = grid[~grid.isin(present)]
+    if len(missing):
+        named = missing.astype(str) if isinstance(missing, pd.PeriodIndex) else missing.strftime("%Y-%m-%d")
+        findings.error(
+            "gap",
+            f"{len(missing)} {interval}(s) are missing between {dates[0].date()} and {dates[-1].date()}: "
+            f"{some(named, 10)}",
+            "deliver a row for each of them, with 0 where nothing happened",
+            column,
+        )
+
+
+def next_date(date: pd.Timestamp, interval: Interval) -> pd.Timestamp:
+    """The first day after the period that begins on a date."""
+    return date + STEPS[interval]
+
+
+def days_of(dates: pd.Series[pd.Timestamp], interval: Interval) -> pd.Series[pd.Timestamp]:
+    """Every day of every period, indexed by the row of the period."""
+    longest = {"day": 1, "week": 7, "month": 31}[interval]
+    after = dates + STEPS[interval]
+    days = [dates + pd.Timedelta(days=i) for i in range(longest)]
+    return pd.concat([day[day < after] for day in days])

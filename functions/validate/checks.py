@@ -1,0 +1,126 @@
+"""What makes a series unfit for a marketing mix model (robyn-spec §1.2), on the data as they will be trained.
+
+`frame` has the model's columns, sorted by date; `inside` are its rows of the modelling window.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from contracts.model import Columns, PaidMedia
+from functions.validate.findings import Findings
+
+_MOST_LEVELS = 10
+_LEVELS_PER_ROW = 0.9
+
+
+def check_negative(frame: pd.DataFrame, columns: Columns, findings: Findings) -> None:
+    """Media cannot be negative: the saturation curve has no value there."""
+    paid = [name for channel in columns.paid_media for name in (channel.spend, channel.exposure) if name]
+    for name in [*paid, *(variable.name for variable in columns.organic)]:
+        if name in frame and (negative := frame[name] < 0).any():
+            findings.error(
+                "negative-media",
+                f"column '{name}' has {int(negative.sum())} negative value(s)",
+                "media must be 0 or more; move refunds and corrections to the period that they belong to",
+                name,
+                frame.index[negative],
+            )
+
+
+def check_constant(frame: pd.DataFrame, inside: pd.DataFrame, columns: Columns, findings: Findings) -> None:
+    """A column without variation explains nothing, and Robyn stops."""
+    paid = {name for channel in columns.paid_media for name in (channel.spend, channel.exposure) if name}
+    for _, name in columns.roles():
+        if name == columns.date or name not in frame:
+            continue
+        if name in paid and inside[name].notna().any() and inside[name].fillna(0).eq(0).all():
+            findings.error(
+                "zero-media",
+                f"column '{name}' contains only 0 within the modelling window",
+                "remove the channel, or choose a window in which it was used",
+                name,
+            )
+            continue
+        where = _constant_where(frame[name], inside[name])
+        if where:
+            findings.error(
+                "constant-column",
+                f"column '{name}' has the same value, {inside[name].dropna().iloc[0]}, in every row{where}",
+                _advice_for_constant(name, columns),
+                name,
+            )
+
+
+def _constant_where(values: pd.Series[float], inside: pd.Series[float]) -> str:
+    for part, where in ((values, " of the data"), (inside, " of the modelling window")):
+        if len(part.dropna()) > 1 and part.nunique() == 1:
+            return where
+    return ""
+
+
+def _advice_for_constant(name: str, columns: Columns) -> str:
+    if name == columns.dependent:
+        return "name the column that the model is to explain; it must vary"
+    return "remove the column from the request: what never changes explains nothing"
+
+
+def check_exposures(frame: pd.DataFrame, columns: Columns, findings: Findings) -> None:
+    """Spend and exposure of a channel belong together."""
+    for channel in columns.paid_media:
+        if channel.exposure and channel.spend in frame and channel.exposure in frame:
+            _check_exposure(frame, channel, channel.exposure, findings)
+
+
+def _check_exposure(frame: pd.DataFrame, channel: PaidMedia, exposure: str, findings: Findings) -> None:
+    spend, seen = frame[channel.spend], frame[exposure]
+    if spend.gt(0).any() and seen.eq(0).all():
+        findings.error(
+            "exposure-never",
+            f"'{channel.spend}' was spent, but its exposure '{exposure}' is 0 in every row",
+            "deliver the exposure, or leave it out of the channel",
+            exposure,
+        )
+        return
+    for code, rows, what in (
+        (
+            "spend-without-exposure",
+            spend.gt(0) & seen.eq(0),
+            f"'{channel.spend}' was spent while '{exposure}' is 0",
+        ),
+        (
+            "exposure-without-spend",
+            seen.gt(0) & spend.eq(0),
+            f"'{exposure}' is above 0 while '{channel.spend}' is 0",
+        ),
+    ):
+        if rows.any():
+            findings.warning(
+                code,
+                f"{what} in {int(rows.sum())} row(s)",
+                "check that both are booked in the same period; the model uses the exposure",
+                exposure,
+                frame.index[rows],
+            )
+
+
+def check_factors(frame: pd.DataFrame, columns: Columns, findings: Findings) -> None:
+    """A factor needs few levels, each seen several times."""
+    for variable in columns.factors:
+        if variable.name not in frame:
+            continue
+        levels = frame[variable.name].nunique()
+        if levels >= _LEVELS_PER_ROW * len(frame) and levels > 1:
+            findings.error(
+                "too-many-levels",
+                f"factor '{variable.name}' has {levels} levels in {len(frame)} rows",
+                "group them into a few categories, or use a numeric context column",
+                variable.name,
+            )
+        elif levels > _MOST_LEVELS:
+            findings.warning(
+                "rare-levels",
+                f"factor '{variable.name}' has {levels} levels; only the {_MOST_LEVELS} most frequent count",
+                "group rare levels yourself if that matters",
+                variable.name,
+            )

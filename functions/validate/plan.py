@@ -1,0 +1,151 @@
+"""Whether the data can carry what the request asks for: size, components, studies, budget."""
+
+from __future__ import annotations
+
+from math import floor
+
+import pandas as pd
+
+from contracts.model import BudgetQuestion, CalibrationStudy, ModelConfig
+from contracts.validation import Interval, ResolvedWindow
+from functions.validate.findings import Findings, some
+from functions.validate.window import last_day
+
+_ROWS_PER_VARIABLE = 10
+_SPEND_TOLERANCE = 0.1
+_LEAST_CONFIDENCE = 0.8
+
+
+def check_size(rows: int, window: ResolvedWindow, model: ModelConfig, findings: Findings) -> None:
+    """Enough rows: a warning as in Robyn, an error where nothing can be fitted (robyn-spec §1.2, §4)."""
+    columns = model.columns
+    variables = (
+        len(model.prophet.components) + len(columns.context) + len(columns.factors) + len(columns.media)
+    )
+    if rows < _ROWS_PER_VARIABLE * variables:
+        findings.warning(
+            "few-rows",
+            f"{rows} rows for {variables} variables; {_ROWS_PER_VARIABLE} per variable are recommended",
+            "deliver a longer period, or use fewer variables",
+        )
+    train, smallest = _split(window.rows, model)
+    if train <= variables + 1:
+        findings.error(
+            "too-few-rows",
+            f"{train} rows to train on are too few for {variables} variables, which need {variables + 2}",
+            "deliver a longer period, widen the window, or use fewer variables",
+        )
+    elif smallest is not None and smallest < 2:
+        findings.error(
+            "too-few-rows",
+            f"train_size leaves {smallest} of the {window.rows} rows to validate or test on; 2 are needed",
+            "lower search.train_size, widen the window, or switch time_series_validation off",
+        )
+
+
+def _split(rows: int, model: ModelConfig) -> tuple[int, int | None]:
+    """The fewest rows that a candidate trains on, and the fewest that it validates or tests on."""
+    if not model.search.time_series_validation:
+        return rows, None
+    low, high = model.search.train_size
+    train, most = floor(1 + (rows - 1) * low), floor(1 + (rows - 1) * high)
+    validation = floor((1 - high) / 2 * rows)
+    return train, min(validation, rows - most - validation)
+
+
+def check_components(
+    dates: pd.Series[pd.Timestamp], interval: Interval, model: ModelConfig, findings: Findings
+) -> None:
+    """The Prophet components fit the interval."""
+    components = model.prophet.components
+    if "weekday" in components and interval != "day":
+        findings.error(
+            "component-interval",
+            f"the component `weekday` needs daily data; these are per {interval}",
+            "remove `weekday` from prophet.components, or deliver daily data",
+        )
+    if "holiday" in components and interval == "month" and dates.dt.day.ne(1).any():
+        findings.error(
+            "component-interval",
+            "monthly data with the component `holiday` need dates on the first of the month",
+            "set resample to month, or move the dates",
+            model.columns.date,
+        )
+
+
+def check_holidays(model: ModelConfig, findings: Findings) -> None:
+    """The holiday calendar exists."""
+    country = model.prophet.holiday_country
+    if country is None:
+        return
+    from holidays import list_supported_countries  # here, because most requests can do without it
+
+    known = list_supported_countries()
+    if country not in known:
+        findings.error(
+            "no-holidays",
+            f"there is no holiday calendar for country '{country}'",
+            "use an ISO code such as DE, FR, GB or US, or remove the component `holiday`",
+        )
+
+
+def check_calibration(
+    frame: pd.DataFrame, window: ResolvedWindow, model: ModelConfig, findings: Findings
+) -> None:
+    """The studies lie in the window, and the data know what they cost (robyn-spec §10.1)."""
+    for i, study in enumerate(model.calibration):
+        name = f"calibration[{i}]"
+        dates = frame[model.columns.date]
+        rows = frame[dates.between(pd.Timestamp(study.start), pd.Timestamp(study.end))]
+        if study.start < window.start or study.end > window.end:
+            findings.error(
+                "study-outside",
+                f"{name} goes from {study.start} to {study.end}, outside the modelling window from "
+                f"{window.start} to {window.end}",
+                "remove the study, correct its dates, or widen the window",
+            )
+        elif rows.empty:
+            findings.error(
+                "study-outside",
+                f"{name} from {study.start} to {study.end} holds no date of the data",
+                "widen its dates to whole periods of the data",
+            )
+        else:
+            _check_study_spend(rows, name, study, model, findings)
+        if study.confidence < _LEAST_CONFIDENCE:
+            findings.warning(
+                "study-confidence",
+                f"{name} has a confidence of {study.confidence:g}, below {_LEAST_CONFIDENCE:g}",
+                "calibrate with studies that are surer, or remove it",
+            )
+
+
+def _check_study_spend(
+    rows: pd.DataFrame, name: str, study: CalibrationStudy, model: ModelConfig, findings: Findings
+) -> None:
+    paid = [channel.spend for channel in model.columns.paid_media if channel.spend in study.channels]
+    if not paid or not set(paid) <= set(rows.columns):
+        return
+    spent = float(rows[paid].sum().sum())
+    if abs(spent - study.spend) > _SPEND_TOLERANCE * study.spend:
+        findings.warning(
+            "study-spend",
+            f"{name} says that {some(paid)} cost {study.spend:,.0f}, but the data hold {spent:,.0f} from "
+            f"{study.start} to {study.end}",
+            "check the study's channels, dates and spend; they should agree within 10 %",
+        )
+
+
+def check_budget(
+    dates: pd.Series[pd.Timestamp], interval: Interval, budget: BudgetQuestion | None, findings: Findings
+) -> None:
+    """The dates of the budget question lie in the data."""
+    first, last = dates.iloc[0].date(), last_day(dates, interval).date()
+    for edge in ("start", "end"):
+        asked = getattr(budget, edge, None)
+        if asked and not first <= asked <= last:
+            findings.error(
+                "budget-outside",
+                f"budget.{edge} {asked} lies outside the data, which go from {first} to {last}",
+                f"choose a budget.{edge} within the data, or leave it out",
+            )

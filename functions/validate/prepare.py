@@ -1,0 +1,177 @@
+"""From the dataset to the data that an engine trains on, with a report of everything noticed on the way.
+
+The steps, in this order; each reports all that it finds, and the later ones go on with what is usable:
+
+1. the columns are there; 2. empty rows and other countries are left out; 3. text becomes numbers, dates and
+factors; 4. empty cells are rejected or filled; 5. rows of one date are rejected or aggregated; 6. rows are
+sorted; 7. the interval and its gaps are found; 8. cells are interpolated; 9. negative media are found;
+10. derived columns are made; 11. resampling; 12. the window is resolved; 13. the checks of the model.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contracts.request import TrainRequest
+from contracts.validation import ColumnProfile, Interval, ResolvedWindow, ValidationReport
+from functions.validate import checks, plan
+from functions.validate.calendar import interval_of
+from functions.validate.cleaning import in_order, interpolate, kinds, treat_duplicates, treat_missing
+from functions.validate.dates import read_dates
+from functions.validate.derive import derive
+from functions.validate.findings import Findings
+from functions.validate.numbers import read_numbers
+from functions.validate.profile import profile
+from functions.validate.resample import resample
+from functions.validate.source import ROW, as_text, blank, check_columns, read, required, select_rows
+from functions.validate.window import resolve
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What came of a dataset."""
+
+    table: pa.Table | None
+    """The columns that the model names, in the request's order, sorted by date: the date as date32, numbers
+    as float64, factors as string. None if a finding is an error."""
+    report: ValidationReport
+
+
+@dataclass(frozen=True, eq=False)
+class _Series:
+    """The data as they will be trained, as far as they could be made."""
+
+    frame: pd.DataFrame
+    interval: Interval | None
+    window: ResolvedWindow | None
+    profile: list[ColumnProfile]
+
+
+def prepare(dataset: pa.Table | Path | BinaryIO, request: TrainRequest, fingerprint: str) -> Prepared:
+    """Clean, derive, resample and check a dataset (a table, or where its Parquet can be read).
+
+    Everything that is wrong with the data is a finding; all are found at once.
+
+    Raises:
+        functions.errors.BadData: the dataset is not a whole Parquet file.
+    """
+    table = read(dataset)
+    findings = Findings()
+    rows = select_rows(check_columns(table, request, findings), request, findings)
+    plan.check_holidays(request, findings)
+    series = _series(rows, request, findings) if rows.num_rows else None
+    usable = series is not None and not findings.any_error
+    prepared = _table(series.frame, request) if series and usable else None
+    metadata = table.schema.metadata or {}
+    report = ValidationReport(
+        request_id=request.request_id,
+        country=request.country,
+        fingerprint=fingerprint,
+        valid=usable,
+        read_as={
+            key[4:].decode(): value.decode() for key, value in metadata.items() if key.startswith(b"mmm.")
+        },
+        rows_in=table.num_rows,
+        rows_out=prepared.num_rows if prepared else 0,
+        interval=series.interval if series else None,
+        window=series.window if series else None,
+        findings=findings.sorted(),
+        columns=series.profile if series else [],
+    )
+    return Prepared(prepared, report)
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """The prepared table as zstd Parquet."""
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="zstd")
+    return out.getvalue()
+
+
+def _series(rows: pa.Table, request: TrainRequest, findings: Findings) -> _Series:
+    frame, unusable = _typed(rows, request, findings)
+    delivered = frame.copy()
+    frame = treat_missing(frame, request, unusable, findings)
+    interval: Interval | None = None
+    if request.columns.date in frame:
+        frame = treat_duplicates(frame, request, findings)
+        frame = in_order(frame, request, findings)
+        interval = interval_of(frame[request.columns.date], request.columns.date, findings)
+        frame = interpolate(frame, request, unusable, findings)
+        frame = derive(frame, request, interval, findings)
+    checks.check_negative(frame, request.columns, findings)
+    named = {str(name): values for part in (frame, delivered) for name, values in part.items()}
+    profiles = profile(rows, named, request)
+    frame = frame[[name for _, name in request.columns.roles() if name in frame]]
+    if request.columns.date in frame:
+        frame, interval = resample(frame, request, interval, findings)
+    window = _check(frame, interval, request, findings)
+    return _Series(frame, interval, window, profiles)
+
+
+def _typed(
+    rows: pa.Table, request: TrainRequest, findings: Findings
+) -> tuple[pd.DataFrame, dict[str, pd.Index[int]]]:
+    """The required columns as dates, numbers and text, indexed by source row, and the unusable cells."""
+    index = pd.Index(rows.column(ROW).to_numpy())
+    date, of_kind = request.columns.date, kinds(request)
+    names = [name for name in required(request) if name in rows.column_names and name in {date, *of_kind}]
+    numeric = {name: rows.column(name) for name in names if name != date and of_kind[name] != "factors"}
+    delimiter = (rows.schema.metadata or {}).get(b"mmm.delimiter", b"").decode() or None
+    numbers, unusable = read_numbers(numeric, index, delimiter, findings)
+    columns: dict[str, pd.Series[Any]] = {}
+    for name in names:
+        if name == date:
+            columns[name] = read_dates(name, rows.column(name), index, findings)
+        else:
+            columns[name] = numbers[name] if name in numbers else _factor(rows.column(name), index)
+    return pd.DataFrame(columns, index=index), unusable
+
+
+def _factor(values: pa.ChunkedArray, index: pd.Index[int]) -> pd.Series[str]:
+    text = as_text(values).to_pandas().astype(object)
+    return pd.Series(
+        text.mask(blank(values).to_numpy().astype(bool), None).to_numpy(), index=index, dtype=object
+    )
+
+
+def _check(
+    frame: pd.DataFrame, interval: Interval | None, request: TrainRequest, findings: Findings
+) -> ResolvedWindow | None:
+    """The checks of the model, and the window on which they were made."""
+    columns, window, inside = request.columns, None, frame
+    if interval and columns.date in frame:
+        frame = frame.dropna(subset=[columns.date])
+        dates = frame[columns.date]
+        window = resolve(dates, interval, request.window, findings)
+        plan.check_components(dates, interval, request, findings)
+        plan.check_budget(dates, interval, request.budget, findings)
+    if window:
+        inside = frame.iloc[window.first_row - 1 : window.last_row]
+        plan.check_size(len(frame), window, request, findings)
+        plan.check_calibration(frame, window, request, findings)
+    checks.check_constant(frame, inside, columns, findings)
+    checks.check_exposures(frame, columns, findings)
+    checks.check_factors(frame, columns, findings)
+    return window
+
+
+def _table(frame: pd.DataFrame, request: TrainRequest) -> pa.Table:
+    columns = request.columns
+    factors = {variable.name for variable in columns.factors}
+    arrays = {}
+    for name in frame.columns.astype(str):
+        if name == columns.date:
+            arrays[name] = pa.array(frame[name].dt.date, pa.date32())
+        elif name in factors:
+            arrays[name] = pa.array(frame[name].astype(str), pa.string())
+        else:
+            arrays[name] = pa.array(frame[name], pa.float64())
+    return pa.table(arrays)

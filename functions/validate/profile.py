@@ -1,0 +1,65 @@
+"""A profile of every column, for people who ask what was in the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import MAXYEAR, MINYEAR
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from contracts.request import TrainRequest
+from contracts.validation import ColumnProfile
+from functions.validate.source import ROW
+
+
+def profile(
+    table: pa.Table, read: Mapping[str, pd.Series[Any]], request: TrainRequest
+) -> list[ColumnProfile]:
+    """One profile per delivered column, then one per derived column.
+
+    `read` has the columns that the request names and the derived ones, as dates, numbers and text; the others
+    are profiled in the type that they have in `table`.
+    """
+    roles = {name: path for path, name in request.columns.roles()}
+    delivered = [name for name in table.column_names if name != ROW]
+    names = [*delivered, *(name for name in read if name not in delivered)]
+    return [
+        _of_column(
+            name, read[name] if name in read else _as_delivered(table.column(name)), roles.get(name, "unused")
+        )
+        for name in names
+    ]
+
+
+def _as_delivered(values: pa.ChunkedArray) -> pd.Series[Any]:
+    kind, types = values.type, pa.types
+    if types.is_nested(kind) or types.is_binary(kind):
+        return pd.Series([str(value) for value in values.to_pylist()], dtype=object)
+    if types.is_decimal(kind) or types.is_integer(kind) or types.is_boolean(kind):
+        values = values.cast(pa.int8()) if types.is_boolean(kind) else values
+        values = values.cast(pa.float64(), safe=False)
+    elif types.is_date(kind):
+        values = values.cast(pa.timestamp("ms"))
+    series: pd.Series[Any] = values.to_pandas()
+    return series
+
+
+def _of_column(name: str, values: pd.Series[Any], role: str) -> ColumnProfile:
+    known = values.dropna()
+    counts = {"missing": int(values.isna().sum()), "distinct": int(known.nunique())}
+    if pd.api.types.is_datetime64_any_dtype(values):
+        known = known[known.dt.year.between(MINYEAR, MAXYEAR)]
+        days = {} if known.empty else {"min": known.min().date(), "max": known.max().date()}
+        return ColumnProfile(name=name, role=role, type="date", **counts, **days)
+    if not pd.api.types.is_numeric_dtype(values):
+        return ColumnProfile(name=name, role=role, type="text", **counts)
+    numbers = (
+        {}
+        if known.empty
+        else {"min": float(known.min()), "max": float(known.max()), "mean": float(known.mean())}
+    )
+    return ColumnProfile(
+        name=name, role=role, type="number", zeros=int(known.eq(0).sum()), **counts, **numbers
+    )

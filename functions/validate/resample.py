@@ -1,0 +1,131 @@
+"""From days to weeks or months, from weeks to months."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from contracts.request import CalendarFlag, Resample, TrainRequest
+from contracts.validation import Interval
+from functions.validate.calendar import STEPS
+from functions.validate.cleaning import kinds
+from functions.validate.findings import Findings, some
+
+_FINER: dict[Interval, int] = {"day": 0, "week": 1, "month": 2}
+_FREQUENCIES = {"week": "W-SUN", "month": "M"}  # pandas names a week by its last day
+_OF_KIND = {"context": "mean", "factors": "first"}
+_OF_TEXT = ("first", "last")
+
+
+def resample(
+    frame: pd.DataFrame, request: TrainRequest, interval: Interval | None, findings: Findings
+) -> tuple[pd.DataFrame, Interval | None]:
+    """The frame in the interval that the request asks for, and that interval.
+
+    `frame` has the model's columns, sorted by date. A week starts on Monday, a month on its first day; a week
+    belongs to the month in which it starts. A first or last period that is not whole is dropped: its sums
+    would look like a slump. A row keeps the number of its first source row.
+    """
+    wanted, date = request.resample, request.columns.date
+    if wanted is None:
+        return frame, interval
+    _check_aggregations(request, wanted, findings)
+    if interval is None or not _possible(frame[date], interval, wanted, findings):
+        return frame, interval
+    how = _aggregations(frame, request, wanted)
+    dated = frame.dropna(subset=[date])
+    periods = _whole_periods(dated[date], interval, wanted.interval, findings)
+    if periods.empty:
+        findings.error(
+            "too-few-dates", f"the data hold no whole {wanted.interval}", "deliver a longer period", date
+        )
+        return frame, interval
+    findings.change(
+        "resampled",
+        f"{len(periods)} rows per {interval} became {periods.nunique()} per {wanted.interval}: "
+        + ", ".join(f"{function} of {name}" for name, function in how.items()),
+    )
+    return _aggregate(dated.loc[periods.index], date, periods, how), wanted.interval
+
+
+def _check_aggregations(request: TrainRequest, wanted: Resample, findings: Findings) -> None:
+    factors = {variable.name for variable in request.columns.factors}
+    names = {name for _, name in request.columns.roles()} - {request.columns.date}
+    for name, function in wanted.aggregate.items():
+        if name not in names:
+            problem, advice = "is not a column of the model", "remove it from resample.aggregate"
+        elif name in factors and function not in _OF_TEXT:
+            problem, advice = f"is a factor, which has no {function}", "use first or last"
+        else:
+            continue
+        findings.error("resample-aggregate", f"resample.aggregate: '{name}' {problem}", advice, name)
+
+
+def _aggregations(frame: pd.DataFrame, request: TrainRequest, wanted: Resample) -> dict[str, str]:
+    """The function of every column of the frame but the date; `first` where a factor cannot have another."""
+    of_kind = kinds(request)
+    flags = {derived.name for derived in request.derived if isinstance(derived, CalendarFlag)}
+    how = {}
+    for name in frame.columns.drop(request.columns.date):
+        usual = "max" if name in flags else _OF_KIND.get(of_kind[name], "sum")
+        function = wanted.aggregate.get(name, usual)
+        possible = of_kind[name] != "factors" or function in _OF_TEXT or name in flags
+        how[name] = function if possible else "first"
+    return how
+
+
+def _possible(
+    dates: pd.Series[pd.Timestamp], interval: Interval, wanted: Resample, findings: Findings
+) -> bool:
+    if _FINER[interval] > _FINER[wanted.interval]:
+        findings.error(
+            "resample-finer",
+            f"the data are per {interval}; they cannot be resampled per {wanted.interval}",
+            f"deliver data per {wanted.interval} or finer, or remove resample",
+        )
+        return False
+    if interval == wanted.interval == "week" and dates.dropna().dt.day_of_week.ne(0).any():
+        findings.error(
+            "resample-shifted",
+            f"the data are weekly already, with weeks from {dates.dropna().iloc[0].day_name()}, not Monday",
+            "remove resample",
+        )
+        return False
+    if interval == "week" and wanted.interval == "month":
+        findings.warning(
+            "weeks-to-months",
+            "weeks do not fit into months: each counts in the month in which it starts, 4 or 5 in a month",
+            "deliver daily data for exact months, or model weeks",
+        )
+    return True
+
+
+def _aggregate(
+    frame: pd.DataFrame, date: str, periods: pd.Series[pd.Period], how: dict[str, str]
+) -> pd.DataFrame:
+    """One row per period, dated with its first day. A period with an empty cell is empty there."""
+    groups = frame.groupby(periods.to_numpy(), sort=True)
+    parts = {name: groups[name].agg(how[name]).where(groups[name].count() == groups.size()) for name in how}
+    starts = pd.PeriodIndex(list(groups.groups)).start_time
+    result = pd.DataFrame({date: starts} | {name: values.to_numpy() for name, values in parts.items()})
+    result.index = periods.drop_duplicates().index
+    return result[frame.columns]
+
+
+def _whole_periods(
+    dates: pd.Series[pd.Timestamp], interval: Interval, wanted: Interval, findings: Findings
+) -> pd.Series[pd.Period]:
+    """The period of each row, without those of a first or last period that goes on beyond the data."""
+    periods = dates.dt.to_period(_FREQUENCIES[wanted])
+    beyond = pd.Series([dates.iloc[0] - STEPS[interval], dates.iloc[-1] + STEPS[interval]])
+    partial = periods.isin(beyond.dt.to_period(_FREQUENCIES[wanted]))
+    if partial.any():
+        starts = periods[partial].drop_duplicates().dt.start_time.dt.date
+        findings.change(
+            "incomplete-period",
+            f"{int(partial.sum())} row(s) were dropped, as the data hold only a part of the {wanted} from "
+            f"{some(starts)}",
+            "",
+            str(dates.name),
+            dates.index[partial],
+        )
+    return periods[~partial]

@@ -1,0 +1,187 @@
+"""The rows and columns of the dataset that a request speaks of."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from contracts.request import CalendarFlag, Derived, Lag, Sum, TrainRequest
+from functions.errors import BadData
+from functions.validate.findings import Findings, some
+
+ROW = "\0row"
+"""The column that carries the number of each source row; no delivered column can have this name."""
+
+
+def read(dataset: pa.Table | Path | BinaryIO) -> pa.Table:
+    """The dataset as it was extracted, text as plain strings.
+
+    Raises:
+        BadData: it is not a whole Parquet file.
+    """
+    if isinstance(dataset, pa.Table):
+        return _plain(dataset)
+    try:
+        return _plain(pq.read_table(dataset))
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and type(error) is not OSError:
+            raise  # the connection, not the content: for that, pyarrow raises plain OSErrors
+        raise BadData(f"The dataset is not a whole Parquet file; extract it again ({error}).") from error
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in table.schema.types]
+    kinds = [pa.string() if pa.types.is_large_string(kind) else kind for kind in kinds]
+    columns = [column.cast(kind) for column, kind in zip(table.columns, kinds, strict=True)]
+    return pa.table(columns, pa.schema(zip(table.column_names, kinds, strict=True), table.schema.metadata))
+
+
+def inputs(derived: Derived) -> list[str]:
+    """The columns that a derived column is made from."""
+    if isinstance(derived, Sum):
+        return list(derived.of)
+    if isinstance(derived, Lag):
+        return [derived.of]
+    return [] if isinstance(derived, CalendarFlag) else [derived.numerator, derived.denominator]
+
+
+def required(request: TrainRequest) -> list[str]:
+    """The columns that the dataset itself must have, in the order of the request."""
+    names = [name for _, name in request.columns.roles()]
+    names += [request.country_column] if request.country_column else []
+    names += [name for item in request.derived for name in inputs(item)]
+    made = {item.name for item in request.derived}
+    return [name for name in dict.fromkeys(names) if name not in made]
+
+
+def check_columns(table: pa.Table, request: TrainRequest, findings: Findings) -> pa.Table:
+    """The table with each name once, after every missing, repeated and unused column was reported."""
+    repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if repeated:
+        findings.error(
+            "repeated-column",
+            f"these columns occur more than once: {', '.join(repeated)}",
+            "give each column a name of its own, for example with AS in the query",
+            repeated[0] if len(repeated) == 1 else None,
+        )
+        table = table.select([table.column_names.index(name) for name in dict.fromkeys(table.column_names)])
+    _check_missing(table, request, findings)
+    _check_derived(table, request, findings)
+    unused = [name for name in table.column_names if name not in required(request)]
+    if unused:
+        findings.change(
+            "unused-columns", f"columns that the request does not name were left out: {some(unused)}"
+        )
+    return table
+
+
+def _check_missing(table: pa.Table, request: TrainRequest, findings: Findings) -> None:
+    missing = [name for name in required(request) if name not in table.column_names]
+    if missing:
+        suggestions = [
+            f"did you mean '{near}' for '{name}'" for name in missing for near in _near(name, table)
+        ]
+        findings.error(
+            "missing-column",
+            f"these columns are missing: {', '.join(missing)}",
+            (f"{'; '.join(suggestions)}? " if suggestions else "")
+            + f"Upper and lower case count. The data have: {', '.join(table.column_names)}",
+            missing[0] if len(missing) == 1 else None,
+        )
+
+
+def _near(name: str, table: pa.Table) -> list[str]:
+    folded = {column.casefold().strip(): column for column in table.column_names}
+    found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
+    return [folded[match] for match in found]
+
+
+def _check_derived(table: pa.Table, request: TrainRequest, findings: Findings) -> None:
+    counts = Counter(item.name for item in request.derived)
+    used = {name for _, name in request.columns.roles()}
+    used |= {name for item in request.derived for name in inputs(item)}
+    for name, count in counts.items():
+        if name in table.column_names or count > 1:
+            where = (
+                "the data have a column of that name" if name in table.column_names else "it is made twice"
+            )
+            findings.error(
+                "derived-exists",
+                f"the derived column '{name}' cannot be made: {where}",
+                "give the derived column another name",
+                name,
+            )
+        if name not in used:
+            findings.warning(
+                "derived-unused",
+                f"the derived column '{name}' is used nowhere",
+                "name it in `columns`, or remove it from `derived`",
+                name,
+            )
+
+
+def select_rows(table: pa.Table, request: TrainRequest, findings: Findings) -> pa.Table:
+    """The rows of the request's country, with their numbers in the column ROW, without empty ones."""
+    table = table.append_column(ROW, pa.array(np.arange(1, table.num_rows + 1)))
+    if not table.num_rows:
+        findings.error("no-rows", "the data have no rows", "check the source, its filter and its period")
+        return table
+    return _of_country(_without_empty(table, findings), request, findings)
+
+
+def _without_empty(table: pa.Table, findings: Findings) -> pa.Table:
+    empty = pa.chunked_array([pa.array(np.ones(table.num_rows, bool))])
+    for name in table.column_names:
+        if name == ROW or not pc.any(empty).as_py():
+            continue
+        empty = pc.and_(empty, blank(table.column(name)))
+    if not pc.any(empty).as_py():
+        return table
+    rows = table.filter(empty).column(ROW).to_pylist()
+    findings.change("empty-rows", "rows without any value were dropped", rows=rows)
+    return table.filter(pc.invert(empty))
+
+
+def blank(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which cells hold nothing: null, or text of spaces only."""
+    if pa.types.is_string(values.type):
+        return pc.fill_null(pc.equal(pc.utf8_trim_whitespace(values), ""), True)
+    return pc.is_null(values, nan_is_null=True)
+
+
+def as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Any column as trimmed text; whole numbers without a fraction, dates as ISO."""
+    kind, types = values.type, pa.types
+    if types.is_nested(kind) or types.is_binary(kind) or types.is_interval(kind):
+        return pa.chunked_array([pa.array([str(value.as_py()) for value in values], pa.string())])
+    return pc.utf8_trim_whitespace(values.cast(pa.string()))
+
+
+def _of_country(table: pa.Table, request: TrainRequest, findings: Findings) -> pa.Table:
+    column = request.country_column
+    if column is None or column not in table.column_names:
+        return table
+    countries = as_text(table.column(column))
+    kept = table.filter(pc.fill_null(pc.equal(countries, request.country), False))
+    if not kept.num_rows:
+        present = [str(value) for value in pc.unique(countries).to_pylist()]
+        findings.error(
+            "no-rows-of-country",
+            f"no row has '{request.country}' in column '{column}'",
+            f"upper and lower case count; the column holds: {some(present, 10)}",
+            column,
+        )
+    elif kept.num_rows < table.num_rows:
+        findings.change(
+            "other-countries",
+            f"{table.num_rows - kept.num_rows} row(s) of others than '{request.country}' were left out",
+            column=column,
+        )
+    return kept

@@ -1,0 +1,241 @@
+"""What the model needs of the data."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contracts.validation import ValidationReport
+from tests.data.cases import errors, only, rejected, request, validated, weekly
+
+
+@pytest.mark.parametrize("column", ["tv_S", "Search_S", "Search_Clicks", "newsletter"])
+def test_negative_media_are_an_error(column: str) -> None:
+    frame = weekly()
+    frame.loc[[8, 3], column] = -1
+    finding = rejected(frame, "negative-media")
+    assert (finding.column, finding.rows, finding.count) == (column, [4, 9], 2)
+    assert "0 or more" in finding.advice
+
+
+def test_an_all_negative_channel_is_not_turned_around() -> None:
+    assert rejected(weekly().assign(tv_S=-weekly()["tv_S"]), "negative-media").count == 104
+
+
+@pytest.mark.parametrize("column", ["Revenue", "Competitor", "newsletter", "tv_S", "Search_Clicks"])
+def test_a_constant_column_is_an_error(column: str) -> None:
+    finding = rejected(weekly().assign(**{column: 5.0}), "constant-column")
+    assert finding.column == column
+    assert "the same value, 5.0, in every row of the data" in finding.message
+    assert finding.advice
+
+
+def test_a_factor_with_one_level_is_an_error() -> None:
+    finding = rejected(weekly().assign(events="na"), "constant-column")
+    assert finding.column == "events"
+    assert "remove the column" in finding.advice
+
+
+def test_a_column_that_is_constant_in_the_window_only_is_an_error() -> None:
+    frame = weekly()
+    frame.loc[40:, "Competitor"] = 7.0
+    assert validated(frame).report.valid
+    finding = rejected(frame, "constant-column", request(window={"start": "2023-11-01"}))
+    assert "of the modelling window" in finding.message
+
+
+def test_a_channel_without_spend_in_the_window_is_an_error() -> None:
+    frame = weekly()
+    frame.loc[20:, "tv_S"] = 0.0
+    finding = rejected(frame, "zero-media", request(window={"start": "2023-07-03"}))
+    assert finding.column == "tv_S"
+    assert "contains only 0 within the modelling window" in finding.message
+    assert "choose a window" in finding.advice
+
+
+def test_spend_without_exposure_and_the_reverse_are_warnings_with_rows() -> None:
+    frame = weekly()
+    frame.loc[[3, 4], "Search_Clicks"] = 0
+    frame.loc[9, "Search_S"] = 0.0
+    prepared = validated(frame)
+    assert prepared.report.valid
+    assert only(prepared, "spend-without-exposure").rows == [4, 5]
+    assert only(prepared, "exposure-without-spend").rows == [10]
+
+
+def test_an_exposure_that_is_always_zero_is_an_error() -> None:
+    prepared = validated(weekly().assign(Search_Clicks=0))
+    assert "exposure-never" in errors(prepared)
+    assert only(prepared, "exposure-never").column == "Search_Clicks"
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [
+        ({}, ("2020-01-06", "2020-05-24", 1, 20)),
+        ({"start": "2020-02-01", "end": "2020-04-01"}, ("2020-02-03", "2020-04-05", 5, 13)),
+        ({"start": "2020-02-06", "end": "2020-04-03"}, ("2020-02-03", "2020-04-12", 5, 14)),
+        ({"start": "2019-01-01", "end": "2020-04-06"}, ("2020-01-06", "2020-04-06", 1, 14)),
+        ({"end": "2021-01-01"}, ("2020-01-06", "2020-05-24", 1, 20)),
+    ],
+)
+def test_the_window_is_resolved_as_robyn_does(
+    window: dict[str, str], expected: tuple[str, str, int, int]
+) -> None:
+    prepared = validated(weekly(20, start="2020-01-06"), request(window=window))
+    found = prepared.report.window
+    assert found is not None
+    assert (str(found.start), str(found.end), found.first_row, found.last_row) == expected
+    assert found.rows == found.last_row - found.first_row + 1
+    moved = {finding.code for finding in prepared.report.findings if finding.code.startswith("window-")}
+    assert moved == {f"window-{edge}" for edge, asked in window.items() if asked != expected[edge == "end"]}
+
+
+@pytest.mark.parametrize("window", [{"start": "2025-02-01"}, {"end": "2022-12-31"}])
+def test_a_window_outside_the_data_is_an_error(window: dict[str, str]) -> None:
+    finding = rejected(weekly(), "window-outside", request(window=window))
+    assert "from 2023-01-02 to 2024-12-29" in finding.message
+
+
+def test_few_rows_are_a_warning() -> None:
+    prepared = validated(weekly(40))
+    assert prepared.report.valid
+    assert "40 rows for 5 variables" in only(prepared, "few-rows").message
+
+
+def test_too_few_rows_to_fit_are_an_error() -> None:
+    finding = rejected(weekly(6), "too-few-rows", request({"factors": []}, window={"start": "2023-01-16"}))
+    assert "4 rows to train on are too few for 4 variables, which need 6" in finding.message
+
+
+def test_a_split_that_leaves_nothing_to_validate_on_is_an_error() -> None:
+    search = {"time_series_validation": True, "train_size": [0.5, 0.97]}
+    finding = rejected(weekly(), "too-few-rows", request(search=search))
+    assert "train_size leaves 1" in finding.message
+    assert "search.train_size" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "words"),
+    [
+        (
+            {"prophet": {"components": ["trend", "weekday"]}},
+            "component-interval",
+            "`weekday` needs daily data",
+        ),
+        ({"prophet": {"components": ["holiday"], "holiday_country": "XX"}}, "no-holidays", "country 'XX'"),
+        ({"budget": {"start": "2022-01-01"}}, "budget-outside", "budget.start 2022-01-01"),
+        ({"budget": {"end": "2025-01-05"}}, "budget-outside", "budget.end 2025-01-05"),
+    ],
+)
+def test_what_the_request_asks_for_must_fit_the_data(fields: dict[str, Any], code: str, words: str) -> None:
+    finding = rejected(weekly(), code, request(**fields))
+    assert words in finding.message
+    assert finding.advice
+
+
+def test_components_that_fit_pass() -> None:
+    components = ["trend", "season", "monthly", "holiday"]
+    assert validated(
+        weekly(), request(prophet={"components": components, "holiday_country": "DE"})
+    ).report.valid
+    daily = validated(weekly(days=1), request(prophet={"components": ["weekday"]}))
+    assert daily.report.valid
+
+
+def study(**changes: Any) -> dict[str, Any]:
+    body = {"channels": ["tv_S"], "start": "2023-03-06", "end": "2023-04-02", "lift": 100, "confidence": 0.9}
+    return body | {"spend": float(weekly()["tv_S"][9:13].sum())} | changes
+
+
+def test_a_study_that_agrees_with_the_data_passes() -> None:
+    assert validated(weekly(), request(calibration=[study()])).report.findings == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "severity"),
+    [
+        ({"start": "2022-12-01"}, "study-outside", "error"),
+        ({"end": "2025-03-01"}, "study-outside", "error"),
+        ({"start": "2023-03-07", "end": "2023-03-09"}, "study-outside", "error"),
+        ({"spend": 10_000.0}, "study-spend", "warning"),
+        ({"confidence": 0.7}, "study-confidence", "warning"),
+    ],
+)
+def test_a_study_that_does_not_fit(changes: dict[str, Any], code: str, severity: str) -> None:
+    finding = only(validated(weekly(), request(calibration=[study(**changes)])), code)
+    assert finding.severity == severity
+    assert "calibration[0]" in finding.message
+
+
+def test_an_organic_study_has_no_spend_to_compare() -> None:
+    asked = request(calibration=[study(channels=["newsletter"], spend=0.0)])
+    assert validated(weekly(), asked).report.findings == []
+
+
+def test_a_factor_with_a_level_per_row_is_an_error() -> None:
+    finding = rejected(weekly().assign(events=[f"e{i}" for i in range(104)]), "too-many-levels")
+    assert finding.column == "events"
+    assert "group" in finding.advice
+
+
+def test_a_factor_with_many_levels_is_a_warning() -> None:
+    prepared = validated(weekly().assign(events=[f"e{i % 12}" for i in range(104)]))
+    assert prepared.report.valid
+    assert "12 levels" in only(prepared, "rare-levels").message
+
+
+def test_a_report_survives_its_json() -> None:
+    report = validated(weekly().assign(tv_S=-1.0)).report
+    assert ValidationReport.model_validate_json(report.model_dump_json()) == report
+
+
+CELLS = st.one_of(
+    st.none(),
+    st.text(max_size=8),
+    st.sampled_from(["", "NA", "1,5", "1.234", "2023-01-02", "01/02/2023", "inf", "-1"]),
+)
+NUMBERS = st.one_of(st.none(), st.floats(width=32), st.integers(-5, 5).map(float))
+NAMES = ["DATE", "Revenue", "tv_S", "Search_S", "Search_Clicks", "newsletter", "Competitor", "events"]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_garbage_is_answered_with_findings(data: st.DataObject) -> None:
+    rows = data.draw(st.integers(0, 6))
+    frame = weekly(rows) if rows else weekly().head(0)
+    for name in data.draw(st.sets(st.sampled_from(NAMES), min_size=1)):
+        kind = data.draw(st.sampled_from([CELLS, NUMBERS]))
+        frame[name] = pd.Series(data.draw(st.lists(kind, min_size=rows, max_size=rows)), dtype=object)
+    frame = frame.drop(columns=list(data.draw(st.sets(st.sampled_from(NAMES), max_size=2))))
+    policy = data.draw(st.sampled_from(["reject", "zero", "interpolate"]))
+    asked = request(
+        duplicates=data.draw(st.sampled_from(["reject", "aggregate"])),
+        missing={"media": policy, "context": policy, "dependent": policy},
+        resample=data.draw(st.sampled_from([None, {"interval": "week"}, {"interval": "month"}])),
+        window={"start": "2023-01-05"},
+        derived=[
+            {"op": "calendar", "name": "x", "months": [1]},
+            {"op": "ratio", "name": "y", "numerator": "x", "denominator": "tv_S"},
+        ],
+        calibration=[study()],
+        budget={"start": "2023-01-02"},
+    )
+    prepared = validated(frame, asked)
+    assert prepared.table is None
+    assert errors(prepared)
+    assert ValidationReport.model_validate_json(prepared.report.model_dump_json()) == prepared.report
+
+
+def test_numbers_stay_exact() -> None:
+    awkward = np.array([0.1 + 0.2, 1e-300, 1e300, 1 / 3] * 26)
+    prepared = validated(weekly().assign(Revenue=awkward.astype(str)))
+    assert prepared.table is not None
+    assert prepared.table["Revenue"].to_pylist() == awkward.tolist()
+    assert prepared.table["DATE"][0].as_py() == date(2023, 1, 2)
