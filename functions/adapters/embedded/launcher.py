@@ -65,6 +65,7 @@ class SubprocessLauncher:
         self._logs = folder / "logs"
         self._exits = folder / "exits"
         self._children: list[subprocess.Popen[bytes]] = []
+        self._failed: list[str] = []
         self._changed = threading.Event()
         self._logs.mkdir(parents=True, exist_ok=True)
         self._exits.mkdir(exist_ok=True)
@@ -122,8 +123,11 @@ class SubprocessLauncher:
         """Return when this process started or cancelled something, at the latest after the given seconds."""
         self._changed.wait(timeout_s)
 
-    def step(self) -> None:
-        """Notice which tasks ended, stop those that must, start those that may."""
+    def step(self) -> list[str]:
+        """Notice which tasks ended, stop those that must, start those that may.
+
+        Returns the jobs of tasks that failed for good; unlike Cloud Run, this platform tells.
+        """
         self._changed.clear()
         self._children = [child for child in self._children if child.poll() is None]  # reaps the others
         for task in self._tasks(S.RUNNING):
@@ -132,6 +136,8 @@ class SubprocessLauncher:
         free = self._settings.max_parallel - len(self._tasks(S.RUNNING))
         for task in self._tasks(S.PENDING)[: max(0, free)]:
             self._start_task(task)
+        failed, self._failed = self._failed, []
+        return failed
 
     def finish_task(self, execution: str, index: int, exit_code: int) -> None:
         """Say that a task ended (for stepping).
@@ -204,6 +210,8 @@ class SubprocessLauncher:
                 (state, state == S.PENDING, exit_code, why, *_identity(task)),
             )
         self._exit_file(task).unlink(missing_ok=True)
+        if state == S.FAILED:
+            self._failed.append(task["job_id"])
 
     def _next_state(self, task: sqlite3.Row, exit_code: int | None) -> ExecutionState:
         if exit_code == 0:

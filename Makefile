@@ -1,0 +1,74 @@
+# The commands of this project. Each does all of its own set-up.
+SHELL := /bin/sh
+PYTHON ?= python3
+FOLDER ?= .local
+PORT ?= 8080
+VENV := .venv
+RUN := NUMBA_CACHE_DIR=$(CURDIR)/.numba $(VENV)/bin/python
+LOCAL := $(RUN) -m infra.local --folder $(FOLDER)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up submit cancel retry replay stop test lint format bench schemas lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+
+setup: $(VENV)/local.done ## install what the system needs into .venv
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/local.done: requirements/local.txt | $(VENV)/bin/python
+	@echo "Installing pinned dependencies into $(VENV) …"
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/local.txt
+	@touch $@
+
+$(VENV)/dev.done: requirements/dev.txt $(VENV)/local.done
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: setup ## one run of everything, on generated data, with a table of what came of it
+	@$(RUN) -m infra.local --folder .demo demo
+
+up: setup ## keep the system running on 127.0.0.1 (PORT=8080, FOLDER=.local)
+	@$(LOCAL) up --port $(PORT)
+
+submit: setup ## publish a request and follow it: REQUEST=request.yaml, a folder, or a CSV (with BASE=base.yaml)
+	@test -n "$(REQUEST)" || { echo "say which: make submit REQUEST=request.yaml"; exit 2; }
+	@$(LOCAL) submit "$(REQUEST)" $(if $(BASE),--base "$(BASE)")
+
+cancel: setup ## stop a job: JOB=<job id>
+	@$(LOCAL) cancel "$(JOB)"
+
+retry: setup ## start a failed or cancelled job again: JOB=<job id>
+	@$(LOCAL) retry "$(JOB)"
+
+replay: setup ## send the dead letters again, or one: LETTER=<id>
+	@$(LOCAL) replay $(if $(LETTER),"$(LETTER)")
+
+stop: setup ## stop the system; what was training is retried at the next `make up`
+	@$(LOCAL) stop
+
+test: $(VENV)/dev.done ## lint, types and every test
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(RUN) -m pytest
+
+format: $(VENV)/dev.done ## format the code
+	@$(VENV)/bin/ruff check --fix-only --quiet .
+	@$(VENV)/bin/ruff format --quiet .
+
+bench: $(VENV)/dev.done ## measure: search, a whole job, the pipeline, extract
+	@$(RUN) -m infra.local.bench
+
+schemas: $(VENV)/dev.done ## export the JSON Schemas and .env.example from the contracts
+	@$(RUN) -m contracts.export
+
+lock: ## pin the dependencies again (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/local.in -o requirements/local.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/dev.in -o requirements/dev.txt
+
+clean: ## remove what make has made, but not FOLDER
+	rm -rf $(VENV) .demo .bench .numba .mypy_cache .pytest_cache .ruff_cache

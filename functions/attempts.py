@@ -1,0 +1,72 @@
+"""How an attempt is claimed and ended: the objects in the bucket are the truth, not the job document."""
+
+from __future__ import annotations
+
+from contracts.attempt import Claim, Outcome
+from contracts.job import Job
+from contracts.names import Attempt
+from contracts.problem import Problem
+from functions.ports import AlreadyExists, NotFound, Ports
+from functions.runtime import Runtime
+
+
+def read_claim(ports: Ports, attempt: Attempt) -> Claim | None:
+    """Which execution is the attempt; None if nobody has claimed it."""
+    try:
+        return Claim.model_validate_json(ports.objects.read(attempt.claim))
+    except NotFound:
+        return None
+
+
+def claim(ports: Ports, attempt: Attempt, execution: str | None) -> Claim:
+    """Claim an attempt for an execution (None: for nobody, a tombstone); the claim that won."""
+    wanted = Claim(job_id=attempt.job_id, attempt=attempt.attempt, execution=execution)
+    try:
+        ports.objects.create(attempt.claim, wanted.model_dump_json().encode())
+    except AlreadyExists:
+        return Claim.model_validate_json(ports.objects.read(attempt.claim))
+    return wanted
+
+
+def read_outcome(ports: Ports, attempt: Attempt) -> Outcome | None:
+    """How an attempt ended; None if it has not."""
+    try:
+        return Outcome.model_validate_json(ports.objects.read(attempt.outcome))
+    except NotFound:
+        return None
+
+
+def stop(ports: Ports, attempt: Attempt) -> bool:
+    """Make sure that nothing of an attempt runs or will ever run; False while something still ends.
+
+    An attempt without a claim gets a tombstone, so that a late start exits. Executions that lost the race for
+    the claim are cancelled too: they exit by themselves, but need not be waited for.
+    """
+    holder = claim(ports, attempt, None).execution
+    for execution in ports.launcher.find(attempt.job_id, attempt.attempt):
+        if not execution.state.ended:
+            ports.launcher.cancel(execution.name)
+    if holder is None:
+        return True
+    ports.launcher.cancel(holder)
+    held = ports.launcher.get(holder)
+    return held is None or held.state.ended
+
+
+def end_attempt(runtime: Runtime, job: Job, status: str, problem: Problem, ended_by: str) -> None:
+    """Create the outcome of a job's attempt for it, unless it has one; finalize acts on whichever won."""
+    outcome = Outcome.model_validate(
+        {
+            "job_id": job.job_id,
+            "attempt": job.attempt,
+            "status": status,
+            "error": problem,
+            "ended_by": ended_by,
+            "at": runtime.ports.clock.now(),
+        }
+    )
+    try:
+        name = Attempt(job.job_id, job.attempt).outcome
+        runtime.ports.objects.create(name, outcome.model_dump_json(indent=2).encode())
+    except AlreadyExists:
+        runtime.log("INFO", "the attempt has an outcome already", job_id=job.job_id, attempt=job.attempt)

@@ -1,0 +1,1 @@
+"""Keeps dead letters, so that people can see and replay them."""

@@ -1,0 +1,83 @@
+"""One delivery: decode → handler → answer. The status code says whether the message is delivered again."""
+
+from __future__ import annotations
+
+import importlib
+import resource
+import time
+import traceback
+from collections.abc import Callable
+
+from flask import Request, Response
+
+from contracts.events import DEAD_LETTERS
+from functions.errors import BadMessage, Transient
+from functions.message import Message, decode
+from functions.ports import Conflict
+from functions.runtime import Runtime, current
+
+Handler = Callable[[Message, Runtime], None]
+RACES = 8
+"""How often a handler that lost a compare-and-set reads again and starts anew before it gives up."""
+
+
+def answer(function: str, request: Request) -> Response:
+    """Handle one push request of a function: 204 acknowledges, 5xx asks for redelivery, 400 is no message."""
+    try:
+        message = decode(request.get_json(silent=True))
+    except ValueError as error:
+        return Response(f"{error}\n", 400)
+    runtime = current()
+    started = time.monotonic()
+    status, text = deliver(function, message, runtime)
+    runtime.log(
+        "INFO" if status == 204 else "WARNING",
+        text or "handled",
+        function=function,
+        message_id=message.message_id,
+        trace=request.headers.get("X-Cloud-Trace-Context"),
+        delivery_attempt=message.delivery_attempt,
+        duration_ms=round((time.monotonic() - started) * 1000, 1),
+        memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    )
+    return Response(f"{text}\n" if text else "", status)
+
+
+def deliver(function: str, message: Message, runtime: Runtime) -> tuple[int, str]:
+    """Let a function handle a message; the HTTP status and, unless all went well, the reason."""
+    handler: Handler = importlib.import_module(f"functions.{function}.handler").handle
+    try:
+        _handle(handler, message, runtime)
+    except BadMessage as error:
+        lines = [error.problem.detail, *error.problem.errors]
+        _to_dead_letters(message, runtime, "; ".join(lines))
+        return 204, f"dead letter: {'; '.join(lines)}"
+    except Transient as error:
+        return 503, f"{error.problem.title}: {error.problem.detail}"
+    except Conflict as error:
+        return 503, f"lost {RACES} races: {error}"
+    except Exception as error:  # noqa: BLE001 (a bug: told in full, delivered again, at last a dead letter)
+        runtime.log("ERROR", traceback.format_exc(), function=function, message_id=message.message_id)
+        return 500, f"{type(error).__name__}: {error}"
+    return 204, ""
+
+
+def _handle(handler: Handler, message: Message, runtime: Runtime) -> None:
+    for race in range(1, RACES + 1):
+        try:
+            handler(message, runtime)
+            return
+        except Conflict:
+            if race == RACES:
+                raise
+            time.sleep(0.001 * 2**race)
+
+
+def _to_dead_letters(message: Message, runtime: Runtime, reason: str) -> None:
+    attributes = {
+        **message.attributes,
+        "subscription": message.subscription,
+        "message_id": message.message_id,
+        "reason": reason[:1000],
+    }
+    runtime.ports.bus.publish(DEAD_LETTERS, message.data, attributes)

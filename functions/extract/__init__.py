@@ -1,0 +1,1 @@
+"""Accepts each request once and streams its source to a dataset."""

@@ -1,0 +1,109 @@
+"""From a source to the dataset of a job."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+
+from contracts import names
+from contracts.job import Extract, Job, JobState
+from contracts.request import ObjectSource, SqlSource, TableSource, TrainRequest
+from functions.errors import BadSource, Permanent
+from functions.ports import AlreadyExists, Conflict, NotFound, ObjectInfo, ObjectWriter
+from functions.runtime import Runtime
+from functions.steps import commit, refuse
+
+
+def extract(runtime: Runtime, job: Job) -> None:
+    """Make the dataset of an accepted job, unless it is there, and commit EXTRACTED."""
+    request = TrainRequest.model_validate(job.request)
+    name = names.dataset(job.country, job.job_id)
+    try:
+        info = runtime.ports.objects.stat(name) or _make(runtime, job, request, name)
+    except Permanent as error:
+        refuse(runtime, job, error)
+        return
+    commit(runtime.ports, job, JobState.EXTRACTED, fingerprint=info.fingerprint)
+
+
+def _make(runtime: Runtime, job: Job, request: TrainRequest, name: str) -> ObjectInfo:
+    metadata = {"job_id": job.job_id, "attempt": str(job.attempt)}
+    try:
+        if isinstance(request.source, ObjectSource):
+            return _from_object(runtime, request.source, name, metadata)
+        return _from_warehouse(runtime, request, request.source, name, metadata)
+    except AlreadyExists:
+        return _the(runtime, name)
+
+
+def _the(runtime: Runtime, name: str) -> ObjectInfo:
+    info = runtime.ports.objects.stat(name)
+    if info is None:
+        raise Conflict(f"{name} vanished")
+    return info
+
+
+def _from_object(runtime: Runtime, source: ObjectSource, name: str, metadata: dict[str, str]) -> ObjectInfo:
+    from functions.extract.decode import decode_upload
+
+    objects = runtime.ports.objects
+    try:
+        with objects.reader(source.name, source.generation) as stream, objects.writer(name, metadata) as out:
+            decode_upload(source.name, stream, out)
+    except NotFound as error:
+        raise BadSource(
+            f"{source.name} is not there (any more) in the version asked for; if it was uploaded again, the "
+            "newer version has a job of its own"
+        ) from error
+    return _the(runtime, name)
+
+
+def _from_warehouse(
+    runtime: Runtime,
+    request: TrainRequest,
+    source: TableSource | SqlSource,
+    name: str,
+    metadata: dict[str, str],
+) -> ObjectInfo:
+    from functions.extract.queries import query_for
+
+    warehouse = runtime.ports.warehouses[source.connection]
+    query = query_for(source, warehouse, warehouse.dialect)
+    key = hashlib.sha256(f"{source.connection}\0{query}".encode()).hexdigest()
+    known = runtime.ports.jobs.get(Extract, key)
+    if request.cache == "use" and known is not None and _is_fresh(runtime, known):
+        runtime.log("INFO", "an extract is reused", source=known.object_name, target=name)
+        return runtime.ports.objects.copy(known.object_name, name, metadata)
+    with runtime.ports.objects.writer(name, metadata) as out:
+        _stream(runtime, source.connection, query, out)
+    info = _the(runtime, name)
+    _remember(runtime, known, key, info)
+    return info
+
+
+def _stream(runtime: Runtime, connection: str, query: str, out: ObjectWriter) -> None:
+    from functions.extract.decode import write_batches
+
+    warehouse = runtime.ports.warehouses[connection]
+    with warehouse.query(query, runtime.settings.extract_timeout_s) as batches:
+        write_batches(batches, out)
+
+
+def _is_fresh(runtime: Runtime, known: Extract) -> bool:
+    age = runtime.ports.clock.now() - known.at
+    info = runtime.ports.objects.stat(known.object_name)
+    in_time = age <= timedelta(seconds=runtime.settings.extract_max_age_s)
+    return in_time and info is not None and info.fingerprint == known.fingerprint
+
+
+def _remember(runtime: Runtime, known: Extract | None, key: str, info: ObjectInfo) -> None:
+    entry = Extract(
+        source_hash=key, object_name=info.name, fingerprint=info.fingerprint, at=runtime.ports.clock.now()
+    )
+    try:
+        if known is None:
+            runtime.ports.jobs.create(entry)
+        else:
+            runtime.ports.jobs.replace(entry, known.version)
+    except Conflict:
+        runtime.log("DEBUG", "another extract of the same source was remembered first", source=info.name)

@@ -1,0 +1,145 @@
+"""Files in the drop-zone: data and settings, in whichever order they arrive.
+
+The record of a data file is written before its settings are looked for, and settings exist before the records
+that wait for them are looked for: whoever comes second finds the other.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from contracts.job import FileVersion, Job, Upload
+from contracts.request import SETTINGS_FIELDS, SettingsError, job_id_for, parse_settings, upload_key
+from functions.errors import BadMessage
+from functions.extract.accept import MAX_REQUEST_BYTES, accept
+from functions.extract.dataset import extract
+from functions.message import Message
+from functions.notifications import object_event
+from functions.ports import Conflict, NotFound, ObjectInfo
+from functions.runtime import Runtime
+
+SETTINGS_NAME = re.compile(r"(^|\.)request\.(ya?ml|json)$")
+_SUFFIXES = ("request.yaml", "request.yml", "request.json")
+
+
+def handle_upload(message: Message, runtime: Runtime) -> None:
+    """Start the job of an uploaded file once its settings are there too.
+
+    Raises:
+        BadMessage: the file lies where no country can be told from its name.
+    """
+    event = object_event(message.attributes, message.data)
+    info = runtime.ports.objects.stat(event.name)
+    if event.name.endswith("/") or info is None or info.generation != event.generation:
+        runtime.log("INFO", "stale: the file is gone or was replaced", object=event.name)
+        return
+    country = _country(event.name)
+    if SETTINGS_NAME.search(event.name.rsplit("/", 1)[1]):
+        _settings_arrived(runtime, country, info)
+    else:
+        _data_arrived(runtime, country, info)
+
+
+def _country(name: str) -> str:
+    parts = name.split("/")
+    if len(parts) < 3 or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,15}", parts[1]):
+        raise BadMessage(f"'{name}' is not in the folder of a country; put it at drop-zone/<country>/<file>")
+    return parts[1]
+
+
+def _data_arrived(runtime: Runtime, country: str, data: ObjectInfo) -> None:
+    upload = record(runtime, country, data)
+    if upload.state == "STARTED":
+        for reference in upload.settings:
+            _start(runtime, upload, _version(reference))
+        return
+    settings = _settings_for(runtime, country, data.name)
+    if upload.state == "WAITING" and settings is not None:
+        start(runtime, upload, settings)
+
+
+def _settings_arrived(runtime: Runtime, country: str, settings: ObjectInfo) -> None:
+    folder, file = settings.name.rsplit("/", 1)
+    if folder == f"drop-zone/{country}" and file in _SUFFIXES:
+        for upload in runtime.ports.jobs.find(Upload, country=country, state="WAITING"):
+            start(runtime, upload, settings)
+        return
+    stem = SETTINGS_NAME.sub("", file)
+    for data in list(runtime.ports.objects.list(f"{folder}/{stem}")):
+        if _stem(data.name) == f"{folder}/{stem}" and not SETTINGS_NAME.search(data.name.rsplit("/", 1)[1]):
+            start(runtime, record(runtime, country, data), settings)
+
+
+def _stem(name: str) -> str:
+    """The name without its extension."""
+    folder, file = name.rsplit("/", 1)
+    return f"{folder}/{file.rsplit('.', 1)[0]}"
+
+
+def record(runtime: Runtime, country: str, data: ObjectInfo) -> Upload:
+    """The record of an uploaded data file, created if absent."""
+    jobs = runtime.ports.jobs
+    new = Upload(name=data.name, generation=data.generation, country=country, since=data.updated)
+    upload = jobs.create(new) or jobs.get(Upload, new.key)
+    if upload is None:
+        raise Conflict(f"the record of {data.name} appeared and vanished")
+    return upload
+
+
+def _settings_for(runtime: Runtime, country: str, name: str) -> ObjectInfo | None:
+    candidates = [f"{_stem(name)}.{suffix}" for suffix in _SUFFIXES]
+    candidates += [f"drop-zone/{country}/{suffix}" for suffix in _SUFFIXES]
+    found = (runtime.ports.objects.stat(candidate) for candidate in candidates)
+    return next((info for info in found if info is not None), None)
+
+
+def start(runtime: Runtime, upload: Upload, settings: ObjectInfo) -> None:
+    """Freeze the settings of an upload, then start its job; both may be done again."""
+    reference = f"{settings.name}#{settings.generation}"
+    if reference not in upload.settings:
+        frozen = upload.model_copy(update={"state": "STARTED", "settings": [*upload.settings, reference]})
+        upload = runtime.ports.jobs.replace(frozen, upload.version)
+    _start(runtime, upload, FileVersion(name=settings.name, generation=settings.generation))
+
+
+def _version(reference: str) -> FileVersion:
+    name, _, generation = reference.rpartition("#")
+    return FileVersion(name=name, generation=int(generation))
+
+
+def _start(runtime: Runtime, upload: Upload, settings: FileVersion) -> None:
+    key = upload_key(upload.name, upload.generation, settings.name, settings.generation)
+    job_id = job_id_for(key)
+    known = runtime.ports.jobs.get(Job, job_id)  # its settings may have been replaced since
+    body, errors = (known.request, []) if known else _request(runtime, upload, settings, job_id)
+    data = FileVersion(name=upload.name, generation=upload.generation)
+    job = accept(runtime, job_id, key, body, data, errors)
+    if job is not None:
+        extract(runtime, job)
+
+
+def _request(
+    runtime: Runtime, upload: Upload, settings: FileVersion, job_id: str
+) -> tuple[dict[str, Any], list[str]]:
+    """The request that settings and file make together, and what is wrong with the settings as such."""
+    given = {
+        "request_id": job_id,
+        "source": {"kind": "object", "name": upload.name, "generation": upload.generation},
+    }
+    try:
+        text = runtime.ports.objects.read(settings.name, settings.generation)
+        if len(text) > MAX_REQUEST_BYTES:
+            raise SettingsError(f"is larger than {MAX_REQUEST_BYTES // 1024} KiB")
+        written = parse_settings(text)
+    except NotFound:
+        return {"country": upload.country, **given}, [f"{settings.name} was replaced before it was read"]
+    except SettingsError as error:
+        return {"country": upload.country, **given}, [f"{settings.name} {error}"]
+    errors = [
+        f"{name}: the uploaded file gives it; remove it from the settings"
+        for name in sorted(given.keys() & written.keys() - SETTINGS_FIELDS)
+    ]
+    if written.get("country", upload.country) != upload.country:
+        errors.append(f"country: '{written['country']}' is not the folder's, '{upload.country}'")
+    return {**written, "country": upload.country, **given}, errors

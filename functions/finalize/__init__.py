@@ -1,0 +1,1 @@
+"""Acts on the outcome of an attempt, once."""

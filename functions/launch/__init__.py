@@ -1,0 +1,1 @@
+"""Starts trainings while a slot is free."""

@@ -1,0 +1,96 @@
+"""launch: admits waiting attempts while a slot is free, and starts one execution for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from contracts import names
+from contracts.attempt import TrainingConfig
+from contracts.job import Job, JobState, Queue, Slot
+from contracts.request import TrainRequest
+from functions.errors import Transient
+from functions.message import Message
+from functions.ports import AlreadyExists
+from functions.runtime import Runtime
+from functions.steps import commit, free_slot, queue_of
+
+ABANDONED = timedelta(seconds=30)
+"""A slot taken so long ago for an attempt that still waits: whoever took it did not live to start it."""
+
+
+def handle(message: Message, runtime: Runtime) -> None:
+    """Fill the free slots of every queue; the event's own job is not special."""
+    del message
+    for name, limit in runtime.settings.queues.items():
+        _resume(runtime, queue_of(runtime.ports, name))
+        while _admit(runtime, queue_of(runtime.ports, name), limit):
+            pass
+
+
+def _resume(runtime: Runtime, queue: Queue) -> None:
+    for slot in queue.slots:
+        if runtime.ports.clock.now() - slot.since >= ABANDONED:
+            job = runtime.ports.jobs.get(Job, slot.job_id)
+            if job is not None and (job.state, job.attempt) == (JobState.QUEUED, slot.attempt):
+                _start(runtime, job)
+
+
+def _admit(runtime: Runtime, queue: Queue, limit: int) -> bool:
+    """Take a slot for the attempt whose turn it is and start it; False if no slot is free or nobody waits."""
+    if queue.paused or len(queue.slots) >= limit:
+        return False
+    job = _next(runtime, queue)
+    if job is None:
+        return False
+    slot = Slot(job_id=job.job_id, attempt=job.attempt, since=runtime.ports.clock.now())
+    runtime.ports.jobs.replace(queue.model_copy(update={"slots": [*queue.slots, slot]}), queue.version)
+    try:
+        _start(runtime, job)
+    except Transient:
+        free_slot(runtime.ports, job, job.attempt)
+        raise
+    return True
+
+
+def _next(runtime: Runtime, queue: Queue) -> Job | None:
+    """Highest priority, then the country with the fewest running, then the oldest."""
+    taken = {(slot.job_id, slot.attempt) for slot in queue.slots}
+    waiting = runtime.ports.jobs.find(Job, state=JobState.QUEUED.value, queue=queue.name)
+    waiting = [job for job in waiting if (job.job_id, job.attempt) not in taken]
+    if len(waiting) < 2:
+        return waiting[0] if waiting else None
+    holders = (runtime.ports.jobs.get(Job, slot.job_id) for slot in queue.slots)
+    running = Counter(job.country for job in holders if job is not None)
+    return min(waiting, key=lambda job: (-job.priority, running[job.country], job.accepted_at, job.job_id))
+
+
+def _start(runtime: Runtime, job: Job) -> None:
+    """Write the attempt's config, start one execution unless there is one, and commit RUNNING."""
+    launcher = runtime.ports.launcher
+    _write_config(runtime, job)
+    known = launcher.find(job.job_id, job.attempt)
+    size = TrainRequest.model_validate(job.request).size
+    execution = known[0].name if known else launcher.start(job.job_id, job.attempt, size, 1)
+    commit(runtime.ports, job, JobState.RUNNING, execution=execution, progress=None)
+    runtime.log("INFO", "started", job_id=job.job_id, attempt=job.attempt, execution=execution)
+
+
+def _write_config(runtime: Runtime, job: Job) -> None:
+    request = TrainRequest.model_validate(job.request)
+    config = TrainingConfig(
+        job_id=job.job_id,
+        attempt=job.attempt,
+        request_id=job.request_id,
+        country=job.country,
+        revision=job.revision,
+        engine=request.engine or runtime.settings.engines[0],
+        prepared=names.prepared(job.country, job.job_id),
+        fingerprint=job.fingerprint or "",
+        results=names.results(job),
+        model=request.model_spec(),
+    )
+    try:
+        runtime.ports.objects.create(names.attempt_of(job).config, config.model_dump_json(indent=2).encode())
+    except AlreadyExists:
+        runtime.log("INFO", "the config is there already", job_id=job.job_id, attempt=job.attempt)

@@ -1,0 +1,65 @@
+"""One log line shape everywhere: JSON in the cloud, readable on a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+Severity = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class Log:
+    """Writes lines to a stream, as a rule standard error."""
+
+    def __init__(self, log_format: Literal["json", "text"], stream: TextIO | None = None) -> None:
+        self._json = log_format == "json"
+        self._stream = stream or sys.stderr
+
+    def __call__(self, severity: Severity, message: str, **fields: Any) -> None:
+        """Write one line; fields that are None are left out."""
+        known = {name: value for name, value in fields.items() if value is not None}
+        line = (
+            self._as_json(severity, message, known) if self._json else self._as_text(severity, message, known)
+        )
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    @staticmethod
+    def _as_json(severity: str, message: str, fields: dict[str, Any]) -> str:
+        return json.dumps({"severity": severity, "message": message, **fields}, default=str)
+
+    @staticmethod
+    def _as_text(severity: str, message: str, fields: dict[str, Any]) -> str:
+        now = datetime.now(UTC).strftime("%H:%M:%S")
+        details = " ".join(f"{name}={_escaped(value)}" for name, value in fields.items())
+        return f"{now} {severity:<7} {_escaped(message)} {details}".rstrip()
+
+
+def _escaped(value: Any) -> str:
+    """Text that cannot start a new line or steer the terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+
+
+class Bridge(logging.Handler):
+    """Gives the log records of libraries and adapters, from WARNING on, the shape of all other lines."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        severity: Severity = "ERROR" if record.levelno >= logging.ERROR else "WARNING"
+        error = self.format(record) if record.exc_info else None
+        self._log(severity, record.getMessage(), logger=record.name, error=error)
+
+
+def bridge(log: Log) -> None:
+    """From now on, everything that this process logs through `logging` goes through `log`."""
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, Bridge)]:
+        root.removeHandler(handler)
+    root.addHandler(Bridge(log))

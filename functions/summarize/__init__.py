@@ -1,0 +1,1 @@
+"""Writes the summary of a result and rebuilds the country's aggregate."""

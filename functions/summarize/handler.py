@@ -1,0 +1,116 @@
+"""summarize: a whole result gets its summary, its country's aggregate a new line, and upstream the news."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from contracts import names
+from contracts.attempt import Manifest, TrainingConfig
+from contracts.events import TrainingFinished
+from contracts.job import Job, JobState
+from contracts.request import TrainRequest
+from contracts.summary import BestModel, CountryRun, CountrySummary, ModelSummary
+from functions.message import Message
+from functions.ports import AlreadyExists, NotFound, Ports
+from functions.runtime import Runtime
+from functions.steps import announce, commit
+
+
+def handle(message: Message, runtime: Runtime) -> None:
+    """Summarise the result of the attempt that the message announces."""
+    event = message.event(TrainingFinished)
+    job = runtime.ports.jobs.get(Job, event.job_id)
+    if job is None or job.attempt != event.attempt or job.state not in (JobState.TRAINED, JobState.SUCCEEDED):
+        runtime.log("INFO", "stale: nothing to summarize", job_id=event.job_id, attempt=event.attempt)
+        return
+    if job.state is JobState.TRAINED:
+        _write_summary(runtime, job)
+        job = commit(runtime.ports, job, JobState.SUCCEEDED)
+    rebuild_aggregate(runtime.ports, job.country)
+    announce(runtime, job)
+
+
+def _write_summary(runtime: Runtime, job: Job) -> None:
+    summary = summarize(runtime.ports, job)
+    try:
+        runtime.ports.objects.create(names.model_summary(job), summary.model_dump_json(indent=2).encode())
+    except AlreadyExists:
+        runtime.log("INFO", "the summary is there already", job_id=job.job_id)
+
+
+def summarize(ports: Ports, job: Job) -> ModelSummary:
+    """The summary of a job's present attempt, from the files that the engine left."""
+    folder = names.results(job)
+    best = _json(ports, f"{folder}best_model.json")
+    config = TrainingConfig.model_validate_json(ports.objects.read(names.attempt_of(job).config))
+    manifest = Manifest.model_validate_json(ports.objects.read(f"{folder}manifest.json"))
+    request = TrainRequest.model_validate(job.request)
+    return ModelSummary(
+        job_id=job.job_id,
+        request_id=job.request_id,
+        attempt=job.attempt,
+        country=job.country,
+        revision=job.revision,
+        accepted_at=job.accepted_at,
+        requested_by=job.requested_by,
+        labels=dict(request.labels),
+        dependent=best["dependent"],
+        dependent_type=best["dependent_type"],
+        window_start=best["window"]["start"],
+        window_end=best["window"]["end"],
+        rows=best["window"]["rows"],
+        candidates=best["candidates"],
+        pareto_models=best["pareto_models"],
+        best_model=BestModel.model_validate(best),
+        inputs=config.model.model_dump(mode="json"),
+        provenance={**_json(ports, f"{folder}provenance.json"), "fingerprint": config.fingerprint},
+        files=[file.name for file in manifest.files],
+        results=folder,
+    )
+
+
+def _json(ports: Ports, name: str) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(ports.objects.read(name))
+    return value
+
+
+def rebuild_aggregate(ports: Ports, country: str) -> None:
+    """Write all succeeded runs of a country, best first. Lines of the present aggregate are taken over.
+
+    Raises:
+        functions.ports.Conflict: somebody else wrote it at the same time.
+    """
+    name = names.summary(country)
+    info = ports.objects.stat(name)
+    known = _known_runs(ports, name) if info is not None else {}
+    jobs = ports.jobs.find(Job, country=country, state=JobState.SUCCEEDED.value)
+    trained = [job for job in jobs if job.timeline[-2].state is JobState.TRAINED]
+    runs = [known.get((job.job_id, job.attempt)) or _run(ports, job) for job in trained]
+    runs.sort(key=lambda run: (run.nrmse, run.job_id))
+    text = CountrySummary(country=country, runs=runs).model_dump_json(indent=2).encode()
+    if {(run.job_id, run.attempt) for run in runs} != set(known):
+        ports.objects.replace(name, text, if_generation=info.generation if info is not None else 0)
+
+
+def _known_runs(ports: Ports, name: str) -> dict[tuple[str, int], CountryRun]:
+    try:
+        aggregate = CountrySummary.model_validate_json(ports.objects.read(name))
+    except NotFound:
+        return {}
+    return {(run.job_id, run.attempt): run for run in aggregate.runs}
+
+
+def _run(ports: Ports, job: Job) -> CountryRun:
+    summary = ModelSummary.model_validate_json(ports.objects.read(names.model_summary(job)))
+    return CountryRun(
+        job_id=job.job_id,
+        attempt=job.attempt,
+        revision=job.revision,
+        accepted_at=job.accepted_at,
+        engine=summary.provenance["engine"],
+        nrmse=summary.best_model.nrmse,
+        rssd=summary.best_model.rssd,
+        r2=summary.best_model.train.r2,
+        model_summary=names.model_summary(job),
+    )

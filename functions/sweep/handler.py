@@ -1,0 +1,51 @@
+"""sweep: every minute, and on request: no job waits for ever, no slot leaks, no upload is forgotten."""
+
+from __future__ import annotations
+
+from contracts.events import SweepRequest
+from contracts.job import Job, JobState
+from functions.errors import Transient
+from functions.message import Message
+from functions.ports import Conflict
+from functions.runtime import Runtime
+from functions.sweep.cancelling import sweep_cancelling
+from functions.sweep.queues import sweep_queues
+from functions.sweep.running import sweep_running
+from functions.sweep.uploads import sweep_uploads
+from functions.sweep.waiting import sweep_waiting
+
+_WAITING = (JobState.ACCEPTED, JobState.EXTRACTED, JobState.QUEUED, JobState.TRAINED)
+
+
+def handle(message: Message, runtime: Runtime) -> None:
+    """Sweep the job that the message names, or everything that is due."""
+    request = message.event(SweepRequest)
+    if request.job_id is not None:
+        job = runtime.ports.jobs.get(Job, request.job_id)
+        if job is not None:
+            _sweep(runtime, job, asked=True)
+        return
+    for state in (JobState.CANCELLING, JobState.RUNNING, *_WAITING):
+        for job in runtime.ports.jobs.find(Job, state=state.value):
+            _sweep_alone(runtime, job)
+    sweep_queues(runtime)
+    sweep_uploads(runtime)
+
+
+def _sweep_alone(runtime: Runtime, job: Job) -> None:
+    """One job's trouble must not keep the others from being swept."""
+    try:
+        _sweep(runtime, job)
+    except Conflict:
+        runtime.log("INFO", "the job moved on meanwhile", job_id=job.job_id)
+    except Transient as error:
+        runtime.log("WARNING", f"nothing changed: {error.problem.detail}", job_id=job.job_id)
+
+
+def _sweep(runtime: Runtime, job: Job, asked: bool = False) -> None:
+    if job.state is JobState.CANCELLING:
+        sweep_cancelling(runtime, job)
+    elif job.state is JobState.RUNNING:
+        sweep_running(runtime, job, asked)
+    elif job.state in _WAITING and job.deadline is not None and job.deadline <= runtime.ports.clock.now():
+        sweep_waiting(runtime, job)

@@ -1,0 +1,54 @@
+"""Jobs that wait for a handler longer than a handler takes."""
+
+from __future__ import annotations
+
+from contracts import names
+from contracts.base import canonical_json
+from contracts.events import TRAIN_REQUESTS, TRAINING_FINISHED, TrainingFinished
+from contracts.job import Job, JobState
+from functions.errors import BadSource
+from functions.runtime import Runtime
+from functions.steps import HANDLER_DEADLINE, announce_ready, publish, queue_of, refuse
+from functions.sweep.wakeups import announce_object, postpone, wake
+
+
+def sweep_waiting(runtime: Runtime, job: Job) -> None:
+    """Send the event again that the job waits for."""
+    if job.state is JobState.QUEUED:
+        _queued(runtime, job)
+    elif job.state is JobState.TRAINED:
+        event = TrainingFinished(job_id=job.job_id, attempt=job.attempt, state=job.state)
+        wake(runtime, job, lambda: publish(runtime.ports, TRAINING_FINISHED, event))
+    else:
+        _before_validation(runtime, job)
+
+
+def _queued(runtime: Runtime, job: Job) -> None:
+    """Waiting for a slot is no fault; waiting although one is free is."""
+    queue = queue_of(runtime.ports, job.queue)
+    if queue.paused or len(queue.slots) >= runtime.settings.queues.get(job.queue, 0):
+        postpone(runtime, job, HANDLER_DEADLINE)
+    else:
+        wake(runtime, job, lambda: announce_ready(runtime, job))
+
+
+def _before_validation(runtime: Runtime, job: Job) -> None:
+    dataset = runtime.ports.objects.stat(names.dataset(job.country, job.job_id))
+    if dataset is not None:
+        wake(runtime, job, lambda: announce_object(runtime, dataset))
+    elif job.upload is None:
+        wake(runtime, job, lambda: _publish_request(runtime, job))
+    else:
+        _upload(runtime, job)
+
+
+def _publish_request(runtime: Runtime, job: Job) -> None:
+    runtime.ports.bus.publish(TRAIN_REQUESTS, canonical_json(job.request).encode())
+
+
+def _upload(runtime: Runtime, job: Job) -> None:
+    source = job.upload and runtime.ports.objects.stat(job.upload.name)
+    if not source or (job.upload and source.generation != job.upload.generation):
+        refuse(runtime, job, BadSource("the uploaded file was removed or replaced before it was read"))
+    else:
+        wake(runtime, job, lambda: announce_object(runtime, source))

@@ -1,0 +1,44 @@
+"""Waking the function that a job waits for, a bounded number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from contracts.job import Job, JobState
+from contracts.problem import Problem
+from functions.notifications import notification
+from functions.ports import ObjectInfo
+from functions.runtime import Runtime
+from functions.steps import HANDLER_DEADLINE, announce_attempt_end, commit
+
+MAX_WAKEUPS = 3
+
+
+def wake(runtime: Runtime, job: Job, event: Callable[[], None]) -> None:
+    """Count one more wake-up on the job, then send the event again; after the last the job fails."""
+    if job.wakeups >= MAX_WAKEUPS:
+        problem = Problem(
+            type="no-progress",
+            title=f"Nothing happened in state {job.state}",
+            detail=f"Its event was sent again {MAX_WAKEUPS} times; see the dead letters, then retry.",
+        )
+        failed = commit(runtime.ports, job, JobState.FAILED, problem.title, error=problem)
+        announce_attempt_end(runtime, failed, failed.attempt)
+        return
+    postpone(runtime, job, HANDLER_DEADLINE, wakeups=job.wakeups + 1)
+    runtime.log("WARNING", "woken again", job_id=job.job_id, state=job.state, wakeups=job.wakeups + 1)
+    event()
+
+
+def postpone(runtime: Runtime, job: Job, patience: timedelta, **changes: Any) -> Job:
+    """Give a job a new deadline without a transition."""
+    update = {"deadline": runtime.ports.clock.now() + patience, **changes}
+    return runtime.ports.jobs.replace(job.model_copy(update=update), job.version)
+
+
+def announce_object(runtime: Runtime, info: ObjectInfo) -> None:
+    """Publish an object's event again, in the shape of the store's own."""
+    topic, data, attributes = notification(info)
+    runtime.ports.bus.publish(topic, data, attributes)

@@ -1,0 +1,104 @@
+"""The JSON twin of every page. Times are ISO-8601 UTC, ages are seconds, sizes are bytes.
+
+- `GET /api/jobs?state=&country=&before=` → `jobs` (job documents), `next_before` (the paging token),
+  `uploads` (upload documents that wait for settings), `queues` (name, running, limit, paused)
+- `GET /api/jobs/<id>` → `job`, `done`, `progress`, `heartbeat` (execution, age, stale), `files`, `summary`
+- `GET /api/dead-letters?before=` → `dead_letters`, `next_before`
+- `POST /api/jobs/<id>:cancel`, `:retry` → the job document
+- `POST /api/dead-letters/<id>:replay` → the dead letter
+- `POST /api/queues/<name>:pause`, `:resume` → the queue document
+
+Every error is a problem+json document (RFC 9457).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, request, url_for
+
+from functions.ports import Ports
+from functions.settings import Settings
+from functions.web import actions, views
+from functions.web.problems import Unknown
+
+Json = dict[str, Any]
+
+
+def blueprint(ports: Ports, settings: Settings) -> Blueprint:
+    """The routes under `/api`."""
+    api = Blueprint("api", __name__, url_prefix="/api")
+
+    @api.get("/jobs")
+    def jobs() -> Json:
+        query = request.args
+        page = views.jobs(
+            ports, views.state_of(query.get("state")), query.get("country"), query.get("before")
+        )
+        return {
+            "jobs": [job.model_dump(mode="json") for job in page.items],
+            "next_before": page.next_before,
+            "uploads": [upload.model_dump(mode="json") for upload in views.waiting_uploads(ports)],
+            "queues": [vars(queue) for queue in views.queues(ports, settings)],
+        }
+
+    @api.get("/jobs/<job_id>")
+    def job(job_id: str) -> Json:
+        return _job(views.job_view(ports, job_id))
+
+    @api.get("/dead-letters")
+    def dead_letters() -> Json:
+        page = views.dead_letters(ports, request.args.get("before"))
+        letters = [letter.model_dump(mode="json") for letter in page.items]
+        return {"dead_letters": letters, "next_before": page.next_before}
+
+    @api.post("/jobs/<job_id>:cancel")
+    def cancel(job_id: str) -> Json:
+        return actions.cancel(ports, job_id).model_dump(mode="json")
+
+    @api.post("/jobs/<job_id>:retry")
+    def retry(job_id: str) -> Json:
+        return actions.retry(ports, job_id).model_dump(mode="json")
+
+    @api.post("/dead-letters/<letter_id>:replay")
+    def replay(letter_id: str) -> Json:
+        return actions.replay(ports, letter_id).model_dump(mode="json")
+
+    @api.post("/queues/<name>:pause")
+    def pause(name: str) -> Json:
+        return actions.pause(ports, known_queue(settings, name), paused=True).model_dump(mode="json")
+
+    @api.post("/queues/<name>:resume")
+    def resume(name: str) -> Json:
+        return actions.pause(ports, known_queue(settings, name), paused=False).model_dump(mode="json")
+
+    return api
+
+
+def known_queue(settings: Settings, name: str) -> str:
+    """The name of a queue that exists.
+
+    Raises:
+        Unknown: it does not.
+    """
+    if name not in settings.queues:
+        raise Unknown(f"there is no queue '{name}'; there are: {', '.join(settings.queues)}")
+    return name
+
+
+def _job(view: views.JobView) -> Json:
+    life = view.life
+    return {
+        "job": view.job.model_dump(mode="json"),
+        "done": view.job.state.terminal,
+        "progress": view.progress.model_dump(mode="json") if view.progress else None,
+        "heartbeat": life
+        and {"execution": life.execution, "age": life.age.total_seconds(), "stale": life.stale},
+        "files": [_file(view, file) for file in view.files],
+        "summary": view.summary and view.summary.model_dump(mode="json"),
+    }
+
+
+def _file(view: views.JobView, file: views.JobFile) -> Json:
+    address = url_for("pages.file", job_id=view.job.job_id, name=file.name)
+    return {"name": file.name, "size": file.size, "object": file.object_name, "url": address}

@@ -1,0 +1,79 @@
+"""How times, sizes and figures are written on the pages."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import yaml
+from flask import Flask
+
+from contracts.job import JobState
+
+OVERDUE = timedelta(minutes=10)
+"""An upload without settings is marked after so long; of a step that takes longer, the page says so."""
+DOING = {
+    JobState.ACCEPTED: "extracting the data",
+    JobState.EXTRACTED: "validating the data",
+    JobState.QUEUED: "waiting for a slot",
+    JobState.RUNNING: "starting the training",
+    JobState.TRAINED: "summarising the result",
+    JobState.CANCELLING: "stopping the training",
+}
+"""What the system does with a job in each state."""
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def duration(value: timedelta) -> str:
+    """A length of time in its one or two largest units: `48 s`, `3 min 5 s`, `2 d 4 h`."""
+    seconds = max(0, round(value.total_seconds()))
+    parts = []
+    for size, unit in _UNITS:
+        if seconds >= size or unit == "s":
+            parts.append(f"{seconds // size} {unit}")
+            seconds %= size
+    return " ".join(part for part in parts[:2] if not part.startswith("0 ")) or "0 s"
+
+
+def age(value: timedelta) -> str:
+    """A length of time in its largest unit: `48 s`, `3 min`, `2 d`."""
+    return " ".join(duration(value).split(" ")[:2])
+
+
+def stamp(value: datetime) -> str:
+    """A point in time as people read it, UTC."""
+    return value.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def size(value: int) -> str:
+    """Bytes in a fitting unit."""
+    figure = float(value)
+    for unit in ("B", "kB", "MB"):
+        if figure < 1000:
+            return f"{figure:.0f} {unit}" if unit == "B" or figure >= 100 else f"{figure:.1f} {unit}"
+        figure /= 1000
+    return f"{figure:.1f} GB"
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """A figure with thousands set apart by thin spaces; a dash where there is none."""
+    return "–" if value is None else f"{value:,.{digits}f}".replace(",", "\u2009")
+
+
+def percent(value: float | None) -> str:
+    """A share in percent."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def as_yaml(value: Any) -> str:
+    """A JSON value as YAML, fields in their order."""
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
+    return text
+
+
+def register(app: Flask) -> None:
+    """Make the formats known to the templates."""
+    app.jinja_env.filters.update(
+        duration=duration, age=age, stamp=stamp, size=size, number=number, percent=percent, yaml=as_yaml
+    )
+    app.jinja_env.globals.update(STATES=list(JobState), DOING=DOING, OVERDUE=OVERDUE)

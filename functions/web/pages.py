@@ -1,0 +1,68 @@
+"""The pages. They are whole without scripts: links, forms, and a reload while something moves."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from functions.ports import Ports
+from functions.settings import Settings
+from functions.web import actions, files, views
+from functions.web.api import known_queue
+
+
+def blueprint(ports: Ports, settings: Settings) -> Blueprint:
+    """The routes that people use."""
+    pages = Blueprint("pages", __name__)
+
+    @pages.get("/")
+    def jobs() -> str:
+        query = request.args
+        state = views.state_of(query.get("state"))
+        page = views.jobs(ports, state, query.get("country"), query.get("before"))
+        return render_template(
+            "jobs.html",
+            now=ports.clock.now(),
+            page=page,
+            state=state,
+            country=query.get("country", ""),
+            first=not query.get("before"),
+            uploads=views.waiting_uploads(ports),
+            queues=views.queues(ports, settings),
+        )
+
+    @pages.get("/jobs/<job_id>")
+    def job(job_id: str) -> str:
+        view = views.job_view(ports, job_id)
+        return render_template("job.html", now=ports.clock.now(), view=view, job=view.job)
+
+    @pages.get("/jobs/<job_id>/files/<path:name>")
+    def file(job_id: str, name: str) -> Response:
+        return files.send(ports.objects, views.file_of(ports, job_id, name))
+
+    @pages.get("/dead-letters")
+    def dead_letters() -> str:
+        page = views.dead_letters(ports, request.args.get("before"))
+        return render_template("dead_letters.html", now=ports.clock.now(), page=page, preview=views.preview)
+
+    @pages.post("/jobs/<job_id>/cancel")
+    def cancel(job_id: str) -> Response:
+        actions.cancel(ports, job_id)
+        return redirect(url_for("pages.job", job_id=job_id), 303)
+
+    @pages.post("/jobs/<job_id>/retry")
+    def retry(job_id: str) -> Response:
+        actions.retry(ports, job_id)
+        return redirect(url_for("pages.job", job_id=job_id), 303)
+
+    @pages.post("/dead-letters/<letter_id>/replay")
+    def replay(letter_id: str) -> Response:
+        actions.replay(ports, letter_id)
+        return redirect(url_for("pages.dead_letters"), 303)
+
+    @pages.post("/queues/<name>/<any(pause, resume):verb>")
+    def pause(name: str, verb: str) -> Response:
+        actions.pause(ports, known_queue(settings, name), paused=verb == "pause")
+        return redirect(url_for("pages.jobs"), 303)
+
+    return pages

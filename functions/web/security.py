@@ -1,0 +1,43 @@
+"""Answers that a browser treats with care, and changes that only our own pages may ask for."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Request, Response
+
+from functions.web.problems import CrossSite
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # `no-referrer` would send `Origin: null` with our own forms
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def harden(response: Response) -> Response:
+    """Add the security headers; what is said of jobs is kept in no cache."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def check_origin(request: Request) -> None:
+    """Let a browser change something only from our own pages. Other clients send neither header.
+
+    Raises:
+        CrossSite: another site made the browser send this.
+    """
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise CrossSite("the browser says that another site sent this form; use the buttons of this page")
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        raise CrossSite(f"origin '{origin}' is not this site ({request.host}); use the buttons of this page")

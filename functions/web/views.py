@@ -1,0 +1,228 @@
+"""What the pages and their JSON twins show, read through the ports."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from contracts import names
+from contracts.attempt import Heartbeat, Manifest, Progress
+from contracts.job import DeadLetter, Document, Job, JobState, Queue, Upload
+from contracts.summary import ModelSummary
+from functions.ports import NotFound, ObjectInfo, Ports
+from functions.settings import Settings
+from functions.web.actions import job_of
+from functions.web.problems import BadQuery, Unknown
+
+PAGE = 25
+"""Jobs or dead letters on one page."""
+STALE = timedelta(seconds=60)
+"""A training whose last sign of life is older may be dead."""
+SUMMARY = "model_summary.json"
+
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True)
+class QueueUse:
+    """How full a queue is."""
+
+    name: str
+    running: int
+    limit: int
+    paused: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list, newest first."""
+
+    items: Sequence[Any]
+    next_before: str | None
+    """What `before` must be for the page after this one; None: this is the last."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """The last sign of life of the attempt that trains."""
+
+    progress: Progress
+    execution: str
+    age: timedelta
+
+    @property
+    def stale(self) -> bool:
+        """Whether it is so old that the training may be dead."""
+        return self.age > STALE
+
+
+@dataclass(frozen=True)
+class JobFile:
+    """One file that belongs to a job."""
+
+    name: str
+    object_name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class JobView:
+    """Everything that one job's page shows."""
+
+    job: Job
+    life: Life | None
+    files: list[JobFile]
+    summary: ModelSummary | None
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the training is, as new as possible."""
+        return self.life.progress if self.life else self.job.progress
+
+    @property
+    def file_names(self) -> set[str]:
+        """Names of the files that can be had."""
+        return {file.name for file in self.files}
+
+
+def state_of(text: str | None) -> JobState | None:
+    """The state that an address filters by.
+
+    Raises:
+        BadQuery: there is no such state.
+    """
+    if not text:
+        return None
+    try:
+        return JobState(text)
+    except ValueError as error:
+        raise BadQuery(f"state '{text}' does not exist; there are: {', '.join(JobState)}") from error
+
+
+def jobs(ports: Ports, state: JobState | None, country: str | None, before: str | None) -> Page:
+    """A page of jobs."""
+    equals = {"state": state.value if state else None, "country": country or None}
+    return _page(ports, Job, before, {name: value for name, value in equals.items() if value})
+
+
+def dead_letters(ports: Ports, before: str | None) -> Page:
+    """A page of dead letters."""
+    return _page(ports, DeadLetter, before, {})
+
+
+def _page(ports: Ports, kind: type[D], before: str | None, equals: dict[str, str]) -> Page:
+    if before and ports.jobs.get(kind, before) is None:
+        raise BadQuery(f"before '{before}' does not exist; start at the first page")
+    found = ports.jobs.find(kind, limit=PAGE + 1, before=before or None, **equals)
+    return Page(found[:PAGE], found[PAGE - 1].key if len(found) > PAGE else None)
+
+
+def waiting_uploads(ports: Ports) -> list[Upload]:
+    """Uploaded data whose settings are missing, longest waiting first."""
+    return sorted(ports.jobs.find(Upload, state="WAITING"), key=lambda upload: upload.since)
+
+
+def queues(ports: Ports, settings: Settings) -> list[QueueUse]:
+    """Every queue of the installation."""
+    known = {queue.name: queue for queue in ports.jobs.find(Queue)}
+    documents = {name: known.get(name) or Queue(name=name) for name in settings.queues}
+    return [
+        QueueUse(name, len(document.slots), settings.queues[name], document.paused)
+        for name, document in documents.items()
+    ]
+
+
+def job_view(ports: Ports, job_id: str) -> JobView:
+    """One job with its objects.
+
+    Raises:
+        Unknown: there is no such job.
+    """
+    job = job_of(ports, job_id)
+    files = _files(ports, job)
+    return JobView(job, _life(ports, job), files, _summary(ports, job, files))
+
+
+def _life(ports: Ports, job: Job) -> Life | None:
+    if job.state.terminal:
+        return None
+    name = names.attempt_of(job).heartbeat(0)
+    info = ports.objects.stat(name)
+    text = _text(ports, name)
+    if info is None or text is None:
+        return None
+    heartbeat = Heartbeat.model_validate_json(text)
+    return Life(heartbeat.progress, heartbeat.execution, ports.clock.now() - info.updated)
+
+
+def _files(ports: Ports, job: Job) -> list[JobFile]:
+    """The files of a job: those that have a fixed name and exist, then those that its manifest lists."""
+    if not (job.country and job.revision):  # a request that named neither left nothing
+        return []
+    results = names.results(job)
+    fixed = {
+        "validation.json": names.validation(job.country, job.job_id),
+        "config.json": names.attempt_of(job).config,
+        "console.log": f"{results}console.log",
+        "manifest.json": f"{results}manifest.json",
+        SUMMARY: names.model_summary(job),
+    }
+    found = ((name, ports.objects.stat(object_name)) for name, object_name in fixed.items())
+    files = [JobFile(name, info.name, info.size) for name, info in found if info]
+    known = {file.name for file in files}
+    return files + [file for file in _listed(ports, results) if file.name not in known]
+
+
+def _listed(ports: Ports, results: str) -> list[JobFile]:
+    text = _text(ports, f"{results}manifest.json")
+    listed = Manifest.model_validate_json(text).files if text else []
+    return [JobFile(file.name, results + file.name, file.size) for file in listed if _is_plain(file.name)]
+
+
+def _is_plain(name: str) -> bool:
+    return all(re.fullmatch(r"\w[\w.-]*", part, re.ASCII) for part in name.split("/"))
+
+
+def _summary(ports: Ports, job: Job, files: list[JobFile]) -> ModelSummary | None:
+    if job.state is not JobState.SUCCEEDED or SUMMARY not in {file.name for file in files}:
+        return None
+    text = _text(ports, names.model_summary(job))
+    return ModelSummary.model_validate_json(text) if text else None
+
+
+def file_of(ports: Ports, job_id: str, name: str) -> ObjectInfo:
+    """The object of one of a job's files; `name` is only ever compared with the names that the job has.
+
+    Raises:
+        Unknown: there is no such job, or it has no such file.
+    """
+    for file in _files(ports, job_of(ports, job_id)):
+        info = ports.objects.stat(file.object_name) if file.name == name else None
+        if info:
+            return info
+    raise Unknown(f"job {job_id} has no file '{name}'")
+
+
+def _text(ports: Ports, name: str) -> bytes | None:
+    try:
+        return ports.objects.read(name)
+    except NotFound:
+        return None
+
+
+def preview(letter: DeadLetter, limit: int = 4000) -> str:
+    """The message of a dead letter as text, JSON laid out, cut at `limit` characters."""
+    try:
+        text = base64.b64decode(letter.data).decode()
+    except UnicodeDecodeError:
+        return f"(not text; base64:)\n{letter.data[:limit]}"
+    with suppress(ValueError, RecursionError):
+        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    rest = len(text) - limit
+    return f"{text[:limit]}\n… {rest} more characters" if rest > 0 else text or "(no data)"

@@ -1,0 +1,177 @@
+"""`python -m infra.local`: the commands behind the Makefile's targets for one machine."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+import requests
+from rich.console import Console
+
+from contracts.base import canonical_json
+from contracts.events import TRAIN_REQUESTS
+from functions.adapters.embedded import Embedded, FolderInUse
+from infra.local.batch import Submission, UnreadableRequests, read_requests
+from infra.local.follow import Client, describe, follow
+from infra.local.host import Host, PortTaken, local_settings, running, say, state_file
+
+
+def main() -> int:
+    """Run one command; the exit status says whether all went well."""
+    parser = argparse.ArgumentParser(prog="infra.local", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="the folder that holds everything")
+    commands = parser.add_subparsers(dest="command", required=True)
+    up_parser = commands.add_parser("up")
+    up_parser.add_argument("--port", type=int, required=True)
+    submit_parser = commands.add_parser("submit")
+    submit_parser.add_argument("request", type=Path)
+    submit_parser.add_argument("--base", type=Path)
+    for verb in ("cancel", "retry"):
+        commands.add_parser(verb).add_argument("job")
+    commands.add_parser("replay").add_argument("letter", nargs="?")
+    commands.add_parser("stop")
+    commands.add_parser("demo")
+    return _run(parser.parse_args())
+
+
+def _run(args: argparse.Namespace) -> int:
+    match args.command:
+        case "up":
+            return up(args.folder, args.port)
+        case "submit":
+            return submit(args.folder, args.request, args.base)
+        case "cancel" | "retry":
+            return act(args.folder, args.command, args.job)
+        case "replay":
+            return replay(args.folder, args.letter)
+        case "stop":
+            return stop(args.folder)
+        case _:
+            from infra.local.demo import demo
+
+            return demo(args.folder)
+
+
+def up(folder: Path, port: int) -> int:
+    """Keep the system running until Ctrl-C."""
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        with Host(local_settings(folder), port) as host:
+            say(f"MMM Trainer runs at {host.url}")
+            say(f"  drop-zone  {host.settings.folder / 'bucket' / 'drop-zone'}/<country>/")
+            say(f"  warehouse  {host.settings.folder / 'warehouse'}/<connection>.duckdb")
+            say("Ctrl-C stops it; trainings that run go on, and are picked up by the next `make up`.")
+            stopping.wait()
+    except (PortTaken, FolderInUse) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    say("stopped")
+    return 0
+
+
+def submit(folder: Path, path: Path, base: Path | None) -> int:
+    """Publish requests and follow their jobs; 0 only if every one succeeds."""
+    client = _client(folder)
+    try:
+        submissions = read_requests(path, base)
+    except UnreadableRequests as error:
+        sys.stderr.write(f"nothing was submitted:\n{error}\n")
+        return 2
+    embedded = Embedded(folder.resolve())
+    for submission in submissions:
+        embedded.bus.publish(TRAIN_REQUESTS, canonical_json(submission.body).encode())
+    console = Console()
+    ended = follow(client, [submission.job_id for submission in submissions], console)
+    good = [_report(console, client, submission, ended[submission.job_id]) for submission in submissions]
+    return 0 if all(good) else 1
+
+
+def _report(console: Console, client: Client, submission: Submission, job: dict[str, object]) -> bool:
+    console.print(f"{submission.origin}: {describe(job)}", markup=False)
+    if canonical_json(job["request"]) != canonical_json(submission.body):
+        console.print("  refused: this request_id was used before, with another request", markup=False)
+        return False
+    problem = job.get("error")
+    for line in problem.get("errors", []) if isinstance(problem, dict) else []:
+        console.print(f"  - {line}", markup=False)
+    console.print(f"  {client.url}/jobs/{submission.job_id}", markup=False)
+    return job["state"] == "SUCCEEDED"
+
+
+def act(folder: Path, verb: str, job: str) -> int:
+    """Cancel or retry a job."""
+    if not job:
+        return _fail(f"say which: make {verb} JOB=<job id>")
+    client = _client(folder)
+    done, answer = client.act(f"/api/jobs/{job}:{verb}")
+    say(
+        f"{job}: {answer['state']}"
+        if done
+        else f"{job}: {answer['title']} {answer.get('detail', '')}".rstrip()
+    )
+    return 0 if done else 1
+
+
+def replay(folder: Path, letter: str | None) -> int:
+    """Send one dead letter again, or all that were not replayed yet."""
+    client = _client(folder)
+    letters = [letter] if letter else _unreplayed(client)
+    if not letters:
+        say("there is no dead letter to replay")
+    good = True
+    for one in letters:
+        done, answer = client.act(f"/api/dead-letters/{one}:replay")
+        say(f"{one}: replayed" if done else f"{one}: {answer['title']} {answer.get('detail', '')}".rstrip())
+        good &= done
+    return 0 if good else 1
+
+
+def _unreplayed(client: Client) -> list[str]:
+    letters = client.get("/api/dead-letters")["dead_letters"]
+    return [letter["letter_id"] for letter in letters if not letter.get("replayed_at")]
+
+
+def stop(folder: Path) -> int:
+    """Stop the system and what it trains."""
+    found = running(folder)
+    if found is None:
+        say(f"nothing runs on {folder}")
+        state_file(folder).unlink(missing_ok=True)
+        return 0
+    process, url = found
+    process.terminate()
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.05)
+    killed = Embedded(folder.resolve()).launcher.stop_all()
+    say(
+        f"stopped {url}"
+        + (f" and {killed} training task(s); they are retried at the next `make up`" if killed else "")
+    )
+    return 0
+
+
+def _client(folder: Path) -> Client:
+    found = running(folder)
+    if found is None:
+        _fail(f"nothing runs on {folder}: start it with `make up` in another terminal")
+    return Client(found[1])
+
+
+def _fail(text: str) -> NoReturn:
+    sys.stderr.write(f"{text}\n")
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except requests.ConnectionError:
+        _fail("the system does not answer; is it stopping?")

@@ -1,0 +1,128 @@
+"""Requests as people keep them: one file, a folder of files, or a table with one row per request."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.base import canonical_json
+from contracts.request import SettingsError, job_id_for, parse_settings
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+class UnreadableRequests(ValueError):
+    """Something in the files is no request; the message lists every problem."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One request to publish, and where it came from."""
+
+    origin: str
+    body: dict[str, Any]
+
+    @property
+    def request_id(self) -> str:
+        """Its request_id."""
+        return str(self.body["request_id"])
+
+    @property
+    def job_id(self) -> str:
+        """The job that it will have."""
+        return job_id_for(self.request_id)
+
+
+def read_requests(path: Path, base: Path | None = None) -> list[Submission]:
+    """The requests in a YAML or JSON file, a folder of such files, or a CSV table over a base request.
+
+    A request without `request_id` gets one from its file's name (and row) and its content: submitting the
+    same again names the same job.
+
+    Raises:
+        UnreadableRequests: with every file or row that is no request.
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
+        if not files:
+            raise UnreadableRequests(f"{path} holds no {', '.join(_SUFFIXES)} file")
+        return _all([lambda file=file: _from_file(file) for file in files])
+    if path.suffix == ".csv":
+        return _from_table(path, base or path.with_suffix(".base.yaml"))
+    return [_from_file(path)]
+
+
+def _all(readers: list[Any]) -> list[Submission]:
+    found, problems = [], []
+    for reader in readers:
+        try:
+            found.append(reader())
+        except UnreadableRequests as error:
+            problems.append(str(error))
+    if problems:
+        raise UnreadableRequests("\n".join(problems))
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return parse_settings(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UnreadableRequests(f"{path} does not exist") from error
+    except SettingsError as error:
+        raise UnreadableRequests(f"{path} {error}") from error
+
+
+def _from_file(path: Path) -> Submission:
+    return Submission(str(path), _identified(_read(path), path.stem))
+
+
+def _identified(body: dict[str, Any], origin: str) -> dict[str, Any]:
+    if "request_id" in body:
+        return body
+    digest = hashlib.sha256(canonical_json(body).encode()).hexdigest()[:8]
+    readable = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in origin)
+    return {"request_id": f"{readable}-{digest}", **body}
+
+
+def _from_table(path: Path, base_path: Path) -> list[Submission]:
+    base = _read(base_path)
+    with path.open(newline="", encoding="utf-8-sig") as table:
+        rows = list(csv.DictReader(table))
+    if not rows:
+        raise UnreadableRequests(f"{path} has no rows")
+    readers = [lambda row=row, i=i: _from_row(path, i, row, base) for i, row in enumerate(rows, 1)]
+    return _all(readers)
+
+
+def _from_row(path: Path, number: int, row: dict[str | None, Any], base: dict[str, Any]) -> Submission:
+    origin = f"{path} row {number}"
+    if None in row or None in row.values():
+        raise UnreadableRequests(f"{origin}: the number of cells is not that of the header")
+    body = copy.deepcopy(base)
+    for name, text in row.items():
+        if text.strip():
+            _set(body, str(name), _value(text, origin, str(name)), origin)
+    return Submission(origin, _identified(body, f"{path.stem}-{number}"))
+
+
+def _value(text: str, origin: str, name: str) -> Any:
+    try:
+        return parse_settings(b"value: " + text.encode())["value"]
+    except SettingsError as error:
+        raise UnreadableRequests(f"{origin}, column {name} {error}") from error
+
+
+def _set(body: Any, dotted: str, value: Any, origin: str) -> None:
+    """Put a value where a dotted path says; a number in the path is a position in a list."""
+    *parents, last = dotted.strip().split(".")
+    try:
+        for part in parents:
+            body = body[int(part)] if isinstance(body, list) else body.setdefault(part, {})
+        body[int(last) if isinstance(body, list) else last] = value
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
+        raise UnreadableRequests(f"{origin}: '{dotted}' does not fit the base request") from error

@@ -1,0 +1,231 @@
+"""The whole system in one process on 127.0.0.1: functions, bus, launcher, drop-zone, sweeper, status page."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import functions_framework
+import psutil
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from contracts.events import SUBSCRIPTIONS, SWEEP_REQUESTS, SweepRequest
+from contracts.job import Job, JobState
+from functions.adapters.embedded import Embedded
+from functions.log import Log, bridge
+from functions.runtime import Runtime, use
+from functions.settings import Settings
+from functions.steps import publish
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+ADDRESS = "127.0.0.1"
+ROOT = Path(__file__).resolve().parents[2]
+SWEEP_PERIOD_S = 60.0
+CONNECTION = "demo"
+"""The warehouse of an installation on one machine."""
+
+
+class PortTaken(RuntimeError):
+    """Another program listens where we want to."""
+
+
+class QuietHandler(WSGIRequestHandler):
+    """Keeps connections open, and leaves logging to the functions."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 (werkzeug's name)
+        """Nothing: every handled message has its own line."""
+
+
+def local_settings(folder: Path, slots: int = 2) -> Settings:
+    """The settings of an installation on one machine."""
+    return Settings(
+        family="embedded",
+        folder=folder.resolve(),
+        engines=["native"],
+        queues={"default": slots},
+        cores=os.cpu_count() or 1,
+        log_format="text",
+    )
+
+
+def task_environment(settings: Settings) -> dict[str, str]:
+    """What a training's process must know of its installation."""
+    values = json.loads(settings.model_dump_json(exclude_defaults=True))
+    own = {f"MMM_{k.upper()}": v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+    cache = os.environ.get("NUMBA_CACHE_DIR", str(ROOT / ".numba"))
+    return {**own, "MMM_LOG_FORMAT": "text", "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": cache}
+
+
+def functions_app() -> WSGIApplication:
+    """Every function under `/<its name>`, as functions-framework serves it."""
+    source = str(ROOT / "functions" / "main.py")
+    names = sorted({function for _, function in SUBSCRIPTIONS.values()})
+    apps = {
+        name: functions_framework.create_app(name, source, "http")  # type: ignore[no-untyped-call]
+        for name in names
+    }
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        function = apps.get(environ["PATH_INFO"].strip("/"))
+        if function is None:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [b"no such function\n"]
+        answer: Iterable[bytes] = function({**environ, "PATH_INFO": "/"}, start_response)
+        return answer
+
+    return app
+
+
+def only_local(app: WSGIApplication, port: Callable[[], int]) -> WSGIApplication:
+    """Refuses requests for another host name, so that no web site can reach us through a browser."""
+
+    def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("HTTP_HOST") in (f"{ADDRESS}:{port()}", f"localhost:{port()}"):
+            return app(environ, start_response)
+        start_response("421 Misdirected Request", [("Content-Type", "text/plain")])
+        return [b"this server answers only on 127.0.0.1\n"]
+
+    return guarded
+
+
+class Host:
+    """Runs until its `with` block ends; trainings are processes of their own and may outlive it."""
+
+    def __init__(self, settings: Settings, port: int, log: Log | None = None) -> None:
+        self.settings = settings
+        self.embedded = Embedded(settings.folder, environment=task_environment(settings))
+        self._runtime = Runtime(self.embedded.ports(), settings, log or Log(settings.log_format))
+        self._port = port
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._server: BaseWSGIServer | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the status page is."""
+        return f"http://{ADDRESS}:{self._port}"
+
+    def __enter__(self) -> Host:
+        """Start everything.
+
+        Raises:
+            PortTaken: another program listens on the port.
+        """
+        self.embedded.lock()
+        use(self._runtime)
+        bridge(self._runtime.log)
+        self._server = self._listen()
+        self._thread("server", self._server.serve_forever)
+        self.embedded.bus.start(f"{self.url}/functions")
+        self._repeat("launcher", 0.2, self._look_after_trainings, self.embedded.launcher.wait)
+        self._repeat("drop-zone", 0.5, self.embedded.watcher.scan)
+        self._repeat(
+            "sweeper",
+            SWEEP_PERIOD_S,
+            self._request_sweep,
+        )
+        for job in self.embedded.jobs.find(Job, state=JobState.RUNNING.value):
+            self._request_sweep(job.job_id)  # what did its training come to while nobody looked?
+        self._write_state()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything but the trainings."""
+        self._stopping.set()
+        self.embedded.bus.stop()
+        if self._server is not None:
+            self._server.shutdown()
+        for thread in self._threads:
+            thread.join(timeout=10)
+        state_file(self.settings.folder).unlink(missing_ok=True)
+        self.embedded.close()
+
+    def _request_sweep(self, job_id: str | None = None) -> None:
+        publish(self._runtime.ports, SWEEP_REQUESTS, SweepRequest(job_id=job_id))
+
+    def _look_after_trainings(self) -> None:
+        for job_id in self.embedded.launcher.step():
+            self._request_sweep(job_id)
+
+    def _listen(self) -> BaseWSGIServer:
+        from functions.web.app import create_app
+
+        web = create_app(self.embedded.ports(), self.settings)
+        app = DispatcherMiddleware(web, {"/functions": functions_app()})
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((ADDRESS, self._port))
+        except OSError as error:
+            raise PortTaken(
+                f"port {self._port} of {ADDRESS} is taken by another program; choose another with PORT="
+            ) from error
+        listener.listen(128)
+        self._port = listener.getsockname()[1]
+        guarded = only_local(app, lambda: self._port)
+        return make_server(
+            ADDRESS, self._port, guarded, threaded=True, request_handler=QuietHandler, fd=listener.detach()
+        )
+
+    def _repeat(
+        self,
+        name: str,
+        period_s: float,
+        step: Callable[[], Any],
+        wait: Callable[[float], Any] | None = None,
+    ) -> None:
+        def run() -> None:
+            while not self._stopping.is_set():
+                try:
+                    step()
+                except Exception:  # noqa: BLE001 (one failed step must not end the loop that everything needs)
+                    self._runtime.log("ERROR", traceback.format_exc(), loop=name)
+                (wait or self._stopping.wait)(period_s)
+
+        self._thread(name, run)
+
+    def _thread(self, name: str, run: Callable[[], None]) -> None:
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _write_state(self) -> None:
+        me = psutil.Process()
+        state = {"pid": me.pid, "started": me.create_time(), "url": self.url}
+        state_file(self.settings.folder).write_text(json.dumps(state))
+
+
+def state_file(folder: Path) -> Path:
+    """Where a running host says who and where it is."""
+    return folder / "host.json"
+
+
+def running(folder: Path) -> tuple[psutil.Process, str] | None:
+    """The process and the URL of the host that runs on a folder."""
+    try:
+        state = json.loads(state_file(folder).read_text())
+        process = psutil.Process(state["pid"])
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return None
+    return (process, state["url"]) if abs(process.create_time() - state["started"]) < 1 else None
+
+
+def say(text: str) -> None:
+    """A line for the person at the terminal."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

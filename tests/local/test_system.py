@@ -1,0 +1,274 @@
+"""The system as a user runs it: real processes on a real port, the commands behind the Makefile's targets."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow as pa
+import pytest
+import requests
+import yaml
+
+from contracts.request import job_id_for
+from functions.adapters.embedded.warehouse import load_table
+from infra.local.demo_data import demo_request, generate
+
+ROOT = Path(__file__).resolve().parents[2]
+LONG = {"iterations": 8_000, "trials": 1}
+SHORT = {"iterations": 20, "trials": 1}
+
+
+class System:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.host: subprocess.Popen[str] | None = None
+        self.url = ""
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "infra.local", "--folder", str(self.folder), *words]
+
+    def run(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*words), cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def up(self) -> None:
+        self.host = subprocess.Popen(
+            self.command("up", "--port", "0"),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        line = self.host.stdout.readline()
+        self.url = re.search(r"http://\S+", line).group()
+
+    def interrupt(self) -> None:
+        self.host.send_signal(signal.SIGINT)
+        assert self.host.wait(timeout=30) == 0
+
+    def submit_quietly(self, body: dict[str, Any]) -> str:
+        """Publish without following."""
+        from functions.adapters.embedded import Embedded
+
+        Embedded(self.folder).bus.publish("train-requests", json.dumps(body).encode())
+        return job_id_for(body["request_id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        answer = requests.get(f"{self.url}/api/jobs/{job_id}", timeout=10)
+        return answer.json() if answer.ok else {"job": {"state": None}, "progress": None}
+
+    def wait(
+        self, job_id: str, done: Callable[[dict[str, Any]], bool], seconds: float = 120
+    ) -> dict[str, Any]:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            view = self.job(job_id)
+            if done(view):
+                return view
+            time.sleep(0.2)
+        raise AssertionError(f"waited in vain for {job_id}: {self.job(job_id)}")
+
+    def trainer(self) -> psutil.Process:
+        """The training process of this system."""
+        for process in psutil.process_iter():
+            try:
+                words, variables = process.cmdline(), process.environ()
+            except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+            if words[1:] == ["-m", "trainer"] and variables.get("MMM_FOLDER") == str(self.folder):
+                return process
+        raise AssertionError("nothing is training")
+
+
+def state(name: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda view: view["job"]["state"] == name
+
+
+def searching(view: dict[str, Any]) -> bool:
+    return bool(view["progress"] and view["progress"]["iteration"] > 0)
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    system = System(tmp_path / "local")
+    table = pa.Table.from_pandas(generate().table, preserve_index=False)
+    load_table(system.folder / "warehouse", "demo", "main", "weekly_sales", table)
+    system.up()
+    yield system
+    system.run("stop")
+    system.host.wait(timeout=30)
+
+
+def request(request_id: str, search: dict[str, int]) -> dict[str, Any]:
+    return {**demo_request(request_id), "search": search}
+
+
+def write(path: Path, body: dict[str, Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(body))
+    return path
+
+
+def test_submit_follows_a_request_to_its_end(system: System, tmp_path: Path):
+    good = system.run("submit", str(write(tmp_path / "r.yaml", request("r1", SHORT))))
+    assert good.returncode == 0, good
+    assert "SUCCEEDED" in good.stdout
+    bad = system.run("submit", str(write(tmp_path / "b.yaml", {**request("r2", SHORT), "colour": "red"})))
+    assert bad.returncode == 1
+    assert "colour: unknown field" in bad.stdout
+    conflict = system.run("submit", str(write(tmp_path / "c.yaml", request("r1", LONG))))
+    assert conflict.returncode == 1
+    assert "used before" in conflict.stdout
+
+
+def test_a_batch_submitted_twice_starts_nothing_twice(system: System, tmp_path: Path):
+    base = {k: v for k, v in request("x", SHORT).items() if k != "request_id"}
+    write(tmp_path / "batch.base.yaml", base)
+    table = tmp_path / "batch.csv"
+    table.write_text("revision,search.seed,columns.context.0.sign\na,1,\nb,2,default\n")
+    first = system.run("submit", str(table))
+    assert first.returncode == 0, first
+    assert system.run("submit", str(table)).returncode == 0
+    jobs = requests.get(f"{system.url}/api/jobs", timeout=10).json()["jobs"]
+    assert sorted((job["revision"], job["request"]["search"]["seed"]) for job in jobs) == [("a", 1), ("b", 2)]
+    assert {job["request"]["columns"]["context"][0]["sign"] for job in jobs} == {"negative", "default"}
+    table.write_text("revision,search.seed\na,1\nb,3\n")
+    assert system.run("submit", str(table)).returncode == 0
+    assert len(requests.get(f"{system.url}/api/jobs", timeout=10).json()["jobs"]) == 3
+
+
+def test_unreadable_requests_submit_nothing_and_say_all_that_is_wrong(system: System, tmp_path: Path):
+    folder = tmp_path / "requests"
+    write(folder / "good.yaml", request("r1", SHORT))
+    (folder / "bad.yaml").write_text("a: [")
+    (folder / "worse.json").write_text("[]")
+    answer = system.run("submit", str(folder))
+    assert answer.returncode == 2
+    assert "bad.yaml is not valid YAML" in answer.stderr
+    assert "worse.json must be a mapping" in answer.stderr
+    assert requests.get(f"{system.url}/api/jobs", timeout=10).json()["jobs"] == []
+
+
+def test_a_training_outlives_ctrl_c_and_its_job_ends_after_the_next_start(system: System):
+    job_id = system.submit_quietly(request("r1", LONG))
+    system.wait(job_id, searching)
+    system.interrupt()
+    assert system.trainer().is_running()
+    system.up()
+    view = system.wait(job_id, state("SUCCEEDED"))
+    assert view["job"]["attempt"] == 1
+
+
+def test_stop_ends_the_training_and_the_next_start_tries_again(system: System):
+    job_id = system.submit_quietly(request("r1", LONG))
+    system.wait(job_id, searching)
+    trainer = system.trainer()
+    assert system.run("stop").returncode == 0
+    assert not trainer.is_running() or trainer.status() == psutil.STATUS_ZOMBIE
+    system.up()
+    assert system.wait(job_id, state("SUCCEEDED"), seconds=300)["job"]["attempt"] == 2
+
+
+def test_a_killed_training_is_retried_by_the_platform(system: System):
+    job_id = system.submit_quietly(request("r1", LONG))
+    system.wait(job_id, searching)
+    system.trainer().kill()
+    assert system.wait(job_id, state("SUCCEEDED"))["job"]["attempt"] == 1
+
+
+def test_cancel_stops_the_training_and_retry_starts_it_again(system: System):
+    job_id = system.submit_quietly(request("r1", LONG))
+    system.wait(job_id, searching)
+    trainer = system.trainer()
+    assert "CANCELLING" in system.run("cancel", job_id).stdout
+    system.wait(job_id, state("CANCELLED"), seconds=30)
+    assert not trainer.is_running() or trainer.status() == psutil.STATUS_ZOMBIE
+    assert system.run("cancel", job_id).returncode == 1
+    assert system.run("retry", job_id).returncode == 0
+    assert system.wait(job_id, state("SUCCEEDED"))["job"]["attempt"] == 2
+
+
+def test_dead_letters_are_replayed_by_one_command(system: System):
+    from functions.adapters.embedded import Embedded
+
+    Embedded(system.folder).bus.publish("train-requests", b"nonsense")
+    letters: list[Any] = []
+    while not letters:
+        letters = requests.get(f"{system.url}/api/dead-letters", timeout=10).json()["dead_letters"]
+    answer = system.run("replay")
+    assert answer.returncode == 0
+    assert "replayed" in answer.stdout
+
+
+def test_a_file_copied_into_the_drop_zone_is_trained(system: System):
+    from infra.local.demo_data import demo_csv, demo_settings
+
+    folder = system.folder / "bucket" / "drop-zone" / "AT"
+    folder.mkdir(parents=True)
+    (folder / "sales.csv").write_bytes(demo_csv(generate(country="AT")))
+    (folder / "sales.request.yaml").write_text(demo_settings(20, 1))
+    jobs: list[Any] = []
+    while not jobs:
+        time.sleep(0.5)
+        jobs = requests.get(f"{system.url}/api/jobs", timeout=10).json()["jobs"]
+    system.wait(jobs[0]["job_id"], state("SUCCEEDED"))
+
+
+def test_a_port_that_is_taken_and_a_folder_in_use_are_said_plainly(system: System, tmp_path: Path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        command = [
+            sys.executable,
+            "-m",
+            "infra.local",
+            "--folder",
+            str(tmp_path / "other"),
+            "up",
+            "--port",
+            port,
+        ]
+        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode == 1
+    assert f"port {port} of 127.0.0.1 is taken" in answer.stderr
+    again = system.run("up", "--port", "0")
+    assert again.returncode == 1
+    assert "another host" in again.stderr
+    assert requests.get(f"{system.url}/healthz", timeout=10).ok
+
+
+def test_commands_without_a_running_system_say_what_to_do(tmp_path: Path):
+    system = System(tmp_path)
+    answer = system.run("submit", "x.yaml")
+    assert answer.returncode == 2
+    assert "make up" in answer.stderr
+    assert "nothing runs" in system.run("stop").stdout
+
+
+def test_other_host_names_are_refused_so_that_no_web_site_reaches_the_system(system: System):
+    assert requests.get(system.url, headers={"Host": "evil.example"}, timeout=10).status_code == 421
+    posted = requests.post(f"{system.url}/functions/sweep", data="{}", timeout=10)
+    assert posted.status_code == 400
+
+
+def test_the_demo_shows_all_that_it_promises(tmp_path: Path):
+    command = [sys.executable, "-m", "infra.local", "--folder", str(tmp_path / "demo"), "demo"]
+    answer = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False, env={**os.environ}
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "All as it must be" in answer.stdout
+    assert answer.stdout.count("onepager.png") == 2

@@ -1,0 +1,36 @@
+"""A world whose trainings are quick: the trainer's whole life, with an engine that computes nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from contracts.model import ModelConfig
+from tests.pipeline.world import World
+from trainer.engines.base import Host, SearchProgress
+
+
+def quick_engine(prepared: Path, config: ModelConfig, folder: Path, host: Host) -> None:
+    with host.step("search"):
+        host.progress(SearchProgress(1, 1, 5, 5, 0.07, 0.2))
+    metrics = {"r2": 0.9, "nrmse": 0.05}
+    channel = {"name": "tv_spend", "spend": 10.0, "response": 20.0, "response_share": 0.1, "roas": 2.0}
+    best = {
+        "sol_id": "1_1_1", "nrmse": 0.05, "rssd": 0.2, "mape": 0.0,
+        "train": metrics, "validation": metrics, "test": metrics, "channels": [channel],
+        "dependent": "revenue", "dependent_type": "revenue", "candidates": 5, "pareto_models": 2,
+        "window": {"start": "2024-01-01", "end": "2024-12-30", "rows": 53},
+    }  # fmt: skip
+    (folder / "best_model.json").write_text(json.dumps(best))
+    (folder / "provenance.json").write_text(json.dumps({"engine": "native", "seed": config.search.seed}))
+    (folder / "onepager.png").write_bytes(b"not looked at here")
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr("trainer.life.load", lambda _: quick_engine)
+    world = World(tmp_path)
+    world.fill_warehouse()
+    return world

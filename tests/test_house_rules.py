@@ -1,0 +1,92 @@
+"""The layout's rules: who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = ("contracts", "functions", "trainer", "infra")
+GOOGLE_AND_SNOWFLAKE = ("google", "snowflake")
+
+
+def files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def offenders(folder: str, forbidden: tuple[str, ...], allowed: tuple[str, ...] = ()) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files(folder)
+        for name in imports(path)
+        if name.startswith(tuple(f"{prefix}." for prefix in forbidden))
+        and not name.startswith(allowed or ("\0",))
+    ]
+
+
+def test_contracts_import_nothing_of_ours():
+    assert offenders("contracts", ("functions", "trainer", "infra")) == []
+
+
+@pytest.mark.parametrize(
+    "package", ["extract", "validate", "launch", "finalize", "summarize", "sweep", "bury", "web"]
+)
+def test_handlers_know_ports_not_adapters(package: str):
+    assert files(f"functions/{package}")
+    assert (
+        offenders(f"functions/{package}", ("functions.adapters", "trainer", "infra", *GOOGLE_AND_SNOWFLAKE))
+        == []
+    )
+
+
+def test_engines_know_neither_jobs_nor_clouds():
+    assert files("trainer/engines")
+    allowed = ("contracts.model", "contracts.base")
+    assert offenders("trainer/engines", ("contracts", "functions", "infra"), allowed) == []
+
+
+@pytest.mark.parametrize("folder", OURS)
+def test_only_the_gcp_adapters_import_clients_of_clouds(folder: str):
+    found = [line for line in offenders(folder, GOOGLE_AND_SNOWFLAKE) if "functions/adapters/gcp" not in line]
+    assert found == []
+
+
+@pytest.mark.parametrize("folder", OURS)
+def test_nothing_but_settings_reads_the_environment(folder: str):
+    readers = [
+        str(path.relative_to(ROOT))
+        for path in files(folder)
+        if any(word in path.read_text(encoding="utf-8") for word in ("os.environ", "os.getenv"))
+    ]
+    starts_processes = ["functions/adapters/embedded/launcher.py", "infra/local/host.py"]
+    assert [name for name in readers if name not in starts_processes] == []
+
+
+@pytest.mark.parametrize("handler", ["launch", "finalize", "sweep", "bury", "summarize"])
+def test_light_functions_load_without_heavy_libraries(handler: str):
+    heavy = ("pyarrow", "pandas", "numpy", "snowflake", "duckdb", "prophet", "numba")
+    code = f"import sys, functions.{handler}.handler; print([m for m in {heavy!r} if m in sys.modules])"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ}
+    )
+    assert answer.stdout.strip() == "[]"
+
+
+def test_env_example_is_as_the_settings_say():
+    from functions.settings import env_example
+
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == env_example()

@@ -1,0 +1,449 @@
+from __future__ import annotations
+
+import base64
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from contracts import names
+from contracts.attempt import Manifest, ManifestFile, Progress
+from contracts.job import DeadLetter, Finding, Job, JobState, Queue, Slot, Upload
+from contracts.problem import Problem
+from contracts.summary import BestModel, ChannelResult, Metrics, ModelSummary
+from functions.errors import Unavailable
+from tests.web.harness import S, Site
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def values(self, tag: str, attribute: str) -> list[str | None]:
+        return [
+            attributes[attribute]
+            for found, attributes in self.found
+            if found == tag and attribute in attributes
+        ]
+
+
+def links(html: str) -> list[str]:
+    return [link for link in Elements(html).values("a", "href") if link]
+
+
+def refresh(html: str) -> bool:
+    return "refresh" in Elements(html).values("meta", "http-equiv")
+
+
+def letter(site: Site, number: int, data: bytes = b"hello", **changes: Any) -> None:
+    stored = DeadLetter(
+        letter_id=f"m-{number}",
+        subscription="extract-requests",
+        reason="the data are not JSON",
+        at=site.clock.now(),
+        data=base64.b64encode(data).decode(),
+    )
+    site.ports.jobs.create(stored.model_copy(update=changes))
+
+
+# the list
+
+
+def test_the_list_says_how_far_each_job_is_and_why_it_failed(site: Site) -> None:
+    errors = ["column 'print_spend' is missing", "tv_spend is negative in row 41"]
+    site.job(
+        S.REJECTED,
+        "bad",
+        error=Problem(type="invalid-data", title="The data cannot be trained on", errors=errors),
+    )
+    progress = Progress(step="search", trial=2, trials=5, iteration=3400, iterations=10000, best_nrmse=0.0843)
+    site.job(S.RUNNING, "busy", country="AT", progress=progress)
+    html = site.client.get("/").text
+    for text in (
+        "bad-request",
+        "Rejected",
+        "The data cannot be trained on",
+        *(e.replace("'", "&#39;") for e in errors),
+    ):
+        assert text in html
+    assert "trial 2 of 5 · 3\u2009400 of 10\u2009000 candidates · best NRMSE 0.0843" in html
+    assert {"value": "3400", "max": "10000"}.items() <= dict(Elements(html).found)["progress"].items()
+    assert html.index("busy-request") < html.index("bad-request"), "newest first"
+
+
+def test_the_list_reads_no_objects(site: Site) -> None:
+    site.job(S.RUNNING)
+    client = site.with_ports(objects=None)
+    assert client.get("/").status_code == client.get("/api/jobs").status_code == 200
+
+
+@pytest.mark.parametrize("state", list(JobState))
+def test_every_state_has_its_list_and_its_page(site: Site, state: JobState) -> None:
+    site.job(state)
+    assert state.capitalize() in site.client.get(f"/?state={state}").text
+    html = site.client.get("/jobs/weekly-1").text
+    assert f'class="badge {state.lower()}"' in html
+    assert refresh(html) is not state.terminal
+    actions = Elements(html).values("form", "action")
+    offers = {S.FAILED: ["/jobs/weekly-1/retry"], S.CANCELLED: ["/jobs/weekly-1/retry"]}
+    assert actions == offers.get(state, [] if state.terminal else ["/jobs/weekly-1/cancel"])
+
+
+def test_filters_stand_in_the_address(site: Site) -> None:
+    site.job(S.FAILED, "de-failed")
+    site.job(S.FAILED, "at-failed", country="AT")
+    site.job(S.SUCCEEDED, "at-good", country="AT")
+    answer = site.client.get("/api/jobs?state=FAILED&country=AT").json
+    assert [job["job_id"] for job in answer["jobs"]] == ["at-failed"]
+    html = site.client.get("/?state=FAILED&country=AT").text
+    assert "/jobs/at-failed" in links(html)
+    assert not {"/jobs/de-failed", "/jobs/at-good"} & set(links(html))
+    assert not refresh(html)
+
+
+def test_a_filter_that_does_not_exist_is_explained(site: Site) -> None:
+    problem = site.client.get("/api/jobs?state=BROKEN")
+    assert (problem.status_code, problem.mimetype) == (400, "application/problem+json")
+    assert "ACCEPTED, EXTRACTED" in problem.json["detail"]
+    assert site.client.get("/?before=nope").status_code == 400
+
+
+def test_pages_show_every_job_once_newest_first(site: Site) -> None:
+    for number in range(60):
+        site.job(S.SUCCEEDED, f"job-{number:02d}", country="DE" if number % 2 else "AT")
+    for address, expected in (("/", range(60)), ("/?country=AT", range(0, 60, 2))):
+        seen: list[str] = []
+        following: str | None = address
+        while following:
+            html = site.client.get(following).text
+            seen += [link for link in links(html) if link.startswith("/jobs/")]
+            following = next(
+                (link for link in links(html) if "before=" in link and not link.startswith("/api/")), None
+            )
+        assert seen == [f"/jobs/job-{number:02d}" for number in reversed(expected)]
+    first = site.client.get("/api/jobs").json
+    second = site.client.get(f"/api/jobs?before={first['next_before']}").json
+    assert first["jobs"][-1]["job_id"] == "job-35"
+    assert second["jobs"][0]["job_id"] == "job-34"
+
+
+def test_waiting_uploads_stand_on_top_and_late_ones_are_marked(site: Site) -> None:
+    now = site.clock.now()
+    for minutes, country in ((11, "PL"), (9, "CH")):
+        since = now - timedelta(minutes=minutes)
+        name = f"drop-zone/{country}/sales.csv"
+        site.ports.jobs.create(Upload(name=name, generation=1, country=country, since=since))
+    started = Upload(name="drop-zone/DE/x.csv", generation=1, country="DE", state="STARTED", since=now)
+    site.ports.jobs.create(started)
+    html = site.client.get("/").text
+    late, fresh = html.index("drop-zone/PL/sales.csv"), html.index("drop-zone/CH/sales.csv")
+    assert late < html.index("Overdue") < fresh
+    assert html.count("Overdue") == 1
+    assert "drop-zone/DE/x.csv" not in html
+    assert len(site.client.get("/api/jobs").json["uploads"]) == 2
+
+
+def test_queues_show_their_slots(site: Site) -> None:
+    slot = Slot(job_id="a", attempt=1, since=site.clock.now())
+    site.ports.jobs.create(Queue(name="bulk", slots=[slot], paused=True))
+    html = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", site.client.get("/").text))
+    assert "1 of 4 in use, paused" in html
+    assert "0 of 2 in use" in html
+    bulk = {"name": "bulk", "running": 1, "limit": 4, "paused": True}
+    assert bulk in site.client.get("/api/jobs").json["queues"]
+
+
+# one job
+
+
+def test_a_job_shows_its_way_its_request_and_its_findings(site: Site) -> None:
+    findings = [
+        Finding(severity="change", code="window", message="The window was moved"),
+        Finding(
+            severity="error",
+            code="negative",
+            column="tv_spend",
+            rows=[41, 43],
+            count=9,
+            message="Negative",
+            advice="Correct it",
+        ),
+    ]
+    problem = Problem(
+        type="invalid-data", title="The data cannot be trained on", detail="one problem", errors=["tv_spend"]
+    )
+    request = {"request_id": "weekly-1-request", "country": "DE", "columns": {"dependent": "revenue"}}
+    site.job(S.REJECTED, findings=findings, error=problem, request=request, rows=156)
+    html = site.client.get("/jobs/weekly-1").text
+    assert "columns:\n  dependent: revenue" in html
+    assert html.index("Negative") < html.index("The window was moved"), "errors first"
+    assert "Rows 41, 43 and 7 more. Correct it" in html
+    assert "one problem" in html
+    for state in ("Accepted", "Extracted", "Rejected"):
+        assert f"<strong>{state}</strong>" in html
+
+
+def test_a_training_shows_its_heartbeat_and_says_when_it_is_old(site: Site) -> None:
+    job = site.job(S.RUNNING, progress=Progress(step="decompose"))
+    site.heartbeat(job, step="search", trial=1, trials=2, iteration=10, iterations=40, memory_mb=412)
+    site.clock.time += timedelta(seconds=60)
+    html = site.client.get("/jobs/weekly-1").text
+    assert "search · trial 1 of 2 · 10 of 40 candidates" in html
+    assert "412 MB memory" in html
+    assert "No sign of life" not in html
+    site.clock.time += timedelta(seconds=1)
+    assert "No sign of life for 1 min 1 s" in site.client.get("/jobs/weekly-1").text
+    answer = site.client.get("/api/jobs/weekly-1").json
+    assert answer["heartbeat"] == {"execution": "run-7", "age": 61.0, "stale": True}
+    assert (answer["done"], answer["progress"]["iteration"]) == (False, 10)
+
+
+def test_a_reader_can_hold_the_page_still(site: Site) -> None:
+    site.job(S.RUNNING)
+    assert "/jobs/weekly-1?live=off" in links(site.client.get("/jobs/weekly-1").text)
+    assert not refresh(site.client.get("/jobs/weekly-1?live=off").text)
+
+
+def summary_of(job: Job) -> ModelSummary:
+    channels = [
+        ChannelResult(
+            name="tv_spend", spend=6_742_003, response=15_900_000, response_share=0.085, roas=2.358
+        ),
+        ChannelResult(name="newsletter", response=7_900_000, response_share=0.039),
+    ]
+    best = BestModel(
+        sol_id="3_812_1",
+        nrmse=0.0613,
+        rssd=0.0871,
+        mape=0,
+        train=Metrics(r2=0.942, nrmse=0.0613),
+        validation=Metrics(),
+        test=Metrics(),
+        channels=channels,
+    )
+    return ModelSummary(
+        job_id=job.job_id,
+        request_id=job.request_id,
+        attempt=1,
+        country="DE",
+        revision="q4",
+        accepted_at=job.accepted_at,
+        dependent="revenue",
+        dependent_type="revenue",
+        window_start="2022-01-03",
+        window_end="2024-12-29",
+        rows=156,
+        candidates=5000,
+        pareto_models=103,
+        best_model=best,
+        inputs={},
+        provenance={},
+        files=[],
+        results=names.results(job),
+    )
+
+
+def test_a_success_shows_its_figures_its_picture_and_its_files(site: Site) -> None:
+    job = site.job(S.SUCCEEDED)
+    site.result(job, onepager__png=b"\x89PNG", models__parquet=b"PAR1" * 600)
+    site.ports.objects.create(names.model_summary(job), summary_of(job).model_dump_json().encode())
+    html = site.client.get("/jobs/weekly-1").text
+    for figure in (
+        "0.942",
+        "0.0613",
+        "0.0871",
+        "6\u2009742\u2009003",
+        "15\u2009900\u2009000",
+        "8.5 %",
+        "2.36",
+    ):
+        assert figure in html
+    assert "/jobs/weekly-1/files/onepager.png" in Elements(html).values("img", "src")
+    assert "2.4 kB" in html
+    answer = site.client.get("/api/jobs/weekly-1").json
+    assert answer["summary"]["best_model"]["sol_id"] == "3_812_1"
+    files = {file["name"]: file for file in answer["files"]}
+    assert files.keys() == {"onepager.png", "models.parquet", "manifest.json", "model_summary.json"}
+    assert files["models.parquet"]["size"] == 2400
+    for file in files.values():
+        assert site.client.get(file["url"]).status_code == 200
+
+
+# files
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "how"),
+    [
+        ("onepager.png", "image/png", "inline"),
+        ("console.log", "text/plain", "inline"),
+        ("timings.json", "application/json", "inline"),
+        ("page.html", "application/octet-stream", "attachment"),
+        ("drawing.svg", "application/octet-stream", "attachment"),
+        ("models.parquet", "application/octet-stream", "attachment"),
+    ],
+)
+def test_a_file_comes_whole_and_never_as_something_that_could_run(
+    site: Site, name: str, kind: str, how: str
+) -> None:
+    content = HOSTILE.encode() * 20_000  # more than one piece
+    job = site.job(S.SUCCEEDED)
+    site.result(job, **{name.replace(".", "__"): content})
+    answer = site.client.get(f"/jobs/weekly-1/files/{name}")
+    assert answer.data == content
+    assert answer.content_length == len(content)
+    assert answer.mimetype == kind
+    assert answer.headers["Content-Disposition"] == f"{how}; filename={name}"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_log_can_be_read_while_the_training_runs(site: Site) -> None:
+    job = site.job(S.RUNNING)
+    site.ports.objects.create(f"{names.results(job)}console.log", b"trial 1\n")
+    assert "/jobs/weekly-1/files/console.log" in links(site.client.get("/jobs/weekly-1").text)
+    assert site.client.get("/jobs/weekly-1/files/console.log").text == "trial 1\n"
+
+
+def test_only_files_of_the_job_are_served(site: Site) -> None:
+    job = site.job(S.SUCCEEDED)
+    site.result(job, best__json=b"{}")
+    site.ports.objects.create(f"{names.results(job)}unlisted.json", b"{}")
+    site.ports.objects.create("drop-zone/DE/secret.csv", b"secret")
+    for name in (
+        "unlisted.json",
+        "../best.json",
+        "drop-zone/DE/secret.csv",
+        "../../../../../drop-zone/DE/secret.csv",
+        "..%2f..%2f..%2f..%2f..%2fdrop-zone/DE/secret.csv",
+        "/etc/passwd",
+    ):
+        assert site.client.get(f"/jobs/weekly-1/files/{name}").status_code in (404, 308), name
+
+
+def test_a_manifest_cannot_lead_out_of_the_folder(site: Site) -> None:
+    job = site.job(S.SUCCEEDED)
+    entries = [
+        ManifestFile(name=name, size=1, crc32c="A")
+        for name in ("../../x.json", "/x.json", "a//b", "ok/a.json")
+    ]
+    manifest = Manifest(job_id=job.job_id, attempt=1, files=entries)
+    site.ports.objects.create(f"{names.results(job)}manifest.json", manifest.model_dump_json().encode())
+    listed = [file["name"] for file in site.client.get("/api/jobs/weekly-1").json["files"]]
+    assert listed == ["manifest.json", "ok/a.json"]
+
+
+# dead letters
+
+
+def test_dead_letters_show_reason_origin_and_message(site: Site) -> None:
+    letter(site, 1, b'{"country": "DE"}', attributes={"origin": "erp"})
+    letter(site, 2, b"\xff\x00", reason="not text")
+    html = site.client.get("/dead-letters").text
+    assert "{\n  &#34;country&#34;: &#34;DE&#34;\n}" in html
+    for text in ("the data are not JSON", "extract-requests", "erp", "(not text; base64:)\n/wA="):
+        assert text in html
+    assert [one["letter_id"] for one in site.client.get("/api/dead-letters").json["dead_letters"]] == [
+        "m-2",
+        "m-1",
+    ]
+
+
+def test_a_long_message_is_cut_and_the_list_has_pages(site: Site) -> None:
+    for number in range(30):
+        letter(site, number, b"x" * 5000)
+    html = site.client.get("/dead-letters").text
+    assert "… 1000 more characters" in html
+    assert html.count("<article") == 25
+    older = site.client.get("/dead-letters?before=m-5").text
+    assert "/dead-letters?before=m-5" in links(html)
+    assert older.count("<article") == 5
+
+
+# safety
+
+
+def test_hostile_text_stays_text_everywhere(site: Site) -> None:
+    upload = site.upload("drop-zone/DE/<img src=x onerror=alert(2)>.csv")
+    problem = Problem(type=HOSTILE, title=HOSTILE, detail=HOSTILE, errors=[HOSTILE])
+    finding = Finding(severity="error", code=HOSTILE, column=HOSTILE, message=HOSTILE, advice=HOSTILE)
+    job = site.job(
+        S.FAILED,
+        request_id=HOSTILE,
+        request={"request_id": HOSTILE, HOSTILE: [HOSTILE]},
+        error=problem,
+        findings=[finding],
+        requested_by=HOSTILE,
+        queue=HOSTILE,
+        execution=HOSTILE,
+    )
+    site.job(S.RUNNING, "weekly-2", upload=upload, progress=Progress(step=HOSTILE))
+    letter(site, 1, HOSTILE.encode(), reason=HOSTILE, subscription=HOSTILE, attributes={HOSTILE: HOSTILE})
+    site.ports.jobs.create(Upload(name=HOSTILE, generation=1, country=HOSTILE, since=job.accepted_at))
+    pages = [
+        "/",
+        "/jobs/weekly-1",
+        "/jobs/weekly-2",
+        "/dead-letters",
+        f"/jobs/{HOSTILE}",
+        f"/?state={HOSTILE}",
+    ]
+    for page in [*pages, f"/?country={HOSTILE}", "/?_scheme=javascript&_external=1&_anchor=x"]:
+        answer = site.client.get(page)
+        elements = Elements(answer.text)
+        tags = {tag for tag, _ in elements.found}
+        assert "script" not in tags, page
+        assert not [
+            a for _, attributes in elements.found for a in attributes if a.startswith("on") or a == "style"
+        ]
+        assert set(elements.values("img", "src")) == {"/static/icon.svg"}, page
+        assert all(link.startswith("/") for link in links(answer.text)), page
+    assert "&lt;script&gt;" in site.client.get("/").text, "the text itself is shown"
+
+
+@pytest.mark.parametrize("address", ["/", "/jobs/nope", "/api/jobs", "/healthz", "/static/style.css"])
+def test_every_answer_tells_the_browser_to_be_careful(site: Site, address: str) -> None:
+    headers = site.client.get(address).headers
+    policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert "script-src" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_what_does_not_exist_is_a_404_as_page_and_as_problem(site: Site) -> None:
+    for address in ("/jobs/nope", "/nothing", "/jobs/nope/files/console.log"):
+        answer = site.client.get(address)
+        assert (answer.status_code, answer.mimetype) == (404, "text/html")
+        assert "All jobs" in answer.text
+    for address in ("/api/jobs/nope", "/api/nothing"):
+        answer = site.client.get(address)
+        assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+        assert answer.json["status"] == 404
+
+
+def test_a_wrong_method_says_which_are_right(site: Site) -> None:
+    answer = site.client.post("/api/jobs")
+    assert (answer.status_code, answer.mimetype) == (405, "application/problem+json")
+    assert "GET" in answer.headers["Allow"]
+
+
+def test_a_dependency_that_is_down_is_a_503(site: Site) -> None:
+    class Down:
+        def __getattr__(self, name: str) -> Any:
+            raise Unavailable("the job store does not answer")
+
+    client = site.with_ports(jobs=Down())
+    assert client.get("/").status_code == client.get("/api/jobs").status_code == 503
+    assert client.get("/api/jobs").json["detail"] == "the job store does not answer"
+    assert client.get("/healthz").text == "ok\n"

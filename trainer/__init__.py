@@ -1,0 +1,1 @@
+"""The heavy job: one attempt of one training."""

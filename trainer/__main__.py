@@ -1,0 +1,24 @@
+"""`python -m trainer`: one task of one attempt. Exits with 0 after any outcome, else it is retried."""
+
+from __future__ import annotations
+
+import sys
+
+from functions.runtime import current
+from functions.settings import MissingSettings, read_task_settings
+from trainer.life import Life
+
+
+def main() -> int:
+    """Run the task that the environment describes."""
+    try:
+        task, runtime = read_task_settings(), current()
+    except MissingSettings as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    Life(runtime, task).live()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Where the time of a training goes: seconds, CPU and memory of each step."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import psutil
+
+STEPS = ("load", "prepare", "decompose", "search", "select", "outputs", "upload")
+
+
+@dataclass
+class Step:
+    """One step's cost."""
+
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    peak_memory_mb: float = 0.0  # of the largest process so far
+
+
+class Steps:
+    """Times named steps; a step that is entered twice adds up."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, Step] = {name: Step() for name in STEPS}
+        self.current = "load"
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time what happens inside as a step."""
+        outer, self.current = self.current, name
+        seconds, cpu = time.monotonic(), cpu_seconds()
+        try:
+            yield
+        finally:
+            step = self._steps[name]
+            step.seconds += time.monotonic() - seconds
+            step.cpu_s += cpu_seconds() - cpu
+            step.peak_memory_mb = peak_memory_mb()
+            self.current = outer
+
+    def report(self) -> dict[str, dict[str, float]]:
+        """The content of timings.json."""
+        return {name: {k: round(v, 3) for k, v in asdict(step).items()} for name, step in self._steps.items()}
+
+
+def cpu_seconds() -> float:
+    """CPU used by this process and its children, those that run and those that have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = time.process_time() + ended.ru_utime + ended.ru_stime
+    for child in psutil.Process().children(recursive=True):
+        try:
+            times = child.cpu_times()
+            total += times.user + times.system
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory that this process or one of its ended children had."""
+    kilobytes = max(
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return kilobytes / 1024
