@@ -187,11 +187,26 @@ class Job(Document):
         )
 
 
+class Waiting(Document):
+    """What launch must know of a job to choose: the job's document, read in part. Never written."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    kind: ClassVar[str] = "jobs"
+    job_id: str
+    country: str
+    queue: str
+    priority: int
+    state: JobState
+    attempt: int
+    accepted_at: Timestamp
+
+
 class Slot(Exchanged):
     """A place taken in a queue by one attempt."""
 
     job_id: str
     attempt: int
+    country: str
     since: Timestamp
 
 

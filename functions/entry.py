@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import random
 import resource
 import time
 import traceback
@@ -70,7 +71,7 @@ def _handle(handler: Handler, message: Message, runtime: Runtime) -> None:
         except Conflict:
             if race == RACES:
                 raise
-            time.sleep(0.001 * 2**race)
+            time.sleep(random.uniform(0, 0.001 * 2**race))  # noqa: S311 (jitter)
 
 
 def _to_dead_letters(message: Message, runtime: Runtime, reason: str) -> None:

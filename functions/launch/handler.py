@@ -7,11 +7,11 @@ from datetime import timedelta
 
 from contracts import names
 from contracts.attempt import TrainingConfig
-from contracts.job import Job, JobState, Queue, Slot
+from contracts.job import Job, JobState, Queue, Slot, Waiting
 from contracts.request import TrainRequest
 from functions.errors import Transient
 from functions.message import Message
-from functions.ports import AlreadyExists
+from functions.ports import AlreadyExists, Conflict
 from functions.runtime import Runtime
 from functions.steps import commit, free_slot, queue_of
 
@@ -24,7 +24,7 @@ def handle(message: Message, runtime: Runtime) -> None:
     del message
     for name, limit in runtime.settings.queues.items():
         _resume(runtime, queue_of(runtime.ports, name))
-        while _admit(runtime, queue_of(runtime.ports, name), limit):
+        while _admit(runtime, name, limit):
             pass
 
 
@@ -36,14 +36,19 @@ def _resume(runtime: Runtime, queue: Queue) -> None:
                 _start(runtime, job)
 
 
-def _admit(runtime: Runtime, queue: Queue, limit: int) -> bool:
+def _admit(runtime: Runtime, name: str, limit: int) -> bool:
     """Take a slot for the attempt whose turn it is and start it; False if no slot is free or nobody waits."""
-    if queue.paused or len(queue.slots) >= limit:
+    if not _free(queue_of(runtime.ports, name), limit):
         return False
-    job = _next(runtime, queue)
-    if job is None:
+    waiting = runtime.ports.jobs.find(Waiting, state=JobState.QUEUED.value, queue=name)
+    queue = queue_of(runtime.ports, name)  # read late: others take slots too, and the list takes a while
+    turn = _next(queue, waiting)
+    if turn is None or not _free(queue, limit):
         return False
-    slot = Slot(job_id=job.job_id, attempt=job.attempt, since=runtime.ports.clock.now())
+    job = runtime.ports.jobs.get(Job, turn.job_id)
+    if job is None or (job.state, job.attempt) != (JobState.QUEUED, turn.attempt):
+        raise Conflict(f"job {turn.job_id} does not wait any more")
+    slot = Slot(job_id=job.job_id, attempt=job.attempt, country=job.country, since=runtime.ports.clock.now())
     runtime.ports.jobs.replace(queue.model_copy(update={"slots": [*queue.slots, slot]}), queue.version)
     try:
         _start(runtime, job)
@@ -53,16 +58,19 @@ def _admit(runtime: Runtime, queue: Queue, limit: int) -> bool:
     return True
 
 
-def _next(runtime: Runtime, queue: Queue) -> Job | None:
+def _free(queue: Queue, limit: int) -> bool:
+    return not queue.paused and len(queue.slots) < limit
+
+
+def _next(queue: Queue, waiting: list[Waiting]) -> Waiting | None:
     """Highest priority, then the country with the fewest running, then the oldest."""
     taken = {(slot.job_id, slot.attempt) for slot in queue.slots}
-    waiting = runtime.ports.jobs.find(Job, state=JobState.QUEUED.value, queue=queue.name)
-    waiting = [job for job in waiting if (job.job_id, job.attempt) not in taken]
-    if len(waiting) < 2:
-        return waiting[0] if waiting else None
-    holders = (runtime.ports.jobs.get(Job, slot.job_id) for slot in queue.slots)
-    running = Counter(job.country for job in holders if job is not None)
-    return min(waiting, key=lambda job: (-job.priority, running[job.country], job.accepted_at, job.job_id))
+    running = Counter(slot.country for slot in queue.slots)
+    return min(
+        (job for job in waiting if (job.job_id, job.attempt) not in taken),
+        key=lambda job: (-job.priority, running[job.country], job.accepted_at, job.job_id),
+        default=None,
+    )
 
 
 def _start(runtime: Runtime, job: Job) -> None:

@@ -155,7 +155,7 @@ def test_waiting_uploads_stand_on_top_and_late_ones_are_marked(site: Site) -> No
 
 
 def test_queues_show_their_slots(site: Site) -> None:
-    slot = Slot(job_id="a", attempt=1, since=site.clock.now())
+    slot = Slot(job_id="a", attempt=1, country="DE", since=site.clock.now())
     site.ports.jobs.create(Queue(name="bulk", slots=[slot], paused=True))
     html = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", site.client.get("/").text))
     assert "1 of 4 in use, paused" in html

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 50_000
-_FROZEN = {"enable_external_access": "false", "lock_configuration": "true"}
-"""A query sees the tables of its file and nothing else: no files, no variables of this program."""
+_FROZEN = {
+    "enable_external_access": "false",
+    "lock_configuration": "true",
+    "memory_limit": "256MB",
+}
+"""A query sees the tables of its file, no other files and none of our variables, in bounded memory."""
 
 
 class DuckDbWarehouse:
@@ -97,6 +101,7 @@ def load_table(folder: Path, connection: str, schema: str, table: str, rows: pa.
     target = f"{warehouse.quote(schema)}.{warehouse.quote(table)}"
     try:
         with duckdb.connect(str(_path(folder, connection))) as writer:
+            writer.execute("SET enable_progress_bar = false")
             writer.execute(f"CREATE SCHEMA IF NOT EXISTS {warehouse.quote(schema)}")
             writer.register("arriving", rows)
             writer.execute(f"CREATE OR REPLACE TABLE {target} AS SELECT * FROM arriving")  # noqa: S608 (quoted)
