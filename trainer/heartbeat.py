@@ -15,7 +15,7 @@ from functions.errors import Transient
 from functions.log import Log
 from functions.ports import ObjectStore
 
-PERIOD_S = 5.0
+PERIOD_S = 2.0
 
 
 @dataclass

@@ -247,7 +247,7 @@ def test_a_port_that_is_taken_and_a_folder_in_use_are_said_plainly(system: Syste
     again = system.run("up", "--port", "0")
     assert again.returncode == 1
     assert "another host" in again.stderr
-    assert requests.get(f"{system.url}/healthz", timeout=10).ok
+    assert requests.get(f"{system.url}/health", timeout=10).ok
 
 
 def test_commands_without_a_running_system_say_what_to_do(tmp_path: Path):

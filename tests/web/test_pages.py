@@ -411,7 +411,7 @@ def test_hostile_text_stays_text_everywhere(site: Site) -> None:
     assert "&lt;script&gt;" in site.client.get("/").text, "the text itself is shown"
 
 
-@pytest.mark.parametrize("address", ["/", "/jobs/nope", "/api/jobs", "/healthz", "/static/style.css"])
+@pytest.mark.parametrize("address", ["/", "/jobs/nope", "/api/jobs", "/health", "/static/style.css"])
 def test_every_answer_tells_the_browser_to_be_careful(site: Site, address: str) -> None:
     headers = site.client.get(address).headers
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
@@ -446,4 +446,4 @@ def test_a_dependency_that_is_down_is_a_503(site: Site) -> None:
     client = site.with_ports(jobs=Down())
     assert client.get("/").status_code == client.get("/api/jobs").status_code == 503
     assert client.get("/api/jobs").json["detail"] == "the job store does not answer"
-    assert client.get("/healthz").text == "ok\n"
+    assert client.get("/health").text == "ok\n"
