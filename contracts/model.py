@@ -19,6 +19,8 @@ ColumnName = Annotated[
 ]
 Sign = Literal["positive", "negative", "default"]
 Adstock = Literal["geometric", "weibull_cdf", "weibull_pdf"]
+Solver = Literal["robyn", "converged"]
+ObjectiveWeight = Annotated[float, Field(ge=0, le=10)]
 ProphetComponent = Literal["trend", "season", "monthly", "weekday", "holiday"]
 
 HYPERPARAMETERS: dict[str, tuple[str, ...]] = {
@@ -197,6 +199,19 @@ class Hyperparameters(Authored):
         return ranges
 
 
+class Stop(Authored):
+    """When to end before all iterations are done; whichever comes first."""
+
+    unmoved_iterations: int | None = Field(
+        None, ge=1, description="a trial ends when its Pareto front has not moved for so many iterations"
+    )
+    seconds: float | None = Field(
+        None,
+        gt=0,
+        description="wall time for all trials, in equal shares; the result then depends on the machine",
+    )
+
+
 class Search(Authored):
     """How many candidates are tried, and what they are judged on."""
 
@@ -208,6 +223,23 @@ class Search(Authored):
     )
     train_size: Range = Field((0.5, 0.8), description="share of the window that is trained on, searched")
     penalty_factors: bool = Field(False, description="search a penalty factor per column too")
+    objective_weights: list[ObjectiveWeight] | None = Field(
+        None,
+        min_length=2,
+        max_length=3,
+        description="how much NRMSE, DECOMP.RSSD and, with calibration, MAPE count; left out: the same",
+    )
+    solver: Solver = Field(
+        "robyn", description="robyn: stops where Robyn stops, several percent off; converged: at the optimum"
+    )
+    stop: Stop | None = Field(None, description="end early; left out: never, as Robyn")
+
+    @field_validator("objective_weights")
+    @classmethod
+    def _some_weight(cls, value: list[float] | None) -> list[float] | None:
+        if value is not None and not sum(value):
+            raise ValueError("objective_weights: at least one must be above 0")
+        return value
 
     @field_validator("train_size")
     @classmethod
@@ -301,6 +333,7 @@ class ModelConfig(Authored):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         problems = [*self._reserved(), *self._unknown_hyperparameters(), *self._unknown_channels()]
+        problems += self._wrong_weights()
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -319,6 +352,12 @@ class ModelConfig(Authored):
                 yield f"hyperparameters.ranges.{name}: no such hyperparameter with {self.adstock} adstock"
             elif name.endswith("_penalty") and not self.search.penalty_factors:
                 yield f"hyperparameters.ranges.{name}: is only used with search.penalty_factors: true"
+
+    def _wrong_weights(self) -> Iterator[str]:
+        weights, objectives = self.search.objective_weights, 3 if self.calibration else 2
+        if weights and len(weights) != objectives:
+            names = "NRMSE and DECOMP.RSSD" + (" and MAPE" if self.calibration else "")
+            yield f"search.objective_weights: {len(weights)} weights for {objectives} objectives, {names}"
 
     def _unknown_channels(self) -> Iterator[str]:
         paid = {channel.spend for channel in self.columns.paid_media}

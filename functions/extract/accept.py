@@ -113,9 +113,8 @@ def _installation_errors(runtime: Runtime, request: TrainRequest) -> Iterator[st
         yield f"queue: no queue is named '{request.queue}'; there are: {', '.join(settings.queues)}"
     if request.engine and request.engine not in settings.engines:
         yield f"engine: '{request.engine}' is not installed; there are: {', '.join(settings.engines)}"
-    for name in ("budget", "annotations"):
-        if getattr(request, name) is not None:
-            yield f"{name}: the engines of this installation do not use it yet; remove it"
+    if request.annotations is not None:
+        yield "annotations: the engines of this installation do not use it yet; remove it"
     connection = getattr(request.source, "connection", None)
     warehouses = runtime.ports.warehouses
     if connection is not None and connection not in warehouses:

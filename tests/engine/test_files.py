@@ -63,6 +63,8 @@ def test_every_file_is_in_the_documented_list(folder):
         "pareto_hyperparameters.csv",
         "pareto_aggregated.csv",
         "pareto_alldecomp_matrix.csv",
+        "pareto_clusters.csv",
+        "pareto_clusters_ci.csv",
         "best_model.json",
     }
     for name in written:
@@ -102,6 +104,7 @@ def test_pareto_tables_have_the_columns_that_users_of_robyn_know(folder, result)
             "solID",
         ),
         *("trial", "iterNG", "iterPar", "iterations", "coef0", "mape.qt10", "robynPareto", "error_score"),
+        *("cluster", "top_sol"),
     ]
     assert [name for name in hyperparameters if name in known] == known
     aggregated = pd.read_csv(folder / "pareto_aggregated.csv")
@@ -122,7 +125,16 @@ def test_pareto_tables_have_the_columns_that_users_of_robyn_know(folder, result)
 def test_the_decomposition_of_every_pareto_model_adds_up(folder, result):
     table = pd.read_csv(folder / "pareto_alldecomp_matrix.csv")
     inputs = result.inputs
-    assert list(table) == ["ds", "dep_var", *inputs.columns, "intercept", "depVarHat", "solID"]
+    assert list(table) == [
+        "ds",
+        "dep_var",
+        *inputs.columns,
+        "intercept",
+        "depVarHat",
+        "solID",
+        "cluster",
+        "top_sol",
+    ]
     assert (table.groupby("solID").size() == len(inputs.window_dates)).all()
     assert set(table["solID"]) == set(result.pareto)
     parts = table[[*inputs.columns, "intercept"]].sum(axis=1)

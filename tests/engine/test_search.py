@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -10,27 +9,25 @@ from multiprocessing import get_context
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
+from contracts.model import ModelConfig
 from tests.engine.golden import load
 from trainer.engines.native.fit import answer, fit_inputs
+from trainer.engines.native.inputs import build
 from trainer.engines.native.pareto import select
-from trainer.engines.native.result import Progress
+from trainer.engines.native.result import Floats, Progress
 from trainer.engines.native.search import Plan, run_trial, search
 
 PLAN = Plan(iterations=40, trials=2, seed=7)
 
 
-def test_two_processes_find_what_one_finds_and_report_every_trial() -> None:
+def test_three_threads_find_what_one_finds_and_report_every_trial() -> None:
     inputs, plan = load("weekly_geometric").inputs, Plan(iterations=40, trials=4, seed=7)
     alone: list[Progress] = []
     together: list[Progress] = []
-
-    def slowly(report: Progress) -> None:
-        time.sleep(0.5)  # leaves a trial to the other process, which takes a while to start
-        together.append(report)
-
     one = search(inputs, plan, progress=alone.append)
-    two = search(inputs, plan, processes=2, progress=slowly)
+    two = search(inputs, plan, threads=3, progress=together.append)
     pd.testing.assert_frame_equal(one.table, two.table, check_exact=True)
     np.testing.assert_array_equal(one.coefficients, two.coefficients)
     for reports in (alone, together):
@@ -58,8 +55,8 @@ def test_a_failing_caller_is_not_kept_waiting() -> None:
     with pytest.raises(InterruptedError, match="enough"):
         search(
             load("weekly_geometric").inputs,
-            Plan(iterations=200, trials=50, seed=1),
-            processes=2,
+            Plan(iterations=100_000, trials=50, seed=1),
+            threads=2,
             progress=give_up,
         )
 
@@ -87,12 +84,82 @@ def test_fixed_hyperparameters_are_not_searched() -> None:
     assert table["tv_spend_alphas"].nunique() > len(table) / 2
 
 
+def test_a_trial_ends_when_its_front_has_not_moved() -> None:
+    inputs = load("weekly_geometric").inputs
+    everything = search(inputs, Plan(iterations=1500, trials=2, seed=7)).table
+    reports: list[Progress] = []
+    stopping = Plan(iterations=1500, trials=2, seed=7, unmoved_iterations=25)
+    stopped = search(inputs, stopping, progress=reports.append).table
+    for trial, found in stopped.groupby("trial"):
+        full = everything[everything["trial"] == trial].reset_index(drop=True)
+        last = len(found)
+        assert 30 < last < 1500
+        pd.testing.assert_frame_equal(found.reset_index(drop=True), full[:last], check_exact=True)
+        assert last == _first_pause(full[["nrmse", "decomp.rssd"]].to_numpy(), 25)
+        assert max(r.iteration for r in reports if r.trial == trial) == last
+
+
+def _first_pause(losses: Floats, patience: int) -> int:
+    """After how many candidates none of the last `patience` was, when it came, on the front."""
+    moved = 30  # the first population counts as one step
+    for i in range(30, len(losses)):
+        if i - moved >= patience:
+            return i
+        if (losses[:i] > losses[i]).any(axis=1).all():
+            moved = i + 1
+    return len(losses)
+
+
+def test_the_wall_time_is_kept_and_every_trial_gets_some() -> None:
+    inputs = load("weekly_geometric").inputs
+    table = search(inputs, Plan(iterations=100_000, trials=3, seed=7, seconds=0.3), threads=2).table
+    counts = table["trial"].value_counts()
+    assert set(counts.index) == {1, 2, 3}
+    assert counts.max() < 100_000
+
+
+def test_weights_of_the_objectives_steer_the_search() -> None:
+    inputs = load("weekly_geometric").inputs
+    usual, equal, tilted = (
+        search(inputs, Plan(iterations=400, trials=1, seed=7, weights=weights)).table
+        for weights in (None, (2.0, 2.0), (10.0, 0.0))
+    )
+    pd.testing.assert_frame_equal(usual, equal)
+    pd.testing.assert_frame_equal(usual[:30], tilted[:30])  # the first population is drawn before
+    assert not usual["nrmse"].equals(tilted["nrmse"])
+
+
+@pytest.mark.parametrize(
+    ("weights", "problem"),
+    [([1, 2, 3], "3 weights for 2 objectives"), ([0, 0], "at least one must be above 0"), ([1, 11], "10")],
+)
+def test_weights_that_fit_nothing_are_refused(weights: list[float], problem: str) -> None:
+    config = load("weekly_geometric").config.model_dump(mode="json")
+    config["search"]["objective_weights"] = weights
+    with pytest.raises(ValidationError, match=problem):
+        ModelConfig.model_validate(config)
+
+
+def test_a_request_reaches_the_search() -> None:
+    config = load("weekly_geometric").config.model_dump(mode="json")
+    config["search"] |= {
+        "objective_weights": [1, 3],
+        "solver": "converged",
+        "stop": {"unmoved_iterations": 40, "seconds": 60},
+    }
+    asked = ModelConfig.model_validate(config)
+    plan = Plan.of(asked.search)
+    assert (plan.weights, plan.unmoved_iterations, plan.seconds) == ((1.0, 3.0), 40, 60.0)
+    case = load("weekly_geometric")
+    assert build(case.data, asked, case.prophet).solver == "converged"
+
+
 def test_one_candidate_is_enough_where_everything_is_fixed() -> None:
     inputs = load("weekly_geometric").inputs
     robyns = load("weekly_geometric").models.iloc[100]
     bounds = {name: (robyns[name], robyns[name]) for name in inputs.bounds}
     fixed = replace(inputs, bounds=bounds, lambda_range=(robyns["lambda_hp"], robyns["lambda_hp"]))
-    result = fit_inputs(fixed, Plan(iterations=500, trials=1, seed=0))
+    result = fit_inputs(fixed, Plan(iterations=500, trials=5, seed=0))
     assert len(result.candidates) == 1
     assert result.best.candidate["nrmse"] == pytest.approx(robyns["nrmse"], rel=1e-12)
 

@@ -14,10 +14,13 @@ def value(figures: list[Figure], what: str) -> float:
 
 
 def test_search():
-    figures = search.measure(iterations=30, trials=2, arithmetic=100_000)
-    parts = value(figures, "evaluation of a candidate") + value(figures, "nevergrad")
+    figures = search.measure(40, 2, arithmetic=100_000, usual=(60, 2), growth=((120, 4),), baseline="")
+    parts = value(figures, "evaluation of a candidate") + value(figures, "evolution")
     assert abs(value(figures, "CPU per iteration") - parts) <= 1  # each is rounded
-    assert {figure.unit for figure in figures} == {"µs", "s", "wall ratio"}
+    assert value(figures, "evolution") < value(figures, "nevergrad in its place")
+    assert {figure.unit for figure in figures} == {"µs", "s", "CPU s", "×"}
+    (first,) = [figure for figure in figures if figure.what == "first candidate"]
+    assert first.beside == "0 functions compiled"
 
 
 def test_the_whole_job_on_an_upload_counts_every_step(tmp_path: Path):

@@ -25,7 +25,7 @@ from functions.adapters.embedded.warehouse import load_table
 from infra.local.demo_data import demo_request, generate
 
 ROOT = Path(__file__).resolve().parents[2]
-LONG = {"iterations": 8_000, "trials": 1}
+LONG = {"iterations": 100_000, "trials": 3}
 SHORT = {"iterations": 20, "trials": 1}
 
 

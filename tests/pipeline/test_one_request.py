@@ -98,10 +98,10 @@ def test_an_invalid_request_is_a_rejected_job_with_all_its_errors(world: World):
 
 def test_what_this_installation_does_not_have_is_said_at_once(world: World):
     source = {**world.request("x")["source"], "connection": "elsewhere"}
-    job_id = world.submit("r1", queue="fast", engine="robyn", source=source, budget={})
+    job_id = world.submit("r1", queue="fast", engine="robyn", source=source, annotations="notes")
     world.run()
     paths = [line.split(":")[0] for line in world.job(job_id).error.errors]
-    assert paths == ["queue", "engine", "budget", "source.connection"]
+    assert paths == ["queue", "engine", "annotations", "source.connection"]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,25 @@ class Answers:
         rows = [self._study(i) for i in range(len(self._inputs.studies))]
         return pd.DataFrame(rows).assign(solID=candidate["solID"])
 
+    def response(self, candidate: Mapping[str, Any], name: str, total: float, periods: int) -> float:
+        """Mean response per period if a media variable had had `total` over the last `periods` of the window.
+
+        The input is split over these periods as it was in truth, and the inflexion stays as it was (Robyn:
+        robyn_response with metric_value). In units of the dependent variable; `total` in currency, of an
+        organic variable in its unit.
+        """
+        self._evaluate(candidate)
+        inputs, i = self._inputs, self._inputs.media.index(name)
+        media = self._media(i)
+        rows = slice(inputs.stop - periods, inputs.stop)
+        series = self._evaluator.problem.media[i].copy()
+        series[rows] *= total / series[rows].sum()
+        weights, adstocked = np.empty(len(series)), np.empty(len(series))
+        first, second = (*media.adstock.values(), 0.0)[:2]
+        kernel.adstock(self._evaluator.problem.family, series, first, second, weights, adstocked)
+        mean = np.array([adstocked[rows].mean()])
+        return float((media.coefficient * saturate(mean, media.alpha, media.inflexion))[0])
+
     def _evaluate(self, candidate: Mapping[str, Any]) -> None:
         evaluator = self._evaluator
         evaluator.hyper[:] = [candidate.get(name, 1.0) for name in evaluator.names]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from trainer.engines.native.result import MediaAnswer
-
-DependentType = Literal["revenue", "conversion"]
+from trainer.engines.native.result import DependentType, MediaAnswer
 
 METRIC: dict[DependentType, Literal["roas", "cpa"]] = {"revenue": "roas", "conversion": "cpa"}
 

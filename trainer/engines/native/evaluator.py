@@ -25,6 +25,7 @@ class Problem(NamedTuple):
     lower: Floats  # (p,), limits of the coefficients
     upper: Floats
     trend: int  # column whose limits flip to [-1, 0] if its sum over the train rows is negative; -1: none
+    exact: bool  # whether the ridge goes on to its optimum
     non_negative: bool  # refit without intercept if it comes out negative
     lambda_low: float
     lambda_high: float
@@ -44,7 +45,8 @@ class Work(NamedTuple):
     centred: Floats  # (n, p)
     moments: Floats  # (p, p): covariances of the train rows
     gram: Floats  # (p, p)
-    vectors: Floats  # (12, p)
+    factor: Floats  # (p, p)
+    vectors: Floats  # (14, p)
     active: NDArray[np.int64]  # (p,)
     fitted: Floats  # (n,)
 
@@ -99,6 +101,7 @@ def _problem(inputs: Inputs) -> Problem:
         lower=lower,
         upper=upper,
         trend=inputs.columns.index("trend") if "trend" in inputs.prophet else -1,
+        exact=inputs.solver == "converged",
         non_negative=inputs.intercept_sign == "non_negative",
         lambda_low=lambda_low,
         lambda_high=lambda_high,
@@ -139,7 +142,8 @@ def _work(inputs: Inputs) -> Work:
         centred=np.zeros((rows, columns)),
         moments=np.zeros((columns, columns)),
         gram=np.zeros((columns, columns)),
-        vectors=np.zeros((12, columns)),
+        factor=np.zeros((columns, columns)),
+        vectors=np.zeros((14, columns)),
         active=np.zeros(columns, dtype=np.int64),
         fitted=np.zeros(rows),
     )

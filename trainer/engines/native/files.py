@@ -15,9 +15,11 @@ import pyarrow.csv
 
 from contracts.base import SCHEMA_VERSION
 from contracts.model import ModelConfig
+from trainer.engines.native.convergence import convergence
 from trainer.engines.native.efficiency import METRIC, efficiency, marginal_efficiency
 from trainer.engines.native.fit import answer
 from trainer.engines.native.result import INTERCEPT, Inputs, MediaAnswer, ModelAnswer, Result
+from trainer.engines.native.solvers import compare_solvers
 
 _IDS = ["solID", "trial", "iterNG", "iterPar", "iterations"]
 _SELECTION = ["coef0", "mape.qt10", "robynPareto", "error_score"]
@@ -25,26 +27,32 @@ _SELECTION = ["coef0", "mape.qt10", "robynPareto", "error_score"]
 
 def write(result: Result, config: ModelConfig, folder: Path) -> None:
     """Write models.parquet, the pareto_*.csv files and best_model.json into `folder`, which must exist."""
+    members = result.clusters.members[["solID", "cluster", "top_sol"]]
     _models(result).to_parquet(folder / "models.parquet", compression="zstd", index=False)
     tables = {
         "pareto_hyperparameters": _pareto_hyperparameters(result),
         "pareto_aggregated": _with_iterations(result.aggregated),
-        "pareto_alldecomp_matrix": _pareto_decomposition(result),
+        "pareto_alldecomp_matrix": _pareto_decomposition(result).merge(members, on="solID"),
+        "pareto_clusters": result.clusters.members,
+        "pareto_clusters_ci": _confidence(result.clusters.confidence),
     }
     if not result.lift.empty:
         tables["pareto_calibration"] = result.lift.rename(columns={"liftMedia": "rn"})
     for name, table in tables.items():
-        _write_csv(table, folder / f"{name}.csv")
-    document = _finite(best_model(result, config))
-    (folder / "best_model.json").write_text(
-        json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False), encoding="utf-8"
-    )
+        write_csv(table, folder / f"{name}.csv")
+    write_json(best_model(result, config), folder / "best_model.json")
 
 
-def _write_csv(table: pd.DataFrame, path: Path) -> None:
+def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Full precision, no row numbers, nothing for a missing number; several times faster than pandas."""
     rows = pyarrow.Table.from_pandas(table, preserve_index=False)
     pyarrow.csv.write_csv(rows, path, pyarrow.csv.WriteOptions(quoting_style="needed"))
+
+
+def write_json(document: dict[str, Any], path: Path) -> None:
+    """Numbers that are not finite become null."""
+    text = json.dumps(_finite(document), indent=1, allow_nan=False, ensure_ascii=False)
+    path.write_text(text, encoding="utf-8")
 
 
 def best_model(result: Result, config: ModelConfig) -> dict[str, Any]:
@@ -64,6 +72,12 @@ def best_model(result: Result, config: ModelConfig) -> dict[str, Any]:
         "candidates": len(result.candidates),
         "pareto_fronts": result.fronts,
         "pareto_models": len(result.pareto),
+        "winners": _winners(result),
+        "convergence": [
+            {"objective": one.objective, "converged": one.converged, "message": one.message}
+            for one in convergence(result.candidates)
+        ],
+        "solvers": compare_solvers(result),
         "search": config.search.model_dump(include={"iterations", "trials", "seed"}),
         "totals": _totals(model, inputs),
         "contributions": [_contribution(row, inputs) for row in model.summary.to_dict("records")],
@@ -86,9 +100,37 @@ def _pareto_hyperparameters(result: Result) -> pd.DataFrame:
     """The candidates' rows of the Pareto solutions, in Robyn's order of columns."""
     positive = result.aggregated.groupby("solID")["pos"].all().rename("pos")
     pareto = result.candidates.set_index("solID", drop=False).loc[list(result.pareto)]
-    table = _with_iterations(pareto).join(positive)
-    moved = [*_IDS, *_SELECTION]
+    members = result.clusters.members.set_index("solID")[["cluster", "top_sol"]]
+    table = _with_iterations(pareto).join(positive).join(members)
+    moved = [*_IDS, *_SELECTION, *members]
     return table[[name for name in table.columns if name not in moved] + moved]
+
+
+def _confidence(table: pd.DataFrame) -> pd.DataFrame:
+    """Robyn's columns of the clusters' intervals: the interval as text, and a step of its density's grid."""
+    low, high = table["ci_low"], table["ci_up"]
+    text = [
+        f"[{a:.4g}, {b:.4g}]" if a <= b else None for a, b in zip(low.round(2), high.round(2), strict=True)
+    ]
+    described = table.assign(dist100=(high - low + 2 * table["sd"]) / 99)
+    described.insert(list(table).index("ci_low"), "boot_ci", text)
+    return described
+
+
+def _winners(result: Result) -> list[dict[str, Any]]:
+    members = result.clusters.members
+    rows = members[members["top_sol"]].sort_values("cluster").to_dict("records")
+    return [
+        {
+            "sol_id": row["solID"],
+            "cluster": row["cluster"],
+            "models": row["n"],
+            "nrmse": row["nrmse"],
+            "rssd": row["decomp.rssd"],
+            "mape": row["mape"],
+        }
+        for row in rows
+    ]
 
 
 def _pareto_decomposition(result: Result) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pandas as pd
 from contracts.model import ModelConfig
 from trainer.engines.native import inputs as preparation
 from trainer.engines.native.answers import Answers
+from trainer.engines.native.clusters import cluster, with_clusters
 from trainer.engines.native.pareto import MIN_CANDIDATES, Selection, select
 from trainer.engines.native.prophet_columns import ProphetColumns, decompose
 from trainer.engines.native.result import Inputs, ModelAnswer, Result
@@ -19,7 +20,6 @@ from trainer.engines.native.search import Candidates, Plan, Report, search
 Step = Callable[[str], AbstractContextManager[Any]]
 """Called with a step's name; what it returns is entered while the step runs, for timing."""
 
-_CANDIDATES_PER_PROCESS = 4000
 _MODEL_COLUMNS = (
     *("solID", "trial", "iterNG", "iterPar", "train_size"),
     *("rsq_train", "rsq_val", "rsq_test", "nrmse_train", "nrmse_val", "nrmse_test"),
@@ -59,8 +59,7 @@ def fit(
         )
     with step("prepare"):
         inputs = preparation.build(data, config, prophet)
-    plan = Plan(config.search.iterations, config.search.trials, config.search.seed)
-    return fit_inputs(inputs, plan, cores=cores, progress=progress, step=step)
+    return fit_inputs(inputs, Plan.of(config.search), cores=cores, progress=progress, step=step)
 
 
 def fit_inputs(
@@ -74,7 +73,7 @@ def fit_inputs(
 ) -> Result:
     """`fit` from ready inputs; fronts are added until they hold `min_candidates` models."""
     with step("search"):
-        candidates = search(inputs, plan, processes=_processes(plan, cores), progress=progress)
+        candidates = search(inputs, plan, threads=cores, progress=progress)
     with step("select"):
         calibrated = bool(inputs.studies)
         selection = select(candidates.table, calibrated=calibrated, min_candidates=min_candidates)
@@ -84,11 +83,6 @@ def fit_inputs(
 def answer(result: Result, solution: str) -> ModelAnswer:
     """Any candidate of a result in full; KeyError if there is no such solID."""
     return Answers(result.inputs).model(_candidate(result.candidates, solution))
-
-
-def _processes(plan: Plan, cores: int) -> int:
-    """A process takes two seconds to start, a candidate half a millisecond: a few are not worth a process."""
-    return max(1, min(cores, plan.trials, plan.trials * plan.iterations // _CANDIDATES_PER_PROCESS))
 
 
 def _candidate(candidates: pd.DataFrame, solution: str) -> dict[str, Any]:
@@ -103,6 +97,8 @@ def _result(inputs: Inputs, candidates: Candidates, selection: Selection) -> Res
     judged = selection.candidates
     chosen = [_candidate(judged, solution) for solution in selection.pareto]
     summaries = [_with_metrics(answers.model(candidate).summary, candidate) for candidate in chosen]
+    aggregated = pd.concat(summaries, ignore_index=True)
+    clusters = cluster(judged[judged["solID"].isin(selection.pareto)], aggregated, inputs)
     lift = [answers.lift(candidate) for candidate in chosen] if inputs.studies else []
     return Result(
         inputs=inputs,
@@ -110,8 +106,9 @@ def _result(inputs: Inputs, candidates: Candidates, selection: Selection) -> Res
         coefficients=candidates.coefficients,
         fronts=selection.fronts,
         pareto=selection.pareto,
-        aggregated=pd.concat(summaries, ignore_index=True),
+        aggregated=with_clusters(aggregated, clusters),
         lift=pd.concat(lift, ignore_index=True) if lift else pd.DataFrame(),
+        clusters=clusters,
         best=answers.model(_candidate(judged, selection.best)),
     )
 

@@ -86,6 +86,7 @@ def build(data: pd.DataFrame, config: ModelConfig, prophet: ProphetColumns) -> I
         train_size=config.search.train_size if config.search.time_series_validation else None,
         penalties=_penalties(config, list(design)) if config.search.penalty_factors else {},
         studies=tuple(_study(study, config, dates) for study in config.calibration),
+        solver=config.search.solver,
     )
 
 

@@ -1,17 +1,16 @@
 """One candidate, compiled: adstock, window, Hill, ridge, metrics, objectives (Robyn 3.12.1).
 
 The loops keep a fixed order of summation (never fastmath), so that a candidate has the same objectives in
-every process. `evaluate` is the search's hot loop; it allocates nothing. All compiled code is in this file,
-because numba's cache of a function notices changes of its own file only.
+every process. `evaluate` is the search's hot loop; it allocates nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
+
+from trainer.engines.native.machine_code import compiled
 
 if TYPE_CHECKING:
     from trainer.engines.native.evaluator import Problem, Work
@@ -34,15 +33,10 @@ METRICS = (
 
 LAMBDA_MIN_RATIO = 0.0001
 _CONVERGED = 1e-7
+_NO_PULL = 1e-12
+_SINGULAR = 1e-15
 _MAX_PASSES = 100_000
 _ZERO_SHARE = 0.00005
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def compiled(function: Function) -> Function:
-    """Compile at the first call and keep the machine code; a division by zero gives inf or NaN, as in R."""
-    return cast(Function, njit(cache=True, error_model="numpy")(function))
 
 
 @compiled
@@ -274,6 +268,89 @@ def _step(vectors: Any, k: int) -> float:
 
 
 @compiled
+def _reach_optimum(work: Work) -> bool:
+    """Go on from where `_descend` stopped to the optimum within the limits; False: not found.
+
+    As in Stark and Parker, Bounded-variable least squares, 1995: solve for the free coefficients, stop at the
+    first limit, free again what the gradient pulls inside. Row 12 of `work.vectors`: the gradients at zero.
+    """
+    vectors, free, active = work.vectors, work.vectors[10], work.active
+    coefficients, lower, upper = vectors[8], vectors[6], vectors[7]
+    columns = len(active)
+    for j in range(columns):
+        free[j] = 1.0 if vectors[1, j] > 0.0 and lower[j] < coefficients[j] < upper[j] else 0.0
+    for _ in range(100 * columns):
+        count = 0
+        for j in range(columns):
+            if free[j] == 1.0:
+                active[count] = j
+                count += 1
+        _solve_free(work, count)
+        step, hit = 1.0, -1
+        for i in range(count):
+            j, target = active[i], vectors[13, i]
+            limit = min(max(target, lower[j]), upper[j])
+            if limit != target and (limit - coefficients[j]) / (target - coefficients[j]) < step:
+                step, hit = (limit - coefficients[j]) / (target - coefficients[j]), j
+        for i in range(count):
+            coefficients[active[i]] += step * (vectors[13, i] - coefficients[active[i]])
+        if hit >= 0:
+            coefficients[hit] = lower[hit] if vectors[9, hit] < 0.0 else upper[hit]
+            free[hit] = 0.0
+            continue
+        freed = _most_pulled(work)
+        if freed < 0:
+            return True
+        free[freed] = 1.0
+    return False
+
+
+@compiled
+def _solve_free(work: Work, count: int) -> None:
+    """Row 13: the optimum of the first `count` active coefficients, the others kept; row 9: the way to it."""
+    vectors, factor, active = work.vectors, work.factor, work.active
+    target = vectors[13]
+    for i in range(count):
+        j = active[i]
+        target[i] = vectors[12, j]
+        for k in range(len(active)):
+            if vectors[10, k] == 0.0 and vectors[1, k] > 0.0:
+                target[i] -= work.gram[j, k] * vectors[8, k]
+        for h in range(i + 1):
+            value = vectors[5, j] if h == i else work.gram[j, active[h]]
+            for g in range(h):
+                value -= factor[i, g] * factor[h, g]
+            factor[i, h] = value / factor[h, h] if h < i else np.sqrt(max(value, _SINGULAR * vectors[5, j]))
+        for h in range(i):
+            target[i] -= factor[i, h] * target[h]
+        target[i] /= factor[i, i]
+    for i in range(count - 1, -1, -1):
+        for h in range(i + 1, count):
+            target[i] -= factor[h, i] * target[h]
+        target[i] /= factor[i, i]
+        vectors[9, active[i]] = target[i] - vectors[8, active[i]]
+
+
+@compiled
+def _most_pulled(work: Work) -> int:
+    """The coefficient at a limit that the gradient pulls inside most; -1: none."""
+    vectors = work.vectors
+    strongest, found = _NO_PULL, -1
+    for j in range(len(work.active)):
+        if vectors[10, j] == 1.0 or vectors[1, j] == 0.0:
+            continue
+        pull = vectors[12, j] - vectors[5, j] * vectors[8, j]
+        for k in range(len(work.active)):
+            if k != j and vectors[1, k] > 0.0:
+                pull -= work.gram[j, k] * vectors[8, k]
+        if vectors[8, j] == vectors[7, j]:
+            pull = -pull
+        if pull / vectors[5, j] > strongest:
+            strongest, found = pull / vectors[5, j], j
+    return found
+
+
+@compiled
 def _solve(problem: Problem, work: Work, moments: Any, ridge: float, intercept: bool, beta: Any) -> bool:
     """Fit with or without an intercept from the train moments; `beta` is (1 + p,), the intercept first."""
     vectors, columns = work.vectors, len(work.active)
@@ -297,7 +374,10 @@ def _solve(problem: Problem, work: Work, moments: Any, ridge: float, intercept: 
         flip = trend_limits and j == problem.trend
         vectors[6, j] = (-1.0 if flip else problem.lower[j]) * sd / scale
         vectors[7, j] = (0.0 if flip else problem.upper[j]) * sd / scale
+    vectors[12] = vectors[3]
     converged = _descend(work)
+    if problem.exact:
+        converged = _reach_optimum(work)
     beta[0] = mean if intercept else 0.0
     for j in range(columns):
         beta[1 + j] = vectors[8, j] * scale / vectors[1, j] if vectors[1, j] > 0.0 else 0.0

@@ -1,4 +1,4 @@
-"""The one-pager: one picture of the best model that says what each channel earned (robyn-spec §17.3)."""
+"""The one-pager: one picture of a model that says what each channel earned (robyn-spec §17.3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contracts.model import ModelConfig
 from trainer.engines.native import panels, style
 from trainer.engines.native.efficiency import efficiency
 from trainer.engines.native.page import Page
-from trainer.engines.native.result import Result
+from trainer.engines.native.result import ModelAnswer, Result
 
 if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing needs it
     from matplotlib.axes import Axes
@@ -22,16 +22,19 @@ _RIGHT = 15.7
 _DPI = 140
 
 
-def draw(result: Result, config: ModelConfig, path: Path, title: str) -> None:
-    """Write the picture of `result.best` to `path` as a PNG, 2240 pixels wide, 16:10 or taller.
+def draw(
+    result: Result, config: ModelConfig, path: Path, title: str, model: ModelAnswer | None = None
+) -> None:
+    """Write the picture of a model, `result.best` unless another is given, to `path` as a PNG.
 
-    It grows with the number of channels. Money is in the currency of the data, contributions in units of
-    the dependent variable, per period or over the window as the axes say.
+    It is 2240 pixels wide, 16:10 or taller, as the number of channels needs. Money is in the currency of the
+    data, contributions in units of the dependent variable, per period or over the window as the axes say.
     """
     import matplotlib
 
     with matplotlib.rc_context(style.RC):
-        _compose(Page(result), config, title).savefig(path, dpi=_DPI, metadata={"Title": title})
+        page = Page(result, model or result.best)
+        _compose(page, config, title).savefig(path, dpi=_DPI, metadata={"Title": title})
 
 
 def _compose(page: Page, config: ModelConfig, title: str) -> Figure:
@@ -82,8 +85,18 @@ def _subtitle(page: Page, config: ModelConfig) -> list[str]:
     count = f"{len(page.result.candidates):,} candidates ({search.trials} × {search.iterations:,})"
     return [
         f"{page.per_period(page.dependent)}, {dates}",
-        f"Model {model.solution}: best of {count}, {len(page.result.pareto)} on the Pareto fronts",
+        f"Model {model.solution}, {_rank(page)}; {count}, {len(page.result.pareto)} on the Pareto fronts",
     ]
+
+
+def _rank(page: Page) -> str:
+    """What the model was chosen for."""
+    solution, clusters = page.model.solution, page.result.clusters
+    if solution == page.result.best.solution:
+        return "the best of all"
+    if solution in clusters.winners:
+        return f"the best of cluster {clusters.winners.index(solution) + 1}"
+    return "one of all"
 
 
 def _key_figures(page: Page) -> list[tuple[str, str]]:

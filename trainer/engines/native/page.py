@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from trainer.engines.native import style
 from trainer.engines.native.efficiency import METRIC, efficiency, marginal_efficiency
-from trainer.engines.native.result import INTERCEPT, MediaAnswer, Result
+from trainer.engines.native.result import INTERCEPT, MediaAnswer, ModelAnswer, Result
 
 
 class Page:
-    """The best model of a result as the panels need it; paid channels before organic, best earner first."""
+    """A model of a result as the panels need it; paid channels before organic, best earner first."""
 
-    def __init__(self, result: Result) -> None:
-        self.result, self.model, self.inputs = result, result.best, result.inputs
+    def __init__(self, result: Result, model: ModelAnswer) -> None:
+        self.result, self.model, self.inputs = result, model, result.inputs
         self.total = float(self.model.fitted.sum())
         self.kind = self.inputs.dependent_type
         self.revenue = self.kind == "revenue"

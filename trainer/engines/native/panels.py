@@ -42,11 +42,11 @@ def waterfall(axes: Axes, page: Page) -> None:
         axes.barh(row, step.value, left=start, height=0.86, color=step.colour)
         text = f"{style.amount(step.value)}  {style.percent(step.value / page.total)}"
         _bar_label(axes, row, sorted((start, end)), (low, high), text)
-    _rows(axes, [step.name for step in steps])
+    rows(axes, [step.name for step in steps])
     axes.set_xlim(low, high + 0.02 * (high - low))
-    _amounts(axes.xaxis, f"{page.dependent}, whole window")
+    amounts(axes.xaxis, f"{page.dependent}, whole window")
     reading = "contribution of each driver, stacked up to the predicted total"
-    _question(axes, f"What made the {page.dependent}?", reading)
+    question(axes, f"What made the {page.dependent}?", reading)
 
 
 def _steps(page: Page) -> list[_Step]:
@@ -90,10 +90,10 @@ def fit(axes: Axes, page: Page) -> None:
     axes.margins(x=0.01)
     axes.xaxis.get_offset_text().set_visible(False)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, borderaxespad=0, fontsize=9)
-    _amounts(axes.yaxis, page.per_period(page.dependent))
+    amounts(axes.yaxis, page.per_period(page.dependent))
     calibrated = f", calibration MAPE {candidate['mape']:.2f}" if candidate["mape"] else ""
     reading = f"NRMSE {candidate['nrmse']:.3f}, DECOMP.RSSD {candidate['decomp.rssd']:.3f}{calibrated}"
-    _question(axes, "Can the model be trusted?", f"{reading}, adjusted R² inside")
+    question(axes, "Can the model be trusted?", f"{reading}, adjusted R² inside")
 
 
 def _parts(axes: Axes, page: Page) -> None:
@@ -130,12 +130,12 @@ def shares(axes: Axes, page: Page) -> None:
         for place, share, colour in ((-0.2, spend, style.SPEND), (0.2, effect, page.colours[media.name])):
             axes.barh(row + place, share, height=0.36, color=colour)
             axes.text(share, row + place, f" {style.percent(share)}", va="center", fontsize=8)
-    _rows(axes, [page.names[media.name] for media in page.channels])
+    rows(axes, [page.names[media.name] for media in page.channels])
     axes.grid(axis="x")
     axes.set_xlim(min(0.0, 1.18 * min(found)), 1.18 * max(found))
     axes.xaxis.set_major_formatter(lambda value, _: style.percent(value))
     axes.set_xlabel("share of all paid media")
-    _question(axes, "Did it earn its share?", "grey: share of spend; colour: of the effect")
+    question(axes, "Did it earn its share?", "grey: share of spend; colour: of the effect")
 
 
 def efficiencies(axes: Axes, page: Page) -> None:
@@ -160,9 +160,9 @@ def efficiencies(axes: Axes, page: Page) -> None:
     _channel_rows(axes, page)
     axes.set_xlim(1.1 * low, limit)
     unit = f"{page.dependent} per currency unit spent" if page.revenue else "currency per conversion"
-    _amounts(axes.xaxis, unit)
-    question = "What did the money bring?" if page.revenue else "What did a conversion cost?"
-    _question(axes, question, f"bar: {page.metric}; diamond: of the next unit spent")
+    amounts(axes.xaxis, unit)
+    title = "What did the money bring?" if page.revenue else "What did a conversion cost?"
+    question(axes, title, f"bar: {page.metric}; diamond: of the next unit spent")
 
 
 def immediate(axes: Axes, page: Page) -> None:
@@ -179,7 +179,7 @@ def immediate(axes: Axes, page: Page) -> None:
     axes.set_xlim(0, 1.15)
     axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     axes.set_xlabel("share of its effect")
-    _question(axes, "Does it work now or later?", f"solid: same {page.period}; pale, number: carry-over")
+    question(axes, "Does it work now or later?", f"solid: same {page.period}; pale, number: carry-over")
 
 
 def decay(axes: Axes, page: Page) -> None:
@@ -202,7 +202,7 @@ def decay(axes: Axes, page: Page) -> None:
     axes.set_xlim(0, right)
     axes.locator_params(axis="x", integer=True)
     axes.set_xlabel(f"{page.period}s after the input")
-    _question(axes, "How long does it last?", "fading effect; time until 90 % has worked")
+    question(axes, "How long does it last?", "fading effect; time until 90 % has worked")
 
 
 def _periods_until(media: MediaAnswer, share: float) -> int:
@@ -226,11 +226,11 @@ def curves(axes: Axes, page: Page) -> None:
     axes.set_ylim(low - 0.03 * (high - low), high + 0.05 * (high - low))
     axes.grid()
     _curve_names(axes, page, ends)
-    _amounts(axes.xaxis, f"{page.per_period('spend')}, in currency")
-    _amounts(axes.yaxis, page.per_period(page.dependent))
+    amounts(axes.xaxis, f"{page.per_period('spend')}, in currency")
+    amounts(axes.yaxis, page.per_period(page.dependent))
     number = f"{page.dependent} from the next unit spent" if page.revenue else "cost of the next conversion"
     reading = f"steeper is better; dot: today's average spend; number: {number}"
-    _question(axes, "Where should the next budget go?", reading)
+    question(axes, "Where should the next budget go?", reading)
 
 
 def _curve_names(axes: Axes, page: Page, ends: list[tuple[float, float]]) -> None:
@@ -260,9 +260,9 @@ def residuals(axes: Axes, page: Page) -> None:
     axes.scatter(fitted, residual, s=14, color=style.BASELINE, alpha=0.6, linewidth=0)
     axes.plot(*smooth, color=style.ACCENT, linewidth=2)
     axes.grid()
-    _amounts(axes.xaxis, f"predicted {page.per_period(page.dependent)}")
-    _amounts(axes.yaxis, "actual − predicted")
-    _question(axes, "Is what is left just noise?", "red: running mean; it should stay near zero")
+    amounts(axes.xaxis, f"predicted {page.per_period(page.dependent)}")
+    amounts(axes.yaxis, "actual − predicted")
+    question(axes, "Is what is left just noise?", "red: running mean; it should stay near zero")
 
 
 BOARD: tuple[tuple[Callable[[Axes, Page], None], float, float], ...] = (
@@ -274,13 +274,15 @@ BOARD: tuple[tuple[Callable[[Axes, Page], None], float, float], ...] = (
 """The panels that share the channels' names, with the part of the width that each takes."""
 
 
-def _question(axes: Axes, question: str, reading: str) -> None:
-    axes.set_title(question, loc="left", fontsize=12.5, fontweight="bold", pad=21)
+def question(axes: Axes, text: str, reading: str) -> None:
+    """The panel's title, and below it how to read the answer."""
+    axes.set_title(text, loc="left", fontsize=12.5, fontweight="bold", pad=21)
     place = {"xycoords": "axes fraction", "xytext": (0, 7), "textcoords": "offset points"}
     axes.annotate(reading, (0, 1), fontsize=8.8, color=style.MUTED, **place)  # type: ignore[arg-type]
 
 
-def _rows(axes: Axes, names: list[str]) -> None:
+def rows(axes: Axes, names: list[str]) -> None:
+    """A row of the panel for each name, from the top."""
     axes.set_yticks(range(len(names)), names, fontsize=9, color=style.INK)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -289,7 +291,7 @@ def _rows(axes: Axes, names: list[str]) -> None:
 
 def _channel_rows(axes: Axes, page: Page) -> None:
     """The rows of the shares panel again, without the names."""
-    _rows(axes, [""] * len(page.channels))
+    rows(axes, [""] * len(page.channels))
     axes.grid(axis="x")
 
 
@@ -298,7 +300,8 @@ def _note(axes: Axes, row: int, text: str) -> None:
     axes.text(0, row, f" {text}", va="center", color=style.MUTED, fontsize=8.5, style="italic", bbox=paper)
 
 
-def _amounts(axis: Axis, name: str) -> None:
+def amounts(axis: Axis, name: str) -> None:
+    """The axis' name, and short numbers."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_label_text(name)

@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from contracts.model import Adstock, Sign
+from contracts.model import Adstock, Sign, Solver
 
 Floats = NDArray[np.float64]
 Interval = Literal["day", "week", "month"]
+DependentType = Literal["revenue", "conversion"]
 InterceptSign = Literal["non_negative", "unconstrained"]
 
 
@@ -82,7 +83,7 @@ class Inputs:
     """(N,) first day of every period, ascending without gaps, datetime64[D]."""
     interval: Interval
     dependent_name: str
-    dependent_type: Literal["revenue", "conversion"]
+    dependent_type: DependentType
     dependent: Floats
     """(N,) what is explained, per period."""
     prophet: tuple[str, ...]
@@ -117,6 +118,7 @@ class Inputs:
     """`<column>_penalty` for every design column, in that order; empty: all 1, not searched."""
     studies: tuple[Study, ...] = ()
     intercept_sign: InterceptSign = "non_negative"
+    solver: Solver = "robyn"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -240,6 +242,22 @@ class ModelAnswer:
 
 
 @dataclass(frozen=True, eq=False)
+class Clusters:
+    """Groups of similar Pareto solutions (Robyn: robyn_clusters), numbered from 1."""
+
+    members: pd.DataFrame
+    """(Pareto solutions rows, in the order of proposals) the clustered hyperparameters scaled to [0, 1],
+    `nrmse`, `decomp.rssd`, `mape`, `solID`, `cluster`, `n` (its size), `top_sol` (True: the winner)."""
+    confidence: pd.DataFrame
+    """(paid channels × clusters rows) `rn`, `cluster`, `n`, `boot_mean`, `boot_se`, `ci_low`, `ci_up`, `sd`
+    of ROAS (of CPA for conversions) within the cluster; NaN in a cluster of fewer than three models."""
+    wss: Floats
+    """Within-cluster sum of squares with 1, 2, ... clusters; one entry if there are too few models."""
+    winners: tuple[str, ...]
+    """solID of the smallest error score of each cluster; the scores are scaled over the Pareto solutions."""
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """What a search found."""
 
@@ -263,10 +281,12 @@ class Result:
     """solIDs of the Pareto solutions, by front, within it by NRMSE."""
     aggregated: pd.DataFrame
     """(Pareto solutions × (1 + p) rows) `ModelAnswer.summary` of each, with `solID`, `trial`, `iterNG`,
-    `iterPar`, `robynPareto` and the model's metrics (Robyn: pareto_aggregated.csv)."""
+    `iterPar`, `robynPareto` and the model's metrics, `cluster`, `top_sol`, and of paid channels `boot_mean`,
+    `boot_se`, `ci_low`, `ci_up` of the cluster (Robyn: pareto_aggregated.csv)."""
     lift: pd.DataFrame
     """(Pareto solutions × studies rows, empty without calibration) predicted against measured lift (Robyn:
     pareto_calibration.csv): solID, liftMedia, liftStart, liftEnd, liftAbs, decompStart, decompEnd,
     decompAbsScaled, decompAbsTotalScaled, calibrated_pct, mape_lift."""
+    clusters: Clusters
     best: ModelAnswer
     """The Pareto solution with the smallest error score. `fit.answer(result, solution)` gives others."""

@@ -1,27 +1,31 @@
-"""The search: nevergrad proposes, the kernel evaluates; one seeded, independent trial after another."""
+"""The search: seeded trials that are independent of each other, in one thread or several."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
 
 import numpy as np
 import pandas as pd
 
+from contracts.model import Search
 from trainer.engines.native import kernel
 from trainer.engines.native.evaluator import Evaluator, hyperparameter_names, lambda_range
+from trainer.engines.native.evolution import evolution
+from trainer.engines.native.loop import Space, Trace, run
 from trainer.engines.native.result import Floats, Inputs, Progress, Range
 
 Report = Callable[[Progress], None]
 
 _SECONDS_BETWEEN_REPORTS = 0.5
+_CANDIDATES_BETWEEN_LOOKS = 20
+"""After so many the clock is read; that many of the slowest kind take a fraction of a second."""
+_FOR_EVER = 2**62
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,23 @@ class Plan:
     iterations: int
     trials: int
     seed: int
+    weights: tuple[float, ...] | None = None
+    """Of NRMSE, DECOMP.RSSD and, with calibration, MAPE; None: equal."""
+    unmoved_iterations: int | None = None
+    """A trial ends when its Pareto front has not moved for so many iterations."""
+    seconds: float | None = None
+    """Wall time for all trials, in equal shares; a trial makes at least some steps."""
+
+    @classmethod
+    def of(cls, search: Search) -> Plan:
+        """The plan that a request asks for."""
+        stop = search.stop
+        return cls(
+            *(search.iterations, search.trials, search.seed),
+            weights=tuple(search.objective_weights) if search.objective_weights else None,
+            unmoved_iterations=stop.unmoved_iterations if stop else None,
+            seconds=stop.seconds if stop else None,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,82 +64,33 @@ class Candidates:
     """(k, 1 + p) the intercept, then the design columns' coefficients."""
 
 
-def search(
-    inputs: Inputs, plan: Plan, *, processes: int = 1, progress: Report = lambda _: None
-) -> Candidates:
-    """Run all trials in up to `processes` parallel processes; the result is the same for any number of them.
+def search(inputs: Inputs, plan: Plan, *, threads: int = 1, progress: Report = lambda _: None) -> Candidates:
+    """Run all trials in up to `threads` threads; the result is the same for any number of them.
 
-    `progress` is called in the caller's thread, about twice a second for each trial. Child processes are
-    spawned, so a script that calls this needs the usual `if __name__ == "__main__":`.
+    A trial is compiled code that holds no lock, so threads do what processes would, and start at once. With
+    nothing to search there is one candidate. `progress` is called in the caller's thread, about twice a
+    second for each trial.
     """
-    _evaluator(inputs).evaluate()  # compiles, or fills the cache that child processes load from
-    children = min(processes, plan.trials) - 1
-    if children < 1:
-        found = {trial: run_trial(inputs, plan, trial, progress) for trial in range(1, plan.trials + 1)}
-    else:
-        found = _in_parallel(inputs, plan, children, progress)
-    in_order = [found[trial] for trial in sorted(found)]
-    return Candidates(_table(inputs, in_order), np.vstack([trace.beta for trace in in_order]))
+    plan = plan if dimensions(inputs) else replace(plan, trials=1)
+    trials, threads = plan.trials, min(threads, plan.trials)
+    seconds = math.inf if plan.seconds is None else plan.seconds / math.ceil(trials / threads)
+    reports: SimpleQueue[Progress] = SimpleQueue()
+    given_up = threading.Event()
 
+    def one(trial: int) -> Trace:
+        return run_trial(inputs, plan, trial, reports.put, seconds, given_up)
 
-def _in_parallel(inputs: Inputs, plan: Plan, children: int, progress: Report) -> dict[int, Trial]:
-    """This process works too: a child needs some seconds to start. Whoever is free takes the next trial."""
-    context = multiprocessing.get_context("spawn")
-    reports, taken = context.SimpleQueue(), context.Value("i", 0)
-
-    def relay(report: Progress | None = None) -> None:
-        if report:
-            progress(report)
-        while not reports.empty():
-            progress(reports.get())
-
-    with ProcessPoolExecutor(children, context, _start_child, (reports, taken)) as pool:
+    with ThreadPoolExecutor(threads) as pool:
+        running = [pool.submit(one, trial) for trial in range(1, trials + 1)]
         try:
-            running = [pool.submit(_work_in_child, inputs, plan) for _ in range(children)]
-            found = _work(inputs, plan, taken, relay)
-            while wait(running, _SECONDS_BETWEEN_REPORTS).not_done:
-                relay()
-            relay()
+            while wait(running, _SECONDS_BETWEEN_REPORTS).not_done or not reports.empty():
+                while not reports.empty():
+                    progress(reports.get())
         finally:
-            taken.value = plan.trials  # after an error nobody takes another trial
-        for child in running:
-            found |= child.result()
-    return found
-
-
-def _work(inputs: Inputs, plan: Plan, taken: Any, report: Report) -> dict[int, Trial]:
-    """Run trials until none is left; `taken` is the number of the last one that somebody took."""
-    found: dict[int, Trial] = {}
-    while True:
-        with taken.get_lock():
-            if taken.value >= plan.trials:
-                return found
-            taken.value += 1
-            trial = taken.value
-        found[trial] = run_trial(inputs, plan, trial, report)
-
-
-_shared: tuple[Any, Any]
-"""In a child process: the queue of its reports, and the number of the last trial taken."""
-
-
-def _start_child(reports: Any, taken: Any) -> None:
-    global _shared
-    _shared = reports, taken
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A killed parent cannot stop its children, so they watch it."""
-    parent = multiprocessing.parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
-
-
-def _work_in_child(inputs: Inputs, plan: Plan) -> dict[int, Trial]:
-    reports, taken = _shared
-    return _work(inputs, plan, taken, reports.put)
+            given_up.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+        found = [each.result() for each in running]
+    return Candidates(_table(inputs, found), np.vstack([trace.beta for trace in found]))
 
 
 def dimensions(inputs: Inputs) -> dict[str, Range]:
@@ -128,75 +100,54 @@ def dimensions(inputs: Inputs) -> dict[str, Range]:
     return {name: bounds for name, bounds in everything.items() if bounds[0] < bounds[1]}
 
 
-def run_trial(inputs: Inputs, plan: Plan, trial: int, report: Report) -> Trial:
-    """One trial: ask, evaluate, tell, once per iteration (robyn-spec §6); one iteration if all is fixed."""
-    evaluator, space = _evaluator(inputs), dimensions(inputs)
-    iterations = plan.iterations if space else 1
-    trace = Trial.empty(iterations, evaluator)
-    positions = np.array([evaluator.names.index(name) for name in space], dtype=np.int64)
-    low = np.array([bounds[0] for bounds in space.values()])
-    width = np.array([bounds[1] - bounds[0] for bounds in space.values()])
-    optimizer = _optimizer(inputs, iterations, plan.seed + trial, len(space)) if space else None
-    objectives = 3 if inputs.studies else 2
-    due = 0.0
-    for i in range(iterations):
-        if optimizer:
-            proposal = optimizer.ask()
-            kernel.scale_proposal(proposal.value, positions, low, width, evaluator.hyper)
-        evaluator.evaluate()
-        if optimizer:
-            optimizer.tell(proposal, tuple(evaluator.outcome[:objectives].tolist()))
-        trace.keep(i, evaluator)
-        if time.monotonic() >= due or i == iterations - 1:
-            best = trace.outcome[: i + 1, :2].min(axis=0)
-            report(Progress(trial, plan.trials, i + 1, iterations, float(best[0]), float(best[1])))
-            due = time.monotonic() + _SECONDS_BETWEEN_REPORTS
-    return trace
+def run_trial(
+    inputs: Inputs,
+    plan: Plan,
+    trial: int,
+    report: Report,
+    seconds: float = math.inf,
+    given_up: threading.Event | None = None,
+) -> Trace:
+    """One trial: propose, evaluate, tell, once per iteration (robyn-spec §6); one iteration if all is fixed.
+
+    It ends early when `plan` says so, after `seconds`, or when somebody has given up.
+    """
+    evaluator, searched = _evaluator(inputs), dimensions(inputs)
+    iterations = plan.iterations if searched else 1
+    weights = plan.weights or (1.0,) * (3 if inputs.studies else 2)
+    state = evolution(plan.seed + trial, iterations, len(searched), weights)
+    space, trace = _space(evaluator, searched), _empty(evaluator, iterations)
+    patience = plan.unmoved_iterations or _FOR_EVER
+    started = due = time.monotonic()
+    done, ended = 0, False
+    while not ended:
+        goal = min(done + _CANDIDATES_BETWEEN_LOOKS, iterations)
+        done = run(evaluator.problem, evaluator.work, space, state, trace, done, goal, patience)
+        now = time.monotonic()
+        ended = done < goal or done == iterations or now - started >= seconds
+        ended |= given_up is not None and given_up.is_set()
+        if ended or now >= due:
+            nrmse, rssd = trace.outcome[:done, :2].min(axis=0).tolist()
+            report(Progress(trial, plan.trials, done, done if ended else iterations, nrmse, rssd))
+            due = now + _SECONDS_BETWEEN_REPORTS
+    return trace.head(done)
 
 
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """What the kernel was given and wrote, a row per candidate."""
-
-    hyper: Floats
-    outcome: Floats
-    beta: Floats
-
-    @classmethod
-    def empty(cls, iterations: int, evaluator: Evaluator) -> Trial:
-        """Room for a trial's candidates."""
-        vectors = (evaluator.hyper, evaluator.outcome, evaluator.beta)
-        return cls(*(np.empty((iterations, len(vector))) for vector in vectors))
-
-    def keep(self, row: int, evaluator: Evaluator) -> None:
-        """Copy the evaluator's vectors into a row."""
-        self.hyper[row] = evaluator.hyper
-        self.outcome[row] = evaluator.outcome
-        self.beta[row] = evaluator.beta
+def _space(evaluator: Evaluator, searched: dict[str, Range]) -> Space:
+    return Space(
+        positions=np.array([evaluator.names.index(name) for name in searched], dtype=np.int64),
+        low=np.array([low for low, _ in searched.values()]),
+        width=np.array([high - low for low, high in searched.values()]),
+    )
 
 
-def _optimizer(inputs: Inputs, budget: int, seed: int, size: int) -> Any:
-    """nevergrad's TwoPointsDE as Robyn sets it up, with one worker (robyn-spec §6.2)."""
-    ones = (1.0,) * (3 if inputs.studies else 2)
-    with _numpy_state_kept():
-        import nevergrad  # takes a second, and draws random numbers
-
-        np.random.seed(seed)
-        space = nevergrad.p.Array(shape=(size,), lower=0, upper=1)
-        optimizer = nevergrad.optimizers.registry["TwoPointsDE"](space, budget=budget, num_workers=1)
-        optimizer.tell(nevergrad.p.MultiobjectiveReference(), ones)
-    optimizer.set_objective_weights(ones)
-    return optimizer
-
-
-@contextmanager
-def _numpy_state_kept() -> Iterator[None]:
-    """Put numpy's global random state back afterwards; nevergrad draws a seed of its own from it."""
-    before = np.random.get_state()
-    try:
-        yield
-    finally:
-        np.random.set_state(before)
+def _empty(evaluator: Evaluator, iterations: int) -> Trace:
+    """Room for a trial; the fixed hyperparameters are filled in."""
+    return Trace(
+        hyper=np.tile(evaluator.hyper, (iterations, 1)),
+        outcome=np.zeros((iterations, len(evaluator.outcome))),
+        beta=np.zeros((iterations, len(evaluator.beta))),
+    )
 
 
 def _evaluator(inputs: Inputs) -> Evaluator:
@@ -209,7 +160,7 @@ def _evaluator(inputs: Inputs) -> Evaluator:
     return evaluator
 
 
-def _table(inputs: Inputs, found: list[Trial]) -> pd.DataFrame:
+def _table(inputs: Inputs, found: list[Trace]) -> pd.DataFrame:
     """The columns of `Result.candidates` up to `coef0`, all trials one after another."""
     names = hyperparameter_names(inputs)
     hyper = pd.DataFrame(np.vstack([trace.hyper for trace in found]), columns=names)

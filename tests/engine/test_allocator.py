@@ -1,0 +1,232 @@
+"""The allocator: never less response than Robyn's, constraints kept, and a question without an answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import nullcontext
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from contracts.model import BudgetQuestion, ModelConfig
+from tests.engine.golden import load, read
+from tests.engine.test_golden import searched
+from trainer.engines.base import Host
+from trainer.engines.native import allocator_picture, reallocated
+from trainer.engines.native.allocator import Curves, best_roas, reach_target, spend_budget
+from trainer.engines.native.budget import Infeasible, Reallocation, reallocate
+from trainer.engines.native.engine import train
+from trainer.engines.native.fit import answer
+
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "bounds": {"bounds": {"low": 0.7, "high": 1.5}},
+    "budget": {"start": "2024-01-08", "end": "2024-12-30", "total": 5.2e6},
+    "target": {"scenario": "target_efficiency"},
+}
+FREE = ("default", "bounds", "budget")
+"""The calls that Robyn solves."""
+
+TODAY = np.array([20000.0, 15000, 8000, 30000, 12000])
+CURVES = Curves(
+    coefficient=np.array([6e5, 2.5e5, 1.2e5, 9e5, 3e5]),
+    alpha=np.array([1.2, 0.8, 2.1, 1.5, 0.6]),
+    inflexion=np.array([30000.0, 20000, 9000, 60000, 10000]),
+    carryover=np.array([8000.0, 3000, 1000, 20000, 500]),
+)
+
+
+def asked(**question: Any) -> Reallocation:
+    result = searched("weekly_search")
+    model = answer(result, read("weekly_outputs")["best"])
+    return reallocate(result.inputs, model, BudgetQuestion.model_validate(question))
+
+
+def robyns(call: str) -> pd.DataFrame:
+    return pd.DataFrame(read("weekly_outputs")["allocator"][call]).drop(columns="_row")
+
+
+@pytest.mark.parametrize("call", QUESTIONS)
+def test_never_less_response_than_robyns_and_all_constraints_kept(call: str):
+    ours, theirs = reallocated.table(asked(**QUESTIONS[call])), robyns(call)
+    for suffix, bounds in (("", ""), ("Unbound", "_unb")):
+        gain = ours[f"optmResponseUnitTotal{suffix}"] / theirs[f"optmResponseUnitTotal{suffix}"] - 1
+        assert (gain > (0.1 if call == "target" else -1e-10)).all()
+        spend = ours[f"optmSpendUnit{suffix}"]
+        assert (spend >= ours[f"constr_low{bounds}_abs"] * (1 - 1e-6)).all()
+        assert (spend <= ours[f"constr_up{bounds}_abs"] * (1 + 1e-6)).all()
+        if call in FREE:
+            assert spend.sum() == pytest.approx(ours["total_budget_unit"][0], rel=1e-9)
+    if call == "target":
+        roas = ours["optmResponseUnitTotal"][0] / ours["optmSpendUnitTotal"][0]
+        assert roas == pytest.approx(0.8 * ours["initResponseUnitTotal"][0] / ours["initSpendUnitTotal"][0])
+
+
+@pytest.mark.parametrize("call", QUESTIONS)
+def test_the_table_is_robyns(call: str):
+    """Same columns in the same order; what does not depend on the solver's last steps within 1e-9."""
+    ours, theirs = reallocated.table(asked(**QUESTIONS[call])), robyns(call)
+    assert list(ours) == list(theirs)
+    names = [name for name in ours if not name.startswith("optm")]
+    if call in FREE:
+        names += [name for name in ours if name.startswith("optm") and not name.endswith("Unbound")]
+    for name in names:
+        if not pd.api.types.is_numeric_dtype(theirs[name]):
+            assert ours[name].tolist() == theirs[name].tolist()
+            continue
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-8, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "spend", "response"),
+    [
+        (0.5, 2.0, [22893.2295, 7500, 9527.9761, 37901.4662, 7177.3282], 1044666.503),
+        (0.0, 4.0, [23712.4388, 4627.3903, 9738.2473, 39524.6923, 7397.2314], 1046753.341),
+    ],
+)
+def test_the_best_split_of_a_budget(low: float, high: float, spend: list[float], response: float):
+    """The exact optimum by its conditions of first order."""
+    found = spend_budget(CURVES, low * TODAY, high * TODAY, 85_000, TODAY)
+    np.testing.assert_allclose(found, spend, rtol=1e-6)
+    assert CURVES.response(found).sum() == pytest.approx(response, abs=1e-3)
+
+
+def test_the_most_response_at_a_target():
+    found = reach_target(CURVES, 0.9 * TODAY, 28 * TODAY, 1.0, TODAY)
+    assert CURVES.response(found).sum() == pytest.approx(2077594.6, abs=0.1)
+    assert CURVES.response(found).sum() / found.sum() == pytest.approx(1, abs=1e-9)
+
+
+def test_the_slope_is_the_derivative_of_the_response():
+    one = Curves(np.array([5e5]), np.array([1.4]), np.array([9000.0]), np.array([2500.0]))
+    assert one.response(np.array([10000.0]))[0] == pytest.approx(306495.90192)
+    assert one.slope(np.array([10000.0]))[0] == pytest.approx(13.2850397268)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_s_shaped_curves_are_split_as_well_as_by_trying_everything(seed: int):
+    """Three strongly S-shaped channels, against every split on a grid of 2 % steps."""
+    rng = np.random.default_rng(seed)
+    curves = Curves(
+        rng.uniform(1e4, 1e5, 3), rng.uniform(1.5, 4, 3), rng.uniform(500, 3000, 3), rng.uniform(0, 200, 3)
+    )
+    low, high, budget = np.zeros(3), np.array([3000.0, 2500, 2000]), rng.uniform(800, 5000)
+    found = spend_budget(curves, low, high, budget, np.full(3, budget / 3))
+    assert found.sum() == pytest.approx(budget, rel=1e-9)
+    steps = np.linspace(0, 1, 51)
+    splits = np.array([[a, b, budget - a - b] for a, b in product(steps * high[0], steps * high[1])])
+    splits = splits[(splits[:, 2] >= 0) & (splits[:, 2] <= high[2])]
+    best = max(curves.response(split).sum() for split in splits)
+    assert curves.response(found).sum() >= best * (1 - 1e-9)
+    target = 0.9 * best_roas(curves, low + 100, high)
+    at_target = reach_target(curves, low + 100, high, target, low + 500)
+    splits = np.array(list(product(*(100 + steps[::2] * (limit - 100) for limit in high))))
+    responses = np.array([curves.response(split).sum() for split in splits])
+    reached = responses[responses >= target * splits.sum(axis=1)]
+    assert curves.response(at_target).sum() >= target * at_target.sum() * (1 - 1e-9)
+    assert curves.response(at_target).sum() >= reached.max(initial=0) * (1 - 1e-9)
+
+
+def test_channel_bounds_hold_for_their_channel_only():
+    found = asked(channel_bounds={"search_spend": {"low": 1.0, "high": 1.1}})
+    place = found.frame.names.index("search_clicks")
+    factors = found.spend / found.frame.today
+    assert 1 - 1e-9 <= factors[place] <= 1.1 + 1e-9
+    assert factors.min() == pytest.approx(0.5)
+
+
+def test_a_very_high_target_leaves_what_the_carry_over_earns():
+    found = asked(scenario="target_efficiency", target=1e6, bounds={"low": 0, "high": 10})
+    roas = found.frame.curves.response(found.spend).sum() / found.spend.sum()
+    assert roas == pytest.approx(1e6, rel=1e-6)
+
+
+def test_a_channel_without_spend_or_effect_stays_within_its_bounds():
+    curves = Curves(np.array([1e5, 0, -1e4, 5e4]), np.full(4, 1.5), np.full(4, 2e3), np.zeros(4))
+    today = np.array([1000.0, 800, 600, 0])
+    found = spend_budget(curves, 0.5 * today, 2 * today, today.sum(), today)
+    np.testing.assert_allclose(found, [1700, 400, 300, 0], rtol=1e-9)
+
+
+def test_keeping_every_channel_as_it_is_changes_nothing():
+    found = asked(bounds={"low": 1.0, "high": 1.0})
+    np.testing.assert_allclose(found.spend, found.frame.today, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ({"total": 1000}, ("budget.total", "lower bounds", "raise it")),
+        ({"total": 1e9}, ("budget.total", "upper bounds", "lower it")),
+        ({"scenario": "target_efficiency", "target": 50}, ("ROAS", "budget.target", "widen")),
+        ({"start": "2021-01-04", "end": "2021-02-01"}, ("window", "2021-07-05")),
+    ],
+)
+def test_a_question_without_an_answer_is_said_to_have_none_and_why(question: dict[str, Any], words: tuple):
+    with pytest.raises(Infeasible) as caught:
+        asked(**question)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_cpa_is_a_target_too():
+    result = searched("weekly_search")
+    orders = type(result.inputs)(**{**vars(result.inputs), "dependent_type": "conversion"})
+    model = answer(result, read("weekly_outputs")["best"])
+    question = BudgetQuestion.model_validate({"scenario": "target_efficiency", "target": 0.8})
+    found = reallocate(orders, model, question)
+    document = reallocated.document(found)
+    assert document["after"]["cpa"] == pytest.approx(0.8)
+    assert found.spend.sum() / found.frame.curves.response(found.spend).sum() == pytest.approx(0.8, rel=1e-6)
+
+
+def test_the_picture_opens_and_is_wide_enough_to_read(tmp_path):
+    allocator_picture.draw(searched("weekly_search"), asked(), tmp_path / "allocator.png")
+    with Image.open(tmp_path / "allocator.png") as picture:
+        assert picture.width >= 2000
+        assert 1.4 < picture.width / picture.height < 2.2
+
+
+def read_best(folder: Path) -> dict[str, Any]:
+    best: dict[str, Any] = json.loads((folder / "best_model.json").read_text(encoding="utf-8"))
+    return best
+
+
+@pytest.mark.parametrize("total", [None, 1.0])
+def test_a_training_answers_its_budget_question_or_says_why_not(tmp_path: Path, total: float | None):
+    golden = load("weekly_geometric_split")
+    config = golden.config.model_dump(mode="json")
+    config["prophet"]["components"] = ["trend"]
+    config["prophet"]["holiday_country"] = None
+    config |= {"search": {"iterations": 60, "trials": 1}, "budget": {"total": total}}
+    golden.data.to_parquet(tmp_path / "data.parquet")
+    log: list[str] = []
+    host = Host(cores=1, step=lambda _: nullcontext(), progress=lambda _: None, log=log.append)
+    folder = tmp_path / "result"
+    folder.mkdir()
+    train(tmp_path / "data.parquet", ModelConfig.model_validate(config), folder, host)
+    document = json.loads((folder / "allocator.json").read_text(encoding="utf-8"))
+    written = {path.name for path in folder.iterdir()}
+    table = f"{document['sol_id']}_max_response_reallocated.csv"
+    documented = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    winners = {f"{winner['sol_id']}.png" for winner in read_best(folder)["winners"]}
+    for name in written - winners - {table}:
+        assert f"`{name}`" in documented
+    assert {"`<solID>.png`", "`<solID>_<scenario>_reallocated.csv`"} <= set(re.findall("`[^`]+`", documented))
+    assert document["feasible"] == (total is None)
+    assert ({"allocator.png", table} <= written) == (total is None)
+    if total is None:
+        assert document["after"]["response"] >= document["before"]["response"]
+        assert document["after"]["spend"] == pytest.approx(document["before"]["spend"])
+        assert sum(channel["after"]["spend"] for channel in document["channels"]) == pytest.approx(
+            document["after"]["spend"]
+        )
+    else:
+        assert "lower bounds" in document["reason"]
+        assert any(document["reason"] in line for line in log)

@@ -1,0 +1,183 @@
+"""A budget question about one model: where the money went and where it should go (Robyn 3.12.1)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from contracts.model import BudgetQuestion, ChannelBounds
+from trainer.engines.native.allocator import Curves, best_roas, curves_of, reach_target, spend_budget
+from trainer.engines.native.efficiency import efficiency
+from trainer.engines.native.result import DependentType, Floats, Inputs, ModelAnswer
+
+WIDER = 3.0
+"""How much further than asked the bounds of the second, "unbound" answer reach (Robyn: multiplier)."""
+
+_BOUNDS = {
+    "max_response": ChannelBounds(low=0.5, high=2.0),
+    "target_efficiency": ChannelBounds(low=0.1, high=10.0),
+}
+_TARGET: dict[DependentType, float] = {"revenue": 0.8, "conversion": 1.2}
+_TOLERANCE = 1e-9
+_LONGEST_PERIOD = np.timedelta64(31, "D")
+
+
+class Infeasible(ValueError):
+    """No split within the bounds does what is asked; the message says why and what would help."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The question in numbers. Arrays are (c,): a value per paid channel, by name; money is per period."""
+
+    model: ModelAnswer
+    inputs: Inputs
+    question: BudgetQuestion
+    names: list[str]
+    """Modelled column of each channel."""
+    spend_names: list[str]
+    curves: Curves
+    dates: Any
+    """The periods that are asked about."""
+    history: Floats
+    """(2, c) spend per period in the window, and over the dates asked about; the latter is today's."""
+    low: Floats
+    """Lowest spend as a factor of today's."""
+    high: Floats
+    budget: float
+    """Only with scenario max_response."""
+    target: float
+    """ROAS or CPA; only with scenario target_efficiency."""
+
+    @property
+    def today(self) -> Floats:
+        """Spend per period over the dates."""
+        today: Floats = self.history[1]
+        return today
+
+    @property
+    def wider_bounds(self) -> tuple[Floats, Floats]:
+        """Factors of today's spend that are three times as far from it as asked."""
+        high = 1 + (self.high - 1) * WIDER
+        return np.maximum(0.0, 1 - (1 - self.low) * WIDER), np.where(high < 0, self.high * WIDER, high)
+
+    @property
+    def span(self) -> str:
+        """For messages: which periods."""
+        return f"from {self.dates[0]} to {self.dates[-1]}"
+
+
+@dataclass(frozen=True, eq=False)
+class Reallocation:
+    """The answer to a budget question."""
+
+    frame: Frame
+    spend: Floats
+    """(c,) best spend per period within the bounds; money in currency."""
+    wider: Floats
+    """(c,) within bounds that are three times as far away; NaN if even these hold no answer."""
+
+
+def reallocate(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> Reallocation:
+    """The split of money over the paid channels with the largest response; raises Infeasible."""
+    frame = _frame(inputs, model, question)
+    spend = _answer(frame, frame.low, frame.high, frame.target)
+    low, high = frame.wider_bounds
+    target = 1.0 if inputs.dependent_type == "revenue" else 1.5 * frame.target  # as Robyn asks here
+    try:
+        wider = _answer(frame, low, high, target)
+    except Infeasible:
+        wider = np.full_like(spend, math.nan)
+    return Reallocation(frame, spend, wider)
+
+
+def _frame(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> Frame:
+    _check_dates(inputs, question)
+    order = sorted(range(len(inputs.paid)), key=lambda i: inputs.paid[i])
+    first, last = _rows(inputs, question)
+    columns = [len(inputs.columns) - len(inputs.media) + i for i in order]
+    values = inputs.values[inputs.window][:, columns]
+    today = values[first : last + 1].mean(axis=0)
+    curves = curves_of([model.media[i] for i in order])
+    spend_names = [inputs.spend_names[i] for i in order]
+    default = question.bounds or _BOUNDS[question.scenario]
+    bounds = [question.channel_bounds.get(name, default) for name in spend_names]
+    periods = last + 1 - first
+    kind = inputs.dependent_type
+    if not (today * curves.coefficient).any():
+        raise Infeasible(
+            f"the paid channels had no spend or no effect from {inputs.window_dates[first]} to "
+            f"{inputs.window_dates[last]}: there is nothing to compare; ask for other dates"
+        )
+    before = efficiency(float(curves.response(today).sum()), float(today.sum()), kind)
+    return Frame(
+        model=model,
+        inputs=inputs,
+        question=question,
+        names=[inputs.paid[i] for i in order],
+        spend_names=spend_names,
+        curves=curves,
+        dates=inputs.window_dates[first : last + 1],
+        history=np.array([values.mean(axis=0), today]),
+        low=np.array([bound.low for bound in bounds]),
+        high=np.array([bound.high for bound in bounds]),
+        budget=question.total / periods if question.total else float(today.sum()),
+        target=question.target or _TARGET[kind] * before,
+    )
+
+
+def _check_dates(inputs: Inputs, question: BudgetQuestion) -> None:
+    first, last = inputs.window_dates[[0, -1]]
+    after = question.start and np.datetime64(question.start) > last + _LONGEST_PERIOD
+    if after or (question.end and np.datetime64(question.end) < first):
+        raise Infeasible(
+            f"budget.start and budget.end lie outside the model's window, {first} to {last}; "
+            "ask for dates within it, or train on a wider window"
+        )
+
+
+def _rows(inputs: Inputs, question: BudgetQuestion) -> tuple[int, int]:
+    """First and last row of the window that are nearest to the dates asked about."""
+    dates = inputs.window_dates
+
+    def nearest(date: object, default: int) -> int:
+        return int(np.abs(dates - np.datetime64(str(date))).argmin()) if date else default
+
+    return nearest(question.start, 0), nearest(question.end, len(dates) - 1)
+
+
+def _answer(frame: Frame, low: Floats, high: Floats, target: float) -> Floats:
+    today, curves = frame.today, frame.curves
+    low, high = low * today, high * today
+    if frame.question.scenario == "max_response":
+        _check_budget(frame, float(low.sum()), float(high.sum()))
+        return spend_budget(curves, low, high, frame.budget, today)
+    revenue = frame.inputs.dependent_type == "revenue"
+    best = best_roas(curves, low, high)
+    roas = target if revenue else 1 / target
+    if roas > best * (1 + _TOLERANCE):
+        reached = f"a ROAS of {best:.4g}" if revenue else f"a CPA of {1 / best:,.4g}"
+        wish = f"{target:,.4g} {frame.span}"
+        raise Infeasible(
+            f"no split within the bounds is better than {reached}, but budget.target asks for {wish}; "
+            "ask for less, or widen budget.bounds"
+        )
+    return reach_target(curves, low, high, roas, today)
+
+
+def _check_budget(frame: Frame, least: float, most: float) -> None:
+    periods = len(frame.dates)
+    asked = f"budget.total {frame.budget * periods:,.2f} for the {periods} periods {frame.span}"
+    if frame.budget < least * (1 - _TOLERANCE):
+        raise Infeasible(
+            f"{asked} is less than the lower bounds of all channels together, {least * periods:,.2f}; "
+            "raise it, or lower the bounds"
+        )
+    if frame.budget > most * (1 + _TOLERANCE):
+        raise Infeasible(
+            f"{asked} is more than the upper bounds of all channels together, {most * periods:,.2f}; "
+            "lower it, or raise the bounds"
+        )

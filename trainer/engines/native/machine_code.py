@@ -1,0 +1,44 @@
+"""Compiling with numba, and its cache of machine code.
+
+The cache is built once, for one CPU baseline (NUMBA_CPU_NAME, NUMBA_CPU_FEATURES), and then only read. numba
+passes over a cache that it cannot write to, and would compile everything again; so such a cache is copied.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """Compile at the first call and keep the machine code; a division by zero gives inf or NaN, as in R."""
+    return cast(Function, numba.njit(cache=True, error_model="numpy")(function))
+
+
+def compiled_without_lock(function: Function) -> Function:
+    """`compiled`, and it runs beside other threads."""
+    return cast(Function, numba.njit(cache=True, error_model="numpy", nogil=True)(function))
+
+
+def _writable(cache: str) -> str:
+    """`cache`, or a copy of it that ends with this process; a few MB."""
+    if not os.path.isdir(cache) or os.access(cache, os.W_OK):
+        return cache
+    folder = tempfile.mkdtemp(prefix="numba-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    copy = os.path.join(folder, "cache")
+    shutil.copytree(cache, copy, copy_function=shutil.copyfile)
+    for path, _, _ in os.walk(copy):
+        os.chmod(path, 0o700)
+    return copy
+
+
+numba.config.CACHE_DIR = _writable(numba.config.CACHE_DIR)  # type: ignore[attr-defined]
