@@ -8,7 +8,7 @@ RUN := NUMBA_CACHE_DIR=$(CURDIR)/.numba $(VENV)/bin/python
 LOCAL := $(RUN) -m infra.local --folder $(FOLDER)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up submit cancel retry replay stop test lint format bench schemas lock clean
+.PHONY: chaos help setup demo up submit cancel retry replay stop test-deps test lint format bench schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-9s %s\n", $$1, $$2 }'
@@ -24,7 +24,8 @@ $(VENV)/local.done: requirements/local.txt | $(VENV)/bin/python
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/local.txt
 	@touch $@
 
-$(VENV)/dev.done: requirements/dev.txt $(VENV)/local.done
+$(VENV)/dev.done: requirements/dev.txt requirements/gcp.txt $(VENV)/local.done
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/gcp.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
@@ -50,6 +51,11 @@ replay: setup ## send the dead letters again, or one: LETTER=<id>
 stop: setup ## stop the system; what was training is retried at the next `make up`
 	@$(LOCAL) stop
 
+test-deps: ## install what some tests need beside Python: a browser, Java (Debian, as root)
+	command -v chromium >/dev/null && command -v java >/dev/null || { \
+	  apt-get update --quiet --quiet && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends chromium default-jre-headless; }
+
 test: $(VENV)/dev.done ## lint, types and every test
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -63,12 +69,14 @@ format: $(VENV)/dev.done ## format the code
 bench: $(VENV)/dev.done ## measure: search, a whole job, the pipeline, extract
 	@$(RUN) -m infra.local.bench
 
+chaos: $(VENV)/dev.done ## many schedules of misfortune: N=100000, SEED=1 to repeat a run
+	@$(RUN) -m tests.property.chaos $(or $(N),10000) $(if $(SEED),--seed $(SEED))
+
 schemas: $(VENV)/dev.done ## export the JSON Schemas and .env.example from the contracts
 	@$(RUN) -m contracts.export
 
 lock: ## pin the dependencies again (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/local.in -o requirements/local.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/dev.in -o requirements/dev.txt
+	for name in local dev gcp fakesnow; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## remove what make has made, but not FOLDER
-	rm -rf $(VENV) .demo .bench .numba .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .test-env .demo .bench .numba .mypy_cache .pytest_cache .ruff_cache

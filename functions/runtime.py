@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from functions.log import Log, bridge
 from functions.ports import Ports
-from functions.settings import Settings, read_settings
+from functions.settings import EmbeddedSettings, GcpSettings, Settings, read_settings
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,11 @@ def use(runtime: Runtime) -> None:
     _current = runtime
 
 
-def _ports(settings: Settings) -> Ports:
+def _ports(settings: EmbeddedSettings | GcpSettings) -> Ports:
+    if isinstance(settings, GcpSettings):
+        from functions.adapters.gcp import gcp_ports
+
+        return gcp_ports(settings)
     from functions.adapters.embedded import Embedded
 
     return Embedded(settings.folder).ports()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.base import Slug, error_lines
@@ -19,12 +20,13 @@ class MissingSettings(RuntimeError):
 
 
 class Settings(BaseSettings):
-    """What every function and the trainer know of their installation."""
+    """What every function and the trainer know of their installation, whatever its family."""
 
     model_config = SettingsConfigDict(env_prefix="MMM_", frozen=True, extra="ignore")
 
-    family: Literal["embedded"] = Field(description="which adapters: `embedded` (one machine)")
-    folder: Path = Field(description="embedded: the folder that holds everything")
+    family: Literal["embedded", "gcp"] = Field(
+        description="which adapters: `embedded` (one machine) or `gcp` (Google Cloud and Snowflake)"
+    )
     engines: list[Engine] = Field(
         min_length=1, description="installed engines, the default one first (JSON list)"
     )
@@ -37,6 +39,70 @@ class Settings(BaseSettings):
     )
     cores: int = Field(1, ge=1, description="processes of one training task")
     log_format: Literal["json", "text"] = Field("json", description="`text` is for terminals")
+
+
+class EmbeddedSettings(Settings):
+    """An installation on one machine."""
+
+    family: Literal["embedded"]
+    folder: Path = Field(description="embedded: the folder that holds everything")
+
+
+class TrainerJobs(BaseModel):
+    """The Cloud Run job of each size of a request; the sizes differ in CPU and memory."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    auto: str
+    small: str
+    medium: str
+    large: str
+
+
+class SnowflakeConnection(BaseModel):
+    """How one connection logs in to Snowflake; secrets are mounted files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    account: str
+    user: str
+    role: str
+    warehouse: str
+    private_key_file: Path | None = None
+    private_key_passphrase_file: Path | None = None
+    password_file: Path | None = None
+    url: str | None = None
+
+    @model_validator(mode="after")
+    def _can_log_in(self) -> Self:
+        if not (self.private_key_file or self.password_file):
+            raise ValueError("a login needs private_key_file or password_file")
+        return self
+
+
+class GcpSettings(Settings):
+    """An installation on Google Cloud."""
+
+    family: Literal["gcp"]
+    project: str = Field(min_length=1, description="gcp: the project's id")
+    region: str = Field(
+        min_length=1, description="gcp: where the trainer's jobs run, for example europe-west3"
+    )
+    bucket: str = Field(min_length=1, description="gcp: the bucket's name, without gs://")
+    database: str = Field("(default)", min_length=1, description="gcp: the Firestore database")
+    trainer_jobs: TrainerJobs = Field(
+        description="gcp: the Cloud Run job of each size: auto, small, medium, large (JSON object)"
+    )
+    snowflake: dict[Slug, SnowflakeConnection] = Field(
+        {},
+        description="gcp: name of each connection and its account, user, role, warehouse, private_key_file "
+        "(with private_key_passphrase_file) or password_file, url (JSON object)",
+    )
+
+
+class _Family(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="MMM_", extra="ignore")
+    family: Literal["embedded", "gcp"]
 
 
 class TaskSettings(BaseSettings):
@@ -52,13 +118,18 @@ class TaskSettings(BaseSettings):
     cloud_run_task_attempt: int
 
 
-def read_settings() -> Settings:
-    """The settings in the environment.
+def read_settings() -> EmbeddedSettings | GcpSettings:
+    """The settings in the environment, for the family that it names.
 
     Raises:
         MissingSettings: with every missing or wrong name.
     """
-    return _read(Settings, "MMM_")
+    try:
+        family = _Family().family
+    except ValidationError:
+        _read(Settings, "MMM_")  # says so, and what else every family needs
+        raise
+    return _read(EmbeddedSettings, "MMM_") if family == "embedded" else _read(GcpSettings, "MMM_")
 
 
 def read_task_settings() -> TaskSettings:
@@ -74,17 +145,20 @@ def _read(model: type[S], prefix: str) -> S:
     try:
         return model()
     except ValidationError as error:
-        lines = [
-            f"{prefix}{name.upper()}:{rest}"
-            for name, _, rest in (x.partition(":") for x in error_lines(error))
-        ]
+        lines = [re.sub(r"^\w+", lambda name: prefix + name[0].upper(), line) for line in error_lines(error)]
         raise MissingSettings("the environment is not complete:\n  " + "\n  ".join(lines)) from error
 
 
 def env_example() -> str:
     """The text of `.env.example`: every setting, its meaning, and its default."""
+    settings = Settings.model_fields | {
+        name: field
+        for family in (EmbeddedSettings, GcpSettings)
+        for name, field in family.model_fields.items()
+        if name not in Settings.model_fields
+    }
     lines = []
-    for name, setting in Settings.model_fields.items():
+    for name, setting in settings.items():
         default = "" if setting.is_required() else str(setting.default)
         lines += [f"# {setting.description}", f"MMM_{name.upper()}={default}", ""]
     return "\n".join(lines).rstrip() + "\n"

@@ -9,11 +9,11 @@ from contracts import names
 from contracts.attempt import TrainingConfig
 from contracts.job import Job, JobState, Queue, Slot, Waiting
 from contracts.request import TrainRequest
-from functions.errors import Transient
+from functions.errors import Permanent, Transient
 from functions.message import Message
 from functions.ports import AlreadyExists, Conflict
 from functions.runtime import Runtime
-from functions.steps import commit, free_slot, queue_of
+from functions.steps import commit, free_slot, queue_of, refuse
 
 ABANDONED = timedelta(seconds=30)
 """A slot taken so long ago for an attempt that still waits: whoever took it did not live to start it."""
@@ -74,14 +74,24 @@ def _next(queue: Queue, waiting: list[Waiting]) -> Waiting | None:
 
 
 def _start(runtime: Runtime, job: Job) -> None:
-    """Write the attempt's config, start one execution unless there is one, and commit RUNNING."""
-    launcher = runtime.ports.launcher
+    """Write the attempt's config, start one execution and commit RUNNING; FAILED if none can be started."""
     _write_config(runtime, job)
-    known = launcher.find(job.job_id, job.attempt)
-    size = TrainRequest.model_validate(job.request).size
-    execution = known[0].name if known else launcher.start(job.job_id, job.attempt, size, 1)
+    try:
+        execution = _execution(runtime, job)
+    except Permanent as error:
+        refuse(runtime, job, error)
+        free_slot(runtime.ports, job, job.attempt)
+        return
     commit(runtime.ports, job, JobState.RUNNING, execution=execution, progress=None)
     runtime.log("INFO", "started", job_id=job.job_id, attempt=job.attempt, execution=execution)
+
+
+def _execution(runtime: Runtime, job: Job) -> str:
+    """The attempt's execution, started unless there is one."""
+    launcher = runtime.ports.launcher
+    known = launcher.find(job.job_id, job.attempt)
+    size = TrainRequest.model_validate(job.request).size
+    return known[0].name if known else launcher.start(job.job_id, job.attempt, size, 1)
 
 
 def _write_config(runtime: Runtime, job: Job) -> None:

@@ -23,7 +23,7 @@ from contracts.job import Job, JobState
 from functions.adapters.embedded import Embedded
 from functions.log import Log, bridge
 from functions.runtime import Runtime, use
-from functions.settings import Settings
+from functions.settings import EmbeddedSettings
 from functions.steps import publish
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class QuietHandler(WSGIRequestHandler):
         """Nothing: every handled message has its own line."""
 
 
-def local_settings(folder: Path, slots: int = 2) -> Settings:
+def local_settings(folder: Path, slots: int = 2) -> EmbeddedSettings:
     """The settings of an installation on one machine."""
-    return Settings(
+    return EmbeddedSettings(
         family="embedded",
         folder=folder.resolve(),
         engines=["native"],
@@ -61,7 +61,7 @@ def local_settings(folder: Path, slots: int = 2) -> Settings:
     )
 
 
-def task_environment(settings: Settings) -> dict[str, str]:
+def task_environment(settings: EmbeddedSettings) -> dict[str, str]:
     """What a training's process must know of its installation."""
     values = json.loads(settings.model_dump_json(exclude_defaults=True))
     own = {f"MMM_{k.upper()}": v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
@@ -104,7 +104,7 @@ def only_local(app: WSGIApplication, port: Callable[[], int]) -> WSGIApplication
 class Host:
     """Runs until its `with` block ends; trainings are processes of their own and may outlive it."""
 
-    def __init__(self, settings: Settings, port: int, log: Log | None = None) -> None:
+    def __init__(self, settings: EmbeddedSettings, port: int, log: Log | None = None) -> None:
         self.settings = settings
         self.embedded = Embedded(settings.folder, environment=task_environment(settings))
         self._runtime = Runtime(self.embedded.ports(), settings, log or Log(settings.log_format))

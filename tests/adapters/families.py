@@ -1,11 +1,19 @@
-"""The adapter families under test, and what their tests share."""
+"""The adapter families under test, and what their tests share.
+
+Every test that takes `family`, `job_store`, `object_store` or `launcher` runs once for each family; so does
+`test_delivery.py`, for what a bus delivers. A third family joins by an entry in `FAMILIES`: a context manager
+that takes an empty folder and gives a `Family` whose stores are empty. It raises `MissingPart` where
+something that it needs is not on the machine; its tests are skipped then, with that reason. How a family
+differs from production is said in its own file, and is an expectation of a test where a test would notice.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from functions.adapters.embedded import Embedded
+from functions.adapters.embedded.bus import BusSettings
 from functions.adapters.embedded.launcher import LauncherSettings
-from functions.ports import Ports
+from functions.ports import Bus, Ports
+from tests.adapters.receiver import Receiver, receiving
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -33,20 +43,37 @@ class StepClock:
         self._now += timedelta(seconds=seconds)
 
 
+class MissingPart(Exception):
+    """Something that a family needs is not on this machine; the text says what."""
+
+
+@dataclass(frozen=True)
+class Delivering:
+    """A bus whose subscriptions push to a receiver, each to the path of its function."""
+
+    bus: Bus
+    receiver: Receiver
+    ack_deadline_s: float
+    max_attempts: int
+    tells_reason: bool  # whether a dead letter says why
+
+
 @dataclass(frozen=True)
 class Family:
     """One family: its ports, and how another process opens the same ones."""
 
     ports: Ports
     reopen: Callable[[], Ports]  # can be sent to another process
-    delivered: Callable[[], list[dict[str, Any]]]  # envelopes that came since it was last asked
+    delivered: Callable[[], list[dict[str, Any]]]  # envelopes since it was last asked, oldest message first
+    delivering: Callable[[], AbstractContextManager[Delivering]]  # its own bus, with short back-off
 
 
 def embedded_ports(folder: Path) -> Ports:
     return Embedded(folder).ports()
 
 
-def embedded_family(folder: Path) -> Family:
+@contextmanager
+def embedded_family(folder: Path) -> Iterator[Family]:
     envelopes: list[dict[str, Any]] = []
     embedded = Embedded(
         folder,
@@ -60,10 +87,36 @@ def embedded_family(folder: Path) -> Family:
             pass
         return list(envelopes)
 
-    return Family(embedded.ports(), partial(embedded_ports, folder), delivered)
+    delivering = partial(embedded_delivering, folder)
+    yield Family(embedded.ports(), partial(embedded_ports, folder), delivered, delivering)
 
 
-FAMILIES: dict[str, Callable[[Path], Family]] = {"embedded": embedded_family}
+@contextmanager
+def embedded_delivering(folder: Path) -> Iterator[Delivering]:
+    settings = BusSettings(min_back_off_s=0.5, ack_deadline_s=2, max_attempts=5)
+    bus = Embedded(folder, bus=settings).bus
+    with receiving() as receiver:
+        bus.start(receiver.url)
+        try:
+            yield Delivering(bus, receiver, settings.ack_deadline_s, settings.max_attempts, tells_reason=True)
+        finally:
+            bus.stop()
+
+
+@contextmanager
+def gcp_family(_: Path) -> Iterator[Family]:
+    try:
+        from tests.adapters.family_gcp import family
+    except ModuleNotFoundError as error:
+        raise MissingPart(f"requirements/gcp.txt is not installed ({error})") from error
+    with family() as gcp:
+        yield gcp
+
+
+FAMILIES: dict[str, Callable[[Path], AbstractContextManager[Family]]] = {
+    "embedded": embedded_family,
+    "gcp": gcp_family,
+}
 
 
 def race(count: int, work: Callable[[Ports, int], Any], reopen: Callable[[], Ports]) -> list[Any]:

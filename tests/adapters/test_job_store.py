@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from contracts.job import Job, JobState, Queue
+from contracts.job import Job, JobState, Queue, Upload, Waiting
 from functions.ports import Conflict, JobStore, Ports
 from tests.adapters.families import Family, race
 
@@ -64,6 +64,38 @@ def test_fields_of_a_newer_version_survive_a_rewrite(job_store: JobStore) -> Non
     assert again.model_extra == {"colour": {"from": "the future"}}
 
 
+def test_any_json_that_a_request_may_hold_is_read_back(job_store: JobStore) -> None:
+    odd = {
+        "lists": [[1, [2.5, []]], []],
+        "big": 10**30,
+        "": None,
+        "__x__": {"a.b": True, "ü/`": -0.1},
+        "e": {},
+    }
+    job_store.create(a_job("a", request=odd, requested_by="x" * 5000))
+    found = job_store.get(Job, "a")
+    assert found
+    assert (found.request, found.requested_by) == (odd, "x" * 5000)
+
+
+@pytest.mark.parametrize("name", ["drop-zone/DE/Ünï 1.csv", "a//b", "%2F", "a/%2Fb#c", "x" * 1000])
+def test_any_name_of_an_object_can_be_part_of_a_key(job_store: JobStore, name: str) -> None:
+    upload = Upload(name=name, generation=2**62, country="DE", since=NOW)
+    assert job_store.create(upload)
+    assert job_store.create(upload.model_copy(update={"name": name.replace("/", "%2F", 1) + " "}))
+    found = job_store.get(Upload, upload.key)
+    assert found
+    assert (found.name, found.generation) == (name, 2**62)
+
+
+def test_a_part_of_a_document_is_found_like_the_whole(job_store: JobStore) -> None:
+    for number in range(3):
+        job_store.create(a_job(f"j{number}", country="DE", priority=number, queue="bulk"))
+    waiting = job_store.find(Waiting, state=JobState.ACCEPTED, queue="bulk")
+    assert [(part.job_id, part.priority) for part in waiting] == [("j2", 2), ("j1", 1), ("j0", 0)]
+    assert waiting[0].accepted_at == NOW
+
+
 def test_find_gives_the_newest_creation_first_even_after_rewrites(job_store: JobStore) -> None:
     for number in range(5):
         job_store.create(a_job(f"j{number}", country="DE" if number % 2 else "FR", priority=number))
@@ -87,6 +119,16 @@ def test_find_pages_without_gap_or_repeat(job_store: JobStore) -> None:
         before = page[-1].job_id
         job_store.create(a_job(f"new{len(pages)}"))  # meanwhile
     assert pages == [["j6", "j5", "j4"], ["j3", "j2", "j1"], ["j0"]]
+
+
+def test_find_pages_through_what_meets_a_condition(job_store: JobStore) -> None:
+    for number in range(6):
+        job_store.create(a_job(f"j{number}", country="DE" if number % 2 else "FR"))
+    first = job_store.find(Job, limit=2, country="FR")
+    assert [job.job_id for job in first] == ["j4", "j2"]
+    second = job_store.find(Job, limit=2, before="j2", country="FR")
+    assert [job.job_id for job in second] == ["j0"]
+    assert [job.job_id for job in job_store.find(Job, before="j3", country="FR")] == ["j2", "j0"]
 
 
 def test_booleans_are_found(job_store: JobStore) -> None:

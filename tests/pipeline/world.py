@@ -22,7 +22,7 @@ from functions.adapters.embedded import Embedded, LauncherSettings
 from functions.adapters.embedded.warehouse import load_table
 from functions.log import Log
 from functions.runtime import Runtime
-from functions.settings import Settings, TaskSettings
+from functions.settings import EmbeddedSettings, TaskSettings
 from functions.web.app import create_app
 from infra.local.demo_data import demo_request, generate
 from infra.local.host import functions_app
@@ -52,7 +52,7 @@ class World:
         self.embedded = Embedded(
             folder, self.clock, push=self._push, launcher=LauncherSettings(stepping=True, max_parallel=99)
         )
-        self.settings = Settings(
+        self.settings = EmbeddedSettings(
             family="embedded",
             folder=folder,
             engines=["native"],

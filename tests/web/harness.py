@@ -17,7 +17,7 @@ from contracts.job import FileVersion, Job, JobState, TimelineEntry
 from contracts.validation import ValidationReport
 from functions.adapters.embedded import Embedded
 from functions.ports import ObjectInfo, Ports
-from functions.settings import Settings
+from functions.settings import EmbeddedSettings, Settings
 from functions.web.app import create_app
 
 S = JobState
@@ -146,7 +146,7 @@ def open_site(folder: Path) -> Site:
     """A new installation in a folder."""
     clock = StandingClock()
     family = Embedded(folder, clock)
-    settings = Settings(
+    settings = EmbeddedSettings(
         family="embedded",
         folder=folder,
         engines=["native"],

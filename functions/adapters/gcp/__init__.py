@@ -1,0 +1,33 @@
+"""The family of Google Cloud: Firestore, Cloud Storage, Pub/Sub, Cloud Run Jobs, and Snowflake.
+
+Every client is made at its first use, because code is loaded before the server forks. Google's clients find
+their identity and, for tests, the addresses of emulators by themselves.
+"""
+
+from __future__ import annotations
+
+from functions.adapters import SystemClock
+from functions.ports import Ports
+from functions.settings import GcpSettings
+
+
+def gcp_ports(settings: GcpSettings) -> Ports:
+    """Every port, of one installation."""
+    from functions.adapters.gcp.bus import PubSubBus
+    from functions.adapters.gcp.documents import FirestoreJobStore
+    from functions.adapters.gcp.launcher import CloudRunLauncher, CloudRunSettings
+    from functions.adapters.gcp.objects import CloudStorageObjectStore
+    from functions.adapters.gcp.snowflake import SnowflakeSettings, SnowflakeWarehouse
+
+    jobs = CloudRunSettings(settings.project, settings.region, settings.trainer_jobs.model_dump())
+    return Ports(
+        jobs=FirestoreJobStore(settings.project, settings.database),
+        objects=CloudStorageObjectStore(settings.project, settings.bucket),
+        bus=PubSubBus(settings.project),
+        launcher=CloudRunLauncher(jobs),
+        warehouses={
+            name: SnowflakeWarehouse(SnowflakeSettings(**connection.model_dump()))
+            for name, connection in settings.snowflake.items()
+        },
+        clock=SystemClock(),
+    )
