@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -10,6 +11,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 SCHEMA_VERSION = 1
+MAX_DEPTH = 16
+"""How deeply the lists and mappings of something written may be nested; a request needs 5."""
 
 
 def _utc(value: datetime) -> datetime:
@@ -43,6 +46,39 @@ class Exchanged(BaseModel):
 def canonical_json(value: Any) -> str:
     """The one spelling of a JSON value: keys sorted, no spaces, numbers as they were sent."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def check_json(value: Any, depth: int = MAX_DEPTH) -> None:
+    """Make sure that a value comes back from JSON, and from every store, as it was.
+
+    Raises:
+        ValueError: it is nested too deeply, or holds a number that is not finite, text that is not valid
+            Unicode, or a field name that is no text.
+    """
+    if isinstance(value, dict | list) and not depth:
+        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise ValueError(f"the field name {name!r} is not text; put it in quotation marks")
+            _check_text(name)
+            check_json(item, depth - 1)
+    elif isinstance(value, list):
+        for item in value:
+            check_json(item, depth - 1)
+    elif isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number is out of range")
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"text that is not valid Unicode (at character {error.start} of {text[:40]!a})"
+        ) from error
 
 
 def error_lines(error: ValidationError) -> list[str]:

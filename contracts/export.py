@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from contracts import attempt, events, job, problem, request, summary, validation
+from contracts.way import way_table
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("contracts/schemas")
@@ -67,11 +68,12 @@ def generated() -> dict[Path, str]:
         + "\n"
         for name, model in MODELS.items()
     }
-    docs = Path("docs/contracts.md")
+    docs, guarantees = Path("docs/contracts.md"), Path("docs/guarantees.md")
     text = (ROOT / docs).read_text(encoding="utf-8")
     text = _between(text, "state diagram", f"```mermaid\n{state_diagram()}```\n")
     text = _between(text, "subscriptions", subscriptions_table())
-    return {**schemas, docs: text}
+    way = _between((ROOT / guarantees).read_text(encoding="utf-8"), "way", way_table(ROOT))
+    return {**schemas, docs: text, guarantees: way}
 
 
 def _between(text: str, name: str, content: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from contracts.job import Job
@@ -65,9 +66,9 @@ class Attempt:
         Raises:
             ValueError: the name is not that of an outcome.
         """
-        match name.split("/"):
-            case ["outcomes", job_id, last] if last.startswith("attempt-") and last.endswith(".json"):
-                return Attempt(job_id, int(last.removeprefix("attempt-").removesuffix(".json")))
+        match = re.fullmatch(r"outcomes/([^/]+)/attempt-([1-9][0-9]{0,8})\.json", name)
+        if match:
+            return Attempt(match[1], int(match[2]))
         raise ValueError(f"'{name}' is not the name of an outcome (outcomes/<job>/attempt-<n>.json)")
 
 

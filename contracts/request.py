@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Discriminator, Field, StringConstraints, field_validator, model_validator
 
-from contracts.base import Authored, Country, Slug
+from contracts.base import Authored, Country, Slug, check_json
 from contracts.model import ColumnName, ModelConfig
 
 RequestId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
@@ -41,7 +42,7 @@ class ObjectSource(Authored):
     """A CSV or Parquet file in the bucket, in one frozen version."""
 
     kind: Literal["object"]
-    name: Annotated[str, StringConstraints(pattern=r"^(drop-zone|sources)/[^\x00-\x1f]{1,900}$")]
+    name: Annotated[str, StringConstraints(pattern=r"^(drop-zone|sources)/[^\x00-\x1f\x7f]{1,900}$")]
     generation: int | None = Field(
         None, ge=1, description="version of the file; left out: the one found first"
     )
@@ -49,8 +50,11 @@ class ObjectSource(Authored):
     @field_validator("name")
     @classmethod
     def _plain_path(cls, name: str) -> str:
-        if {"", ".", ".."} & set(name.split("/")):
+        parts = name.split("/")
+        if {"", ".", ".."} & set(parts):
             raise ValueError("must be <folder>/<country>/<file>, without empty parts, `.` or `..`")
+        if len(name.encode()) > 1000 or any(len(part.encode()) > 255 for part in parts):
+            raise ValueError("must be at most 1000 bytes long, each part at most 255")
         return name
 
 
@@ -171,7 +175,7 @@ def parse_settings(text: bytes) -> dict[str, Any]:
     """The mapping that a YAML or JSON text holds.
 
     Raises:
-        SettingsError: the text is not UTF-8, not YAML, or not a mapping.
+        SettingsError: the text is not UTF-8, not YAML, not a mapping, or holds what JSON cannot.
     """
     try:
         value = yaml.load(text.decode("utf-8-sig"), Loader=_PlainLoader)  # noqa: S506 (a SafeLoader)
@@ -181,28 +185,48 @@ def parse_settings(text: bytes) -> dict[str, Any]:
         raise SettingsError(f"is not valid YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise SettingsError("is nested too deeply") from error
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+    except ValueError as error:  # a number of thousands of digits, a character that does not exist
+        raise SettingsError(f"holds what cannot be read: {error}") from error
+    if not isinstance(value, dict):
         raise SettingsError("must be a mapping of field names to values")
+    try:
+        check_json(value)
+    except ValueError as error:
+        raise SettingsError(f"holds what JSON cannot: {error}") from error
     return value
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML with the values of JSON: `2026-01-31` stays text, `NO` stays the country, aliases are refused."""
+    """YAML with the values of JSON: `2026-01-31` stays text, `NO` stays the country, `010` stays `010`.
+
+    Aliases, tags and repeated names are refused.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not supported")
+        if getattr(self.peek_event(), "tag", None) is not None:  # type: ignore[no-untyped-call]
+            raise yaml.YAMLError("tags (!name) are not supported")
         return super().compose_node(parent, index)
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        repeated = [name for name, count in Counter(names).items() if count > 1]
+        if repeated:
+            raise yaml.YAMLError(f"'{repeated[0]}' is given twice, {node.start_mark}")
+        return super().construct_mapping(node, deep)
 
-_JSON_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "int", "float"))
-_PlainLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag in _JSON_TAGS]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_PlainLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$", re.I), list("tTfF")
-)
+
+_PlainLoader.yaml_implicit_resolvers = {}
+for _kind, _pattern, _first in (
+    ("null", r"^(?:~|null|)$", ["~", "n", "N", ""]),
+    ("bool", r"^(?:true|false)$", list("tTfF")),
+    ("int", r"^-?(?:0|[1-9]\d*)$", list("-0123456789")),
+    ("float", r"^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?$", list("-0123456789")),
+):
+    _PlainLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_kind}", re.compile(_pattern, re.I | re.A), _first
+    )
 
 
 def job_id_for(key: str) -> str:

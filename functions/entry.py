@@ -12,12 +12,14 @@ from collections.abc import Callable
 from flask import Request, Response
 
 from contracts.events import DEAD_LETTERS
-from functions.errors import BadMessage, Transient
+from functions.errors import Permanent, Transient
 from functions.message import Message, decode
 from functions.ports import Conflict
 from functions.runtime import Runtime, current
 
 Handler = Callable[[Message, Runtime], None]
+MAX_REASON_BYTES = 1024
+"""As long as the value of an attribute may be in Pub/Sub."""
 RACES = 8
 """How often a handler that lost a compare-and-set reads again and starts anew before it gives up."""
 
@@ -26,7 +28,7 @@ def answer(function: str, request: Request) -> Response:
     """Handle one push request of a function: 204 acknowledges, 5xx asks for redelivery, 400 is no message."""
     try:
         message = decode(request.get_json(silent=True))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Response(f"{error}\n", 400)
     runtime = current()
     started = time.monotonic()
@@ -49,7 +51,7 @@ def deliver(function: str, message: Message, runtime: Runtime) -> tuple[int, str
     handler: Handler = importlib.import_module(f"functions.{function}.handler").handle
     try:
         _handle(handler, message, runtime)
-    except BadMessage as error:
+    except Permanent as error:  # the same message would fail again
         lines = [error.problem.detail, *error.problem.errors]
         _to_dead_letters(message, runtime, "; ".join(lines))
         return 204, f"dead letter: {'; '.join(lines)}"
@@ -79,6 +81,6 @@ def _to_dead_letters(message: Message, runtime: Runtime, reason: str) -> None:
         **message.attributes,
         "subscription": message.subscription,
         "message_id": message.message_id,
-        "reason": reason[:1000],
+        "reason": reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"),
     }
     runtime.ports.bus.publish(DEAD_LETTERS, message.data, attributes)

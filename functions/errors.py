@@ -19,6 +19,10 @@ from typing import ClassVar
 
 from contracts.problem import Problem
 
+MAX_ERRORS = 50
+MAX_TEXT = 1000
+"""How many reasons a failure has, and how many characters each: a job document must stay storable."""
+
 
 class Failure(Exception):
     """Something that went wrong outside our own logic, with a reason that people can read."""
@@ -28,7 +32,15 @@ class Failure(Exception):
 
     def __init__(self, detail: str, errors: Sequence[str] = ()) -> None:
         super().__init__(detail)
-        self.problem = Problem(type=self.type, title=self.title, detail=detail, errors=list(errors))
+        told = [shortened(error) for error in errors[:MAX_ERRORS]]
+        more = [f"and {len(errors) - MAX_ERRORS} more"] if len(errors) > MAX_ERRORS else []
+        self.problem = Problem(type=self.type, title=self.title, detail=shortened(detail), errors=told + more)
+
+
+def shortened(text: str) -> str:
+    """A text of at most MAX_TEXT characters; what is left out is counted."""
+    kept = MAX_TEXT - 40
+    return text if len(text) <= MAX_TEXT else f"{text[:kept]} … and {len(text) - kept} more characters"
 
 
 class Permanent(Failure):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from contracts.base import error_lines
+from contracts.base import check_json, error_lines
 from contracts.events import Event
 from functions.errors import BadMessage
 
@@ -54,24 +55,32 @@ def decode(envelope: Any) -> Message:
         message = envelope["message"]
         return Message(
             data=base64.b64decode(message.get("data", ""), validate=True),
-            attributes={str(name): str(value) for name, value in (message.get("attributes") or {}).items()},
-            message_id=str(message["messageId"]),
-            subscription=str(envelope["subscription"]).rsplit("/", 1)[-1],
+            attributes={
+                _text(name): _text(value) for name, value in (message.get("attributes") or {}).items()
+            },
+            message_id=_text(message["messageId"]),
+            subscription=_text(envelope["subscription"]).rsplit("/", 1)[-1],
             delivery_attempt=int(envelope.get("deliveryAttempt") or 1),
         )
-    except (KeyError, TypeError, AttributeError, binascii.Error, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, binascii.Error, ValueError, OverflowError) as error:
         raise ValueError(f"not a Pub/Sub push envelope: {error!r}") from error
 
 
+def _text(value: Any) -> str:
+    text = str(value)
+    text.encode()  # half of a surrogate pair cannot be stored
+    return text
+
+
 def json_object(data: bytes) -> dict[str, Any]:
-    """The JSON object that the data hold, numbers finite, text valid Unicode.
+    """The JSON object that the data hold: each field once, numbers finite, text valid Unicode.
 
     Raises:
         BadMessage: they hold something else.
     """
     try:
-        value = json.loads(data, parse_constant=_refuse_number, parse_float=_finite)
-        json.dumps(value, ensure_ascii=False).encode()
+        value = json.loads(data, parse_constant=_refuse_number, object_pairs_hook=_each_once)
+        check_json(value)
     except RecursionError as error:
         raise BadMessage("the data are nested too deeply") from error
     except ValueError as error:
@@ -85,8 +94,8 @@ def _refuse_number(text: str) -> float:
     raise ValueError(f"{text} is not a JSON number")
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(f"the number {text} is out of range")
-    return number
+def _each_once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    repeated = [name for name, count in Counter(name for name, _ in fields).items() if count > 1]
+    if repeated:
+        raise ValueError(f"the field {repeated[0][:80]!a} is given twice")
+    return dict(fields)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
+from contracts.base import check_json
 from contracts.events import NOTIFIED_PREFIXES
 from functions.errors import BadMessage
 from functions.ports import ObjectInfo
@@ -61,6 +62,7 @@ def object_event(attributes: Mapping[str, str], data: bytes) -> ObjectInfo:
         )
     try:
         resource = json.loads(data)
+        check_json(resource)
         return ObjectInfo(
             name=str(resource["name"]),
             generation=int(resource["generation"]),
@@ -69,5 +71,5 @@ def object_event(attributes: Mapping[str, str], data: bytes) -> ObjectInfo:
             updated=datetime.fromisoformat(resource["updated"]),
             metadata={str(key): str(value) for key, value in resource.get("metadata", {}).items()},
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise BadMessage(f"the data of the notification are not an object resource: {error!r}") from error

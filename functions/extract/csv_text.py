@@ -113,7 +113,11 @@ def _format(name: str, stream: BinaryIO) -> _Format:
     if not text.strip():
         raise BadSource(f"{name} is empty.")
     if len(head) == _SAMPLE_BYTES:
-        text = text[: text.rfind("\n") + 1] or text
+        text = text[: text.rfind("\n") + 1]
+        if not text:
+            raise BadSource(
+                f"{name}: the first line is longer than {_SAMPLE_BYTES >> 10} kB; it must name the columns."
+            )
     delimiter = max(_DELIMITERS, key=lambda candidate: _fit(text, candidate))
     rows = _rows(text, delimiter)
     _check_header(name, rows[0])

@@ -7,6 +7,7 @@ which rows hold something else than a number or a date.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -20,9 +21,11 @@ from functions.ports import ObjectWriter
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+MAX_COLUMNS = 2_000
 _ROWS_PER_GROUP = 65_536
 _BYTES_PER_GROUP = 32 << 20
 _WRITE_BUFFER = 1 << 20
+_BYTES_PER_COLUMN = 1 << 10  # what a column of a batch costs besides its values
 _PARQUET = b"PAR1"
 _OTHER_FORMATS = {
     b"PK\x03\x04": "an Excel workbook or a ZIP archive; save the sheet as CSV (UTF-8)",
@@ -44,7 +47,8 @@ def write_batches(batches: Iterator[pa.RecordBatch], out: ObjectWriter) -> int:
     ones, integers int64 and decimals double, so that batches whose types differ slightly fit together.
 
     Raises:
-        BadSource: a column name occurs twice, or a type cannot be stored or changes on the way.
+        BadSource: a column name occurs twice, there are more than MAX_COLUMNS, or a type cannot be stored or
+            changes on the way.
     """
     first = next(batches, None)
     if first is None:
@@ -89,12 +93,11 @@ def decode_upload(name: str, stream: BinaryIO, out: ObjectWriter) -> int:
 
 
 def _decode_parquet(name: str, stream: BinaryIO, out: ObjectWriter) -> int:
+    from functions.extract.parquet import read_batches
+
     try:
-        file = pq.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False)
-        if file.metadata.num_rows == 0:
-            raise BadSource(f"{name} has columns, but no rows.")
-        return write_batches(file.iter_batches(batch_size=_ROWS_PER_GROUP), out)
-    except (pa.ArrowException, OSError) as error:
+        return write_batches(read_batches(name, stream), out)
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and type(error) is not OSError:
             raise  # the connection, not the content: for that, pyarrow raises plain OSErrors
         raise BadSource(
@@ -112,9 +115,10 @@ def _row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterato
     pending: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
-        pending.append(_cast(batch, schema))
-        rows += batch.num_rows
-        size += batch.nbytes
+        plain = _cast(batch, schema)  # its size counts: a dictionary may be a thousandth of it
+        pending.append(plain)
+        rows += plain.num_rows
+        size += plain.nbytes + _BYTES_PER_COLUMN * plain.num_columns
         if rows >= _ROWS_PER_GROUP or size >= _BYTES_PER_GROUP:
             yield pa.Table.from_batches(pending, schema)
             pending, rows, size = [], 0, 0
@@ -123,6 +127,10 @@ def _row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterato
 
 
 def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise BadSource(f"A column holds damaged values, or text that is not UTF-8: {error}") from error
     try:
         columns = [
             _plain(column).cast(field.type) for column, field in zip(batch.columns, schema, strict=True)
@@ -139,7 +147,13 @@ def _plain(column: pa.Array) -> pa.Array:
 
 
 def _plain_schema(schema: pa.Schema) -> pa.Schema:
-    repeated = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if len(schema.names) > MAX_COLUMNS:
+        raise BadSource(
+            f"There are {len(schema.names):,} columns, and at most {MAX_COLUMNS:,} are read. "
+            "Leave out those that the model does not need."
+        )
+    counts = Counter(schema.names)
+    repeated = sorted(name for name, count in counts.items() if count > 1)
     if repeated:
         raise BadSource(f"Columns occur more than once: {', '.join(repeated)}. Give each a name of its own.")
     fields = [pa.field(field.name, _plain_type(field.type)) for field in schema]

@@ -22,6 +22,7 @@ Dialect = Literal["duckdb", "snowflake"]
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of commands, which are refused below
 
+_MOST_LEVELS = 400  # a warehouse may take minutes to refuse a deeper one, and not listen meanwhile
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,127}")
 _FILE_NAME = re.compile(r"[/\\*?]|\.(csv|tsv|txt|parquet|json|jsonl|ndjson|xlsx|db|duckdb|gz|zst)$", re.I)
 _TABLE_FUNCTIONS = (exp.GenerateSeries, exp.Generator, exp.Unnest, exp.Explode, exp.Values, exp.Identifier)
@@ -78,7 +79,18 @@ def _only_statement(query: str, dialect: Dialect) -> exp.Expr:
         raise BadSource("The query is empty; write one SELECT.")
     if len(statements) > 1:
         raise BadSource(f"The query holds {len(statements)} statements; write exactly one SELECT.")
+    if _levels(statements[0]) > _MOST_LEVELS:
+        raise BadSource(
+            f"The query is nested more than {_MOST_LEVELS} levels deep; write it in simpler parts."
+        )
     return statements[0]
+
+
+def _levels(statement: exp.Expr) -> int:
+    count, level = 0, [statement]
+    while level:
+        count, level = count + 1, [inner for node in level for inner in node.iter_expressions()]
+    return count
 
 
 def _problems(statement: exp.Expr) -> list[str]:

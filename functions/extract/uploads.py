@@ -33,12 +33,23 @@ def handle_upload(message: Message, runtime: Runtime) -> None:
     info = runtime.ports.objects.stat(event.name)
     if event.name.endswith("/") or info is None or info.generation != event.generation:
         runtime.log("INFO", "stale: the file is gone or was replaced", object=event.name)
+        _finish_begun(runtime, event)
         return
     country = _country(event.name)
     if SETTINGS_NAME.search(event.name.rsplit("/", 1)[1]):
+        _finish_begun(runtime, event)
         _settings_arrived(runtime, country, info)
     else:
         _data_arrived(runtime, country, info)
+
+
+def _finish_begun(runtime: Runtime, event: ObjectInfo) -> None:
+    """Finish the jobs that this version of a file has started: an earlier delivery may have died in between."""
+    reference, country = f"{event.name}#{event.generation}", event.name.partition("/")[2].partition("/")[0]
+    for upload in runtime.ports.jobs.find(Upload, state="STARTED", country=country):
+        for settings in upload.settings:
+            if reference in (upload.key, settings):
+                _start(runtime, upload, _version(settings))
 
 
 def _country(name: str) -> str:
@@ -128,7 +139,8 @@ def _request(
         "source": {"kind": "object", "name": upload.name, "generation": upload.generation},
     }
     try:
-        text = runtime.ports.objects.read(settings.name, settings.generation)
+        with runtime.ports.objects.reader(settings.name, settings.generation) as stream:
+            text = stream.read(MAX_REQUEST_BYTES + 1)
         if len(text) > MAX_REQUEST_BYTES:
             raise SettingsError(f"is larger than {MAX_REQUEST_BYTES // 1024} KiB")
         written = parse_settings(text)

@@ -27,7 +27,8 @@ def handle(message: Message, runtime: Runtime) -> None:
         attempt = Attempt.of_outcome(object_event(message.attributes, message.data).name)
     except ValueError as error:
         raise BadMessage(str(error)) from error
-    job, outcome = runtime.ports.jobs.get(Job, attempt.job_id), read_outcome(runtime.ports, attempt)
+    job = runtime.ports.jobs.get(Job, attempt.job_id)
+    outcome = read_outcome(runtime.ports, attempt) if job else None
     if job is None or outcome is None:
         raise BadMessage(f"there is no job, or no outcome, for {attempt.outcome}")
     if job.attempt == attempt.attempt:

@@ -10,6 +10,7 @@ import pandas as pd
 from contracts.model import Columns, PaidMedia
 from functions.validate.findings import Findings
 
+_LARGEST = 1e100
 _MOST_LEVELS = 10
 _LEVELS_PER_ROW = 0.9
 
@@ -25,6 +26,19 @@ def check_negative(frame: pd.DataFrame, columns: Columns, findings: Findings) ->
                 "media must be 0 or more; move refunds and corrections to the period that they belong to",
                 name,
                 frame.index[negative],
+            )
+
+
+def check_range(frame: pd.DataFrame, columns: Columns, findings: Findings) -> None:
+    """Numbers whose squares and sums a computer can hold."""
+    for name in columns.numeric:
+        if name in frame and (huge := frame[name].abs() > _LARGEST).any():
+            findings.error(
+                "out-of-range",
+                f"column '{name}' has {int(huge.sum())} value(s) beyond {_LARGEST:g}, delivered or computed",
+                "correct the values, or their unit",
+                name,
+                frame.index[huge],
             )
 
 

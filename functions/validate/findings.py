@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+import numpy as np
+
 from contracts.job import Finding
+from functions.errors import shortened
 
 _ROWS_SHOWN = 10
 _ROWS_IN_TEXT = 5
@@ -56,26 +59,26 @@ class Findings:
         column: str | None,
         rows: Iterable[int],
     ) -> None:
-        numbers = sorted(int(row) for row in rows)
+        numbers = np.sort(np.asarray(list(rows), dtype=np.int64))
         self._found.append(
             Finding(
                 severity=severity,
                 code=code,
                 column=column,
-                rows=numbers[:_ROWS_SHOWN],
+                rows=numbers[:_ROWS_SHOWN].tolist(),
                 count=len(numbers),
-                message=message + _where(numbers),
-                advice=advice,
+                message=shortened(message) + _where(numbers[:_ROWS_IN_TEXT], len(numbers)),
+                advice=shortened(advice),
             )
         )
 
 
-def _where(rows: list[int]) -> str:
-    if not rows:
+def _where(first: Iterable[int], count: int) -> str:
+    if not count:
         return ""
-    shown = ", ".join(str(row) for row in rows[:_ROWS_IN_TEXT])
-    more = f" and {len(rows) - _ROWS_IN_TEXT} more" if len(rows) > _ROWS_IN_TEXT else ""
-    return f" (row{'s' if len(rows) > 1 else ''} {shown}{more})"
+    shown = ", ".join(str(row) for row in first)
+    more = f" and {count - _ROWS_IN_TEXT} more" if count > _ROWS_IN_TEXT else ""
+    return f" (row{'s' if count > 1 else ''} {shown}{more})"
 
 
 def some(values: Iterable[object], limit: int = 5) -> str:

@@ -30,10 +30,14 @@ def handle(message: Message, runtime: Runtime) -> None:
         _validate(runtime, job, info)
     elif job.state is JobState.QUEUED:
         announce_ready(runtime, job)
-    elif job.state is JobState.REJECTED:
+    elif job.state is JobState.REJECTED or _only_validated(job):
         announce(runtime, job)
     else:
         runtime.log("INFO", "stale: validated before", job_id=job.job_id, state=job.state)
+
+
+def _only_validated(job: Job) -> bool:
+    return job.state is JobState.SUCCEEDED and TrainRequest.model_validate(job.request).validate_only
 
 
 def _job_of(runtime: Runtime, name: str) -> Job:

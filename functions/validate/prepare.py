@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -54,15 +55,16 @@ class _Series:
     profile: list[ColumnProfile]
 
 
+@np.errstate(over="ignore")  # what becomes infinite is a finding
 def prepare(dataset: pa.Table | Path | BinaryIO, request: TrainRequest, fingerprint: str) -> Prepared:
     """Clean, derive, resample and check a dataset (a table, or where its Parquet can be read).
 
     Everything that is wrong with the data is a finding; all are found at once.
 
     Raises:
-        functions.errors.BadData: the dataset is not a whole Parquet file.
+        functions.errors.BadData: the dataset is not a whole Parquet file, or too large.
     """
-    table = read(dataset)
+    table = read(dataset, request)
     findings = Findings()
     rows = select_rows(check_columns(table, request, findings), request, findings)
     plan.check_holidays(request, findings)
@@ -157,6 +159,7 @@ def _check(
         inside = frame.iloc[window.first_row - 1 : window.last_row]
         plan.check_size(len(frame), window, request, findings)
         plan.check_calibration(frame, window, request, findings)
+    checks.check_range(frame, columns, findings)
     checks.check_constant(frame, inside, columns, findings)
     checks.check_exposures(frame, columns, findings)
     checks.check_factors(frame, columns, findings)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from contracts.request import TrainRequest
 from contracts.validation import ColumnProfile
-from functions.validate.source import ROW
+from functions.validate.source import ROW, as_text
 
 
 def profile(
@@ -42,6 +42,12 @@ def _as_delivered(values: pa.ChunkedArray) -> pd.Series[Any]:
         values = values.cast(pa.float64(), safe=False)
     elif types.is_date(kind):
         values = values.cast(pa.timestamp("ms"))
+    elif types.is_timestamp(
+        kind
+    ):  # without its zone and its nanoseconds, as pandas cannot hold every instant
+        values = values.cast(pa.timestamp("us"), safe=False).cast(pa.timestamp("ms"), safe=False)
+    elif types.is_time(kind) or types.is_duration(kind):
+        values = as_text(values)
     series: pd.Series[Any] = values.to_pandas()
     return series
 

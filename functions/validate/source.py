@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,24 +17,54 @@ from contracts.request import CalendarFlag, Derived, Lag, Sum, TrainRequest
 from functions.errors import BadData
 from functions.validate.findings import Findings, some
 
+MAX_CELLS = 6_000_000
+MAX_BYTES = 160 << 20
+"""How many cells (rows times columns, derived ones included) and decoded bytes are read into memory."""
+
+_NAMES_COMPARED = 100  # comparing every missing name with thousands of others would take minutes
+
 ROW = "\0row"
 """The column that carries the number of each source row; no delivered column can have this name."""
 
 
-def read(dataset: pa.Table | Path | BinaryIO) -> pa.Table:
+def read(dataset: pa.Table | Path | BinaryIO, request: TrainRequest) -> pa.Table:
     """The dataset as it was extracted, text as plain strings.
 
     Raises:
-        BadData: it is not a whole Parquet file.
+        BadData: it is not a whole Parquet file, or is too large to be validated in memory.
     """
     if isinstance(dataset, pa.Table):
         return _plain(dataset)
     try:
-        return _plain(pq.read_table(dataset))
+        file = pq.ParquetFile(dataset)
+        _check_cells(file.metadata, request)
+        return _plain(pa.concat_tables(_row_groups(file)) if file.num_row_groups else file.read())
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and type(error) is not OSError:
             raise  # the connection, not the content: for that, pyarrow raises plain OSErrors
         raise BadData(f"The dataset is not a whole Parquet file; extract it again ({error}).") from error
+
+
+def _check_cells(metadata: pq.FileMetaData, request: TrainRequest) -> None:
+    columns = metadata.num_columns + sum(1 + len(inputs(derived)) for derived in request.derived)
+    if metadata.num_rows * columns > MAX_CELLS:
+        raise BadData(
+            f"{metadata.num_rows:,} rows of {columns:,} columns, derived ones included, are more than "
+            f"{MAX_CELLS:,} cells. {_SMALLER}"
+        )
+
+
+def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    size = 0
+    for i in range(file.num_row_groups):
+        group = file.read_row_group(i)
+        size += group.nbytes
+        if size > MAX_BYTES:
+            raise BadData(f"The data are larger than {MAX_BYTES >> 20} MB. {_SMALLER}")
+        yield group
+
+
+_SMALLER = "Deliver one row per period and country, and only the columns of the model; a query can aggregate."
 
 
 def _plain(table: pa.Table) -> pa.Table:
@@ -71,10 +102,12 @@ def check_columns(table: pa.Table, request: TrainRequest, findings: Findings) ->
             "give each column a name of its own, for example with AS in the query",
             repeated[0] if len(repeated) == 1 else None,
         )
-        table = table.select([table.column_names.index(name) for name in dict.fromkeys(table.column_names)])
+        first = {name: i for i, name in reversed(list(enumerate(table.column_names)))}
+        table = table.select(sorted(first.values()))
     _check_missing(table, request, findings)
     _check_derived(table, request, findings)
-    unused = [name for name in table.column_names if name not in required(request)]
+    used = set(required(request))
+    unused = [name for name in table.column_names if name not in used]
     if unused:
         findings.change(
             "unused-columns", f"columns that the request does not name were left out: {some(unused)}"
@@ -83,22 +116,25 @@ def check_columns(table: pa.Table, request: TrainRequest, findings: Findings) ->
 
 
 def _check_missing(table: pa.Table, request: TrainRequest, findings: Findings) -> None:
-    missing = [name for name in required(request) if name not in table.column_names]
+    there = set(table.column_names)
+    missing = [name for name in required(request) if name not in there]
     if missing:
         suggestions = [
-            f"did you mean '{near}' for '{name}'" for name in missing for near in _near(name, table)
+            f"did you mean '{near}' for '{name}'"
+            for name in missing[:_NAMES_COMPARED]
+            for near in _near(name, table.column_names[:_NAMES_COMPARED])
         ]
         findings.error(
             "missing-column",
             f"these columns are missing: {', '.join(missing)}",
             (f"{'; '.join(suggestions)}? " if suggestions else "")
-            + f"Upper and lower case count. The data have: {', '.join(table.column_names)}",
+            + f"Upper and lower case count. The data have: {some(table.column_names, _NAMES_COMPARED)}",
             missing[0] if len(missing) == 1 else None,
         )
 
 
-def _near(name: str, table: pa.Table) -> list[str]:
-    folded = {column.casefold().strip(): column for column in table.column_names}
+def _near(name: str, columns: list[str]) -> list[str]:
+    folded = {column[:128].casefold().strip(): column for column in columns}
     found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
     return [folded[match] for match in found]
 
@@ -107,11 +143,10 @@ def _check_derived(table: pa.Table, request: TrainRequest, findings: Findings) -
     counts = Counter(item.name for item in request.derived)
     used = {name for _, name in request.columns.roles()}
     used |= {name for item in request.derived for name in inputs(item)}
+    there = set(table.column_names)
     for name, count in counts.items():
-        if name in table.column_names or count > 1:
-            where = (
-                "the data have a column of that name" if name in table.column_names else "it is made twice"
-            )
+        if name in there or count > 1:
+            where = "the data have a column of that name" if name in there else "it is made twice"
             findings.error(
                 "derived-exists",
                 f"the derived column '{name}' cannot be made: {where}",

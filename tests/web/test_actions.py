@@ -228,6 +228,7 @@ def test_a_queue_that_the_installation_does_not_have_is_unknown(site: Site) -> N
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://localhost:9999"},
+        {"Origin": "http://[::1"},
     ],
 )
 @pytest.mark.parametrize(

@@ -1,0 +1,132 @@
+"""Whatever is in a file of up to 200 MB, extracting and validating it takes less than 1 GiB, and ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from tests.fuzz.measured import ROOT
+
+BOUND_MB = 1024
+SIZE = 200_000_000
+
+
+def fill(path: Path, head: bytes, line: bytes) -> None:
+    """A file of about 200 MB: a head, then one line again and again."""
+    block = line * max(1, (1 << 20) // len(line))
+    with path.open("wb") as file:
+        file.write(head)
+        while file.tell() < SIZE - len(block):
+            file.write(block)
+
+
+def tiny_cells(path: Path) -> None:
+    fill(path, b"DATE,Revenue\n", b"1,1\n")
+
+
+def many_columns(path: Path) -> None:
+    fill(path, ",".join(f"c{i}" for i in range(20_000)).encode() + b"\n", b"12345678," * 19_999 + b"1\n")
+
+
+def most_columns(path: Path) -> None:
+    fill(path, ",".join(f"c{i}" for i in range(2_000)).encode() + b"\n", b"1," * 1_999 + b"1\n")
+
+
+def one_line(path: Path) -> None:
+    fill(path, b"a,b\n", b"x")
+
+
+def one_header(path: Path) -> None:
+    fill(path, b"", b"x,")
+
+
+def quoted_lines(path: Path) -> None:
+    fill(path, b'DATE,Revenue\n"', b"\n" * 1000)
+
+
+def words_for_numbers(path: Path) -> None:
+    """As many rows as may be validated, and no cell is what it should be."""
+    rows = 750_000
+    names = ["DATE", "Revenue", "tv_S", "Search_S", "Search_Clicks", "newsletter", "Competitor", "events"]
+    words = pa.array([f"bad cell number {i:08d}" for i in range(rows)])
+    pa_csv.write_csv(pa.table(dict.fromkeys(names, words)), path)
+
+
+def long_texts(path: Path) -> None:
+    texts = [f"{i:08d}{'x' * 1_000}" for i in range(75_000)]
+    pq.write_table(pa.table({"DATE": texts, "events": texts}), path)
+
+
+def zeros(path: Path) -> None:
+    """4 GB of numbers in 2 MB."""
+    column = pa.array(np.zeros(100_000_000))
+    pq.write_table(pa.table({f"c{i}": column for i in range(5)}), path, row_group_size=100_000_000)
+
+
+def repeated_text(path: Path) -> None:
+    """400 GB of text in 100 kB."""
+    indices = pa.array(np.zeros(20_000_000, np.int32))
+    column = pa.DictionaryArray.from_arrays(indices, pa.array(["y" * 10_000]))
+    pq.write_table(pa.table({"DATE": column, "Revenue": column}), path, compression="zstd")
+
+
+def huge_cells(path: Path) -> None:
+    """700 MB of text in 500 bytes."""
+    pq.write_table(pa.table({"DATE": ["x" * 1_000_000] * 700}), path, compression="zstd")
+
+
+def huge_pages(path: Path) -> None:
+    """500 MB of text in one page."""
+    table = pa.table({"DATE": [f"{i}{'x' * 1_000_000}" for i in range(500)]})
+    pq.write_table(table, path, compression="zstd", use_dictionary=False, data_page_size=1 << 30)
+
+
+def nested(path: Path) -> None:
+    lists: pa.Array = pa.array([1.0])
+    for _ in range(90):
+        lists = pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), lists)
+    pq.write_table(pa.table({"DATE": lists}), path)
+
+
+def many_parquet_columns(path: Path) -> None:
+    pq.write_table(pa.table({f"c{i}": [1.0] for i in range(60_000)}), path)
+
+
+def many_row_groups(path: Path) -> None:
+    pq.write_table(pa.table({f"c{i}": np.zeros(10_000) for i in range(10)}), path, row_group_size=1)
+
+
+CSV = (tiny_cells, many_columns, most_columns, one_line, one_header, quoted_lines, words_for_numbers)
+PARQUET = (
+    long_texts, zeros, repeated_text, huge_cells, huge_pages, nested, many_parquet_columns, many_row_groups,
+)  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak memory of a process is read from /proc")
+@pytest.mark.parametrize("write", [*CSV, *PARQUET], ids=lambda write: write.__name__)
+def test_memory_stays_under_the_bound(tmp_path: Path, write: Callable[[Path], None]):
+    path = tmp_path / f"data.{'csv' if write in CSV else 'parquet'}"
+    write(path)
+    assert path.stat().st_size <= 1.1 * SIZE
+    command = [sys.executable, "-m", "tests.fuzz.measured", str(path), str(tmp_path / "dataset.parquet")]
+    answer = subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert answer.returncode == 0, answer.stderr
+    peak, _, said = answer.stdout.partition(" ")
+    assert 0 < int(peak) < BOUND_MB, (peak, said)
+    assert said.strip(), "nothing was found wrong with it"
