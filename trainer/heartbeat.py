@@ -54,12 +54,16 @@ class Pulse:
         name = self.attempt.heartbeat(self.task)
         self.objects.replace(name, heartbeat.model_dump_json().encode(), if_generation=None)
 
+    def look(self) -> None:
+        """End the process if the attempt has an outcome; otherwise write a heartbeat."""
+        if self.objects.stat(self.attempt.outcome) is not None:
+            self._leave()
+        self.beat()
+
     def _run(self) -> None:
         while not self._stopped.wait(PERIOD_S):
             try:
-                if self.objects.stat(self.attempt.outcome) is not None:
-                    self._leave()
-                self.beat()
+                self.look()
             except Transient as error:  # the next beat may go through; sweep waits for several
                 self.log("WARNING", f"no heartbeat: {error.problem.detail}", job_id=self.attempt.job_id)
 

@@ -44,7 +44,7 @@ def handle_upload(message: Message, runtime: Runtime) -> None:
 
 
 def _finish_begun(runtime: Runtime, event: ObjectInfo) -> None:
-    """Finish the jobs that this version of a file has started: an earlier delivery may have died in between."""
+    """Finish the jobs that this version of a file started: an earlier delivery may have died in between."""
     reference, country = f"{event.name}#{event.generation}", event.name.partition("/")[2].partition("/")[0]
     for upload in runtime.ports.jobs.find(Upload, state="STARTED", country=country):
         for settings in upload.settings:

@@ -53,7 +53,8 @@ def _admit(runtime: Runtime, name: str, limit: int) -> bool:
     try:
         _start(runtime, job)
     except Transient:
-        free_slot(runtime.ports, job, job.attempt)
+        if runtime.ports.jobs.get(Job, job.job_id) == job:  # else somebody has resumed it: the slot is in use
+            free_slot(runtime.ports, job, job.attempt)
         raise
     return True
 

@@ -8,6 +8,7 @@ from functions.errors import Transient
 from functions.message import Message
 from functions.ports import Conflict
 from functions.runtime import Runtime
+from functions.steps import announce_attempt_end
 from functions.sweep.cancelling import sweep_cancelling
 from functions.sweep.queues import sweep_queues
 from functions.sweep.running import sweep_running
@@ -49,3 +50,5 @@ def _sweep(runtime: Runtime, job: Job, asked: bool = False) -> None:
         sweep_running(runtime, job, asked)
     elif job.state in _WAITING and job.deadline is not None and job.deadline <= runtime.ports.clock.now():
         sweep_waiting(runtime, job)
+    elif asked and job.state in (JobState.FAILED, JobState.REJECTED):
+        announce_attempt_end(runtime, job, job.attempt)  # a sweep ended it, and may have died before telling

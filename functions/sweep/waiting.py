@@ -9,7 +9,7 @@ from contracts.job import Job, JobState
 from functions.errors import BadSource
 from functions.runtime import Runtime
 from functions.steps import HANDLER_DEADLINE, announce_ready, publish, queue_of, refuse
-from functions.sweep.wakeups import announce_object, postpone, wake
+from functions.sweep.wakeups import announce_object, ask_again, postpone, wake
 
 
 def sweep_waiting(runtime: Runtime, job: Job) -> None:
@@ -49,6 +49,7 @@ def _publish_request(runtime: Runtime, job: Job) -> None:
 def _upload(runtime: Runtime, job: Job) -> None:
     source = job.upload and runtime.ports.objects.stat(job.upload.name)
     if not source or (job.upload and source.generation != job.upload.generation):
+        ask_again(runtime, job)
         refuse(runtime, job, BadSource("the uploaded file was removed or replaced before it was read"))
     else:
         wake(runtime, job, lambda: announce_object(runtime, source))

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from contracts.events import SWEEP_REQUESTS, SweepRequest
 from contracts.job import Job, JobState
 from contracts.problem import Problem
 from functions.notifications import notification
 from functions.ports import ObjectInfo
 from functions.runtime import Runtime
-from functions.steps import HANDLER_DEADLINE, announce_attempt_end, commit
+from functions.steps import HANDLER_DEADLINE, announce_attempt_end, commit, publish
 
 MAX_WAKEUPS = 3
 
@@ -24,12 +25,21 @@ def wake(runtime: Runtime, job: Job, event: Callable[[], None]) -> None:
             title=f"Nothing happened in state {job.state}",
             detail=f"Its event was sent again {MAX_WAKEUPS} times; see the dead letters, then retry.",
         )
+        ask_again(runtime, job)
         failed = commit(runtime.ports, job, JobState.FAILED, problem.title, error=problem)
         announce_attempt_end(runtime, failed, failed.attempt)
         return
     postpone(runtime, job, HANDLER_DEADLINE, wakeups=job.wakeups + 1)
     runtime.log("WARNING", "woken again", job_id=job.job_id, state=job.state, wakeups=job.wakeups + 1)
     event()
+
+
+def ask_again(runtime: Runtime, job: Job) -> None:
+    """Ask for one more sweep of a job that this one is about to end.
+
+    No event of the job will come again: if this process dies after the commit, that sweep tells upstream.
+    """
+    publish(runtime.ports, SWEEP_REQUESTS, SweepRequest(job_id=job.job_id))
 
 
 def postpone(runtime: Runtime, job: Job, patience: timedelta, **changes: Any) -> Job:

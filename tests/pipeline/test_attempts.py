@@ -11,7 +11,7 @@ from contracts.attempt import Outcome
 from contracts.job import DeadLetter, Job, JobState, Queue
 from functions.attempts import claim
 from tests.pipeline.conftest import quick_engine
-from tests.pipeline.world import World
+from tests.pipeline.world import Crash, World
 from trainer.engines.base import EngineError
 
 S = JobState
@@ -209,10 +209,31 @@ def test_a_lost_message_is_sent_again_and_at_last_the_job_fails(world: World):
     world.sweep()
     job = world.job(job_id)
     assert (job.state, job.error.type) == (S.FAILED, "no-progress")
-    assert [e["state"] for e in world.finished(job_id)] == ["FAILED"]
+    first, *repeats = world.finished(job_id)
+    assert first["state"] == "FAILED"
+    assert all(repeat == first for repeat in repeats)
     assert world.act(job_id, "retry") == 200
     world.run()
     assert world.job(job_id).state is S.SUCCEEDED
+
+
+def test_upstream_learns_of_a_job_that_a_sweep_ended_before_it_died(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    job_id = world.submit("r1")
+    world.until(job_id, S.EXTRACTED)
+    for delivery in world.embedded.bus.pending():
+        world.embedded.bus._acknowledged(delivery)
+    job = world.job(job_id)
+    world.ports.jobs.replace(job.model_copy(update={"wakeups": 3}), job.version)
+    world.clock.pass_(minutes=16)
+    world.publish({}, "sweep-requests")
+    with world.crash_at(monkeypatch, world.ports.jobs, "replace"), pytest.raises(Crash):
+        world.deliver()
+    assert (world.job(job_id).state, world.finished(job_id)) == (S.FAILED, [])
+    world.clock.pass_(minutes=11)
+    world.deliver()
+    assert {event["state"] for event in world.finished(job_id)} == {"FAILED"}
 
 
 @pytest.mark.parametrize("state", [S.ACCEPTED, S.EXTRACTED, S.QUEUED, S.RUNNING, S.TRAINED])

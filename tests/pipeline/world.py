@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,7 +67,6 @@ class World:
         self.web = create_app(self.ports, self.settings).test_client()
         self.embedded.bus.subscribe("upstream", JOB_FINISHED, "upstream")
         self.received: list[dict[str, Any]] = []
-        self.refuse_to_deliver: set[str] = set()
 
     def _push(self, endpoint: str, envelope: dict[str, Any]) -> None:
         if endpoint == "upstream":
@@ -170,20 +170,16 @@ class World:
         raise AssertionError(f"{job_id} never became {state}")
 
     @contextmanager
-    def crash_at(self, monkeypatch: Any, target: Any, method: str, *, before: bool = False, times: int = 1):
-        """The process dies right after (or before) a call of a port's method."""
-        real, left = getattr(target, method), [times]
+    def crash_at(self, monkeypatch: Any, port: Any, method: str) -> Iterator[None]:
+        """The process dies right after the first call of a port's method."""
+        real = getattr(port, method)
 
         def dying(*args: Any, **kwargs: Any) -> Any:
-            if left[0] <= 0:
-                return real(*args, **kwargs)
-            left[0] -= 1
-            if not before:
-                real(*args, **kwargs)
+            real(*args, **kwargs)
             raise Crash(method)
 
         with monkeypatch.context() as patch:
-            patch.setattr(target, method, dying)
+            patch.setattr(port, method, dying)
             yield
 
     def results(self, job_id: str) -> list[str]:

@@ -1,0 +1,201 @@
+"""What must be true: after every step, and once everything has come to rest."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from contracts.attempt import Manifest, Outcome
+from contracts.job import TERMINAL, TRANSITIONS, DeadLetter, Job, JobState, Queue, Upload
+from contracts.names import Attempt, dataset, model_summary, results
+from contracts.request import job_id_for
+from functions.ports import NotFound
+
+if TYPE_CHECKING:
+    from tests.property.faults import Frame
+    from tests.property.simulation import Simulation
+
+S = JobState
+MAX_ATTEMPTS = 3
+
+
+class Violation(BaseException):
+    """A promise is broken. No handler may catch it."""
+
+
+def promise(kept: Any, broken: str) -> None:
+    if not kept:
+        raise Violation(broken)
+
+
+class Invariants:
+    def __init__(self, simulation: Simulation) -> None:
+        self.sim = simulation
+        self.bodies: dict[str, list[str]] = {}
+        self.accepted: dict[str, str] = {}
+        self.timelines: dict[str, list[tuple[str, int]]] = {}
+        self.outcomes: dict[str, int] = {}
+        self.events: dict[tuple[str, int, str], str] = {}
+        self.refused: set[str] = set()
+        self.garbage: set[str] = set()
+
+    # what the simulation tells
+
+    def requested(self, job_id: str, body: dict[str, Any]) -> None:
+        text = json.dumps(body, sort_keys=True)
+        known = self.bodies.setdefault(job_id, [])
+        if text not in known:
+            known.append(text)
+
+    def called(self, point: str, args: tuple[Any, ...]) -> None:
+        """A port is about to be called."""
+        if point == "bus.publish(job-finished)":
+            self._publishes(json.loads(args[1]))
+        elif point.startswith("objects.create(outcomes"):
+            self._ends(Outcome.model_validate_json(args[1]))
+
+    def queried(self, table: str, frame: Frame) -> None:
+        if table.startswith("sales"):
+            job_id = job_id_for(f"q{table.removeprefix('sales')}")
+            info = self.sim.raw.objects.stat(dataset("DE", job_id))
+            promise(
+                info is None or info.generation > frame.generation,
+                f"the source of {job_id} was queried although its dataset was there",
+            )
+
+    def told_upstream(self, event: dict[str, Any]) -> None:
+        if event["type"] == "request-refused":
+            self.refused.add(event["job_id"])
+            return
+        key = (event["job_id"], event["attempt"], event["state"])
+        text = json.dumps(event, sort_keys=True)
+        promise(self.events.setdefault(key, text) == text, f"upstream was told two things of {key}")
+
+    def _publishes(self, event: dict[str, Any]) -> None:
+        if event["type"] == "job-finished":
+            job = self.sim.raw.jobs.get(Job, event["job_id"])
+            steps = [(e.state.value, e.attempt) for e in job.timeline] if job else []
+            promise(
+                (event["state"], event["attempt"]) in steps, f"published before it was committed: {event}"
+            )
+
+    def _ends(self, outcome: Outcome) -> None:
+        if outcome.status == "timed-out":
+            beat = self.sim.raw.objects.stat(Attempt(outcome.job_id, outcome.attempt).heartbeat(0))
+            frame = self.sim.faults.stack[-1]
+            if beat is not None and beat.generation <= frame.generation:
+                age = self.sim.clock.now() - beat.updated + self.sim.clock.skew
+                promise(age >= timedelta(minutes=3), f"a live attempt was ended: its heartbeat is {age} old")
+
+    # after every step
+
+    def check(self) -> None:
+        for job in self.sim.jobs():
+            self._timeline(job)
+            self._key(job)
+        self._outcomes_stay()
+        queue = self.sim.raw.jobs.get(Queue, "default")
+        slots = [(slot.job_id, slot.attempt) for slot in queue.slots] if queue else []
+        limit = self.sim.settings.queues["default"]
+        promise(len(slots) <= limit, f"{len(slots)} slots are taken of {limit}: {slots}")
+        promise(len(set(slots)) == len(slots), f"a slot is taken twice: {slots}")
+        self._trainings()
+
+    def _timeline(self, job: Job) -> None:
+        steps = [(entry.state.value, entry.attempt) for entry in job.timeline]
+        seen = self.timelines.get(job.job_id, [])
+        promise(steps[: len(seen)] == seen, f"{job.job_id}: a step was lost: {seen} became {steps}")
+        if steps == seen:
+            return
+        self.timelines[job.job_id] = steps
+        promise(len(set(steps)) == len(steps), f"{job.job_id}: a step was taken twice: {steps}")
+        promise(steps[0] == ("ACCEPTED", 1) and steps[-1] == (job.state.value, job.attempt), f"{steps}")
+        for before, after in pairwise(job.timeline):
+            promise(after.state in TRANSITIONS[before.state], f"{job.job_id}: no such step in {steps}")
+            self._attempt_ended(job, before.state, before.attempt, after.state)
+        promise(job.attempt - job.first_attempt < MAX_ATTEMPTS, f"{job.job_id}: too many attempts: {steps}")
+        promise(
+            (job.deadline is None) == job.state.terminal, f"{job.job_id}: {job.state} until {job.deadline}"
+        )
+
+    def _attempt_ended(self, job: Job, before: JobState, attempt: int, after: JobState) -> None:
+        if before in (S.RUNNING, S.CANCELLING) and after is not S.CANCELLING:
+            promise(
+                self.sim.raw.objects.stat(Attempt(job.job_id, attempt).outcome),
+                f"{job.job_id}: attempt {attempt} went from {before} to {after} without an outcome",
+            )
+
+    def _key(self, job: Job) -> None:
+        body = json.dumps(job.request, sort_keys=True)
+        promise(self.accepted.setdefault(job.job_id, body) == body, f"{job.job_id}: its request was replaced")
+        promise(job.upload or body in self.bodies[job.job_id], f"{job.job_id}: nobody sent its request")
+
+    def _outcomes_stay(self) -> None:
+        for info in self.sim.raw.objects.list("outcomes/"):
+            known = self.outcomes.setdefault(info.name, info.generation)
+            promise(known == info.generation, f"{info.name} was overwritten")
+
+    def _trainings(self) -> None:
+        for (job_id, attempt), count in self.sim.living().items():
+            promise(count == 1, f"{count} live trainings of {job_id}, attempt {attempt}")
+            job = self.sim.raw.jobs.get(Job, job_id)
+            promise(
+                job and job.attempt == attempt and job.state is not S.CANCELLED,
+                f"attempt {attempt} of {job_id} trains, but the job is {job and (job.state, job.attempt)}",
+            )
+
+    # at rest
+
+    def at_rest(self) -> bool:
+        return all(job.state.terminal for job in self.sim.jobs()) and not self.sim.embedded.bus.pending()
+
+    def check_rest(self) -> None:
+        self.check()
+        jobs = self.sim.jobs()
+        waiting = [(job.job_id, job.state.value) for job in jobs if not job.state.terminal]
+        promise(not waiting, f"still waiting: {waiting}")
+        promise(not self.sim.embedded.bus.pending(), "messages are still under way")
+        missing = self.bodies.keys() - {job.job_id for job in jobs}
+        letters = self.sim.raw.jobs.find(DeadLetter)
+        promise(not missing or letters, f"requests without a job: {missing}")
+        for job in jobs:
+            self._ended(job)
+        queue = self.sim.raw.jobs.get(Queue, "default")
+        promise(not queue or not queue.slots, f"slots leaked: {queue and queue.slots}")
+        self._nothing_forgotten(letters)
+
+    def _ended(self, job: Job) -> None:
+        last = (job.job_id, job.attempt, job.state.value)
+        promise(last in self.events, f"upstream was not told of {last}: {sorted(self.events)}")
+        steps = {(e.attempt, e.state.value) for e in job.timeline if e.state in TERMINAL}
+        told = {(attempt, state) for job_id, attempt, state in self.events if job_id == job.job_id}
+        promise(told <= steps, f"{job.job_id}: upstream was told of {told}, but there was {steps}")
+        if len(self.bodies.get(job.job_id, [])) > 1:
+            promise(job.job_id in self.refused, f"{job.job_id}: another body was not refused")
+        if job.state is S.SUCCEEDED and not job.request.get("validate_only"):
+            self._whole(job)
+
+    def _whole(self, job: Job) -> None:
+        objects = self.sim.raw.objects
+        promise(objects.stat(model_summary(job)), f"{job.job_id} SUCCEEDED without a summary")
+        try:
+            manifest = Manifest.model_validate_json(objects.read(f"{results(job)}manifest.json"))
+        except NotFound as error:
+            raise Violation(f"{job.job_id} SUCCEEDED without a manifest") from error
+        for file in manifest.files:
+            info = objects.stat(f"{results(job)}{file.name}")
+            promise(
+                info and (info.size, info.crc32c) == (file.size, file.crc32c),
+                f"{job.job_id} SUCCEEDED, but {file.name} is not as the manifest says",
+            )
+
+    def _nothing_forgotten(self, letters: list[DeadLetter]) -> None:
+        buried = {letter.data for letter in letters}
+        promise(self.garbage <= buried, f"messages vanished without a dead letter: {self.garbage - buried}")
+        settings = {i.name for i in self.sim.raw.objects.list("drop-zone/") if i.name.endswith(".yaml")}
+        for upload in self.sim.raw.jobs.find(Upload, state="WAITING"):
+            its = {"drop-zone/AT/request.yaml", upload.name.replace(".csv", ".request.yaml")}
+            replaced = self.sim.raw.objects.stat(upload.name).generation != upload.generation
+            promise(replaced or not its & settings, f"{upload.key} waits although there are {settings}")

@@ -1,0 +1,138 @@
+# ruff: noqa: E501 (pieces of source stand as they are)
+"""Faults of our own making: each breaks one promise in the production code while it is applied."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+from unittest import mock
+
+from functions import attempts, steps
+from functions.adapters.embedded.jobs import SqliteJobStore
+from functions.extract import accept, dataset, uploads
+from functions.finalize import handler as finalize
+from functions.launch import handler as launch
+from functions.summarize import handler as summarize
+from functions.sweep import cancelling, queues, running, waiting, wakeups
+from functions.validate import handler as validate
+from functions.web import actions
+from trainer.life import Life
+
+_LOADED = (attempts, steps, accept, dataset, uploads, finalize, launch, summarize, cancelling, queues, running,
+           waiting, wakeups, validate, actions)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A piece of the source of a function (or a method of `owner`), and what stands there instead."""
+
+    target: Callable[..., Any]
+    old: str
+    new: str
+    owner: type | None = None
+
+
+MUTATIONS: dict[str, list[Edit]] = {
+    "compare-and-set-dropped": [
+        Edit(SqliteJobStore.replace, " AND version = ?", " AND ? IS NOT NULL", SqliteJobStore)
+    ],
+    "end-published-before-it-is-committed": [
+        Edit(
+            steps.end,
+            "job = commit(runtime.ports, job, state,",
+            "announce(runtime, job.moved(state, job.updated_at, None))\n    job = commit(runtime.ports, job, state,",
+        )
+    ],
+    "success-published-before-it-is-committed": [
+        Edit(
+            summarize.handle,
+            "_write_summary(runtime, job)",
+            "_write_summary(runtime, job)\n        announce(runtime, job.moved(JobState.SUCCEEDED, job.updated_at, None))",
+        )
+    ],
+    "attempt-of-an-outcome-ignored": [
+        Edit(finalize.handle, "if job.attempt == attempt.attempt:", "if True:")
+    ],
+    "slot-never-freed": [
+        Edit(steps.free_slot, "if len(kept) < len(queue.slots):", "if False:"),
+        Edit(queues._without_leaks, "if len(kept) == len(queue.slots):", "if True:"),
+    ],
+    "limit-of-a-queue-ignored": [Edit(launch._free, " and len(queue.slots) < limit", "")],
+    "slot-taken-without-looking-who-has-one": [
+        Edit(launch._next, "if (job.job_id, job.attempt) not in taken", "if taken is not None"),
+        Edit(launch._free, " and len(queue.slots) < limit", " and len(queue.slots) < limit + 1"),
+    ],
+    "end-not-announced-again": [
+        Edit(summarize.handle, "    announce(runtime, job)\n", ""),
+        Edit(summarize.handle, "job = commit(runtime.ports, job, JobState.SUCCEEDED)",
+             "job = commit(runtime.ports, job, JobState.SUCCEEDED)\n        announce(runtime, job)"),
+    ],
+    "rejection-not-announced-again": [
+        Edit(accept.accept, "if job.state.terminal:", "if False:"),
+        Edit(validate.handle, "elif job.state is JobState.REJECTED or _only_validated(job):", "elif False:"),
+    ],
+    "claim-not-created-if-absent": [
+        Edit(attempts.claim, "ports.objects.create(attempt.claim, wanted.model_dump_json().encode())",
+             "ports.objects.replace(attempt.claim, wanted.model_dump_json().encode(), None)")
+    ],
+    "claim-not-looked-at": [
+        Edit(Life.live, "if holder != self.task.cloud_run_execution:", "if not holder:", Life)
+    ],
+    "manifest-not-checked": [Edit(finalize._finish, "check_manifest(runtime.ports, job)", "pass")],
+    "end-of-an-execution-not-awaited": [
+        Edit(finalize._stopped, "if not stop(ports, names.attempt_of(job)):", "if False:")
+    ],
+    "no-deadline": [Edit(steps.commit, "now + patience", "None")],
+    "heartbeat-ignored": [
+        Edit(running.sweep_running, "young = beat is not None and now - beat.updated < HEARTBEAT_DEADLINE", "young = False")
+    ],
+    "wakeups-not-counted": [Edit(wakeups.wake, "wakeups=job.wakeups + 1)\n    runtime", "wakeups=0)\n    runtime")],
+    "dataset-not-looked-for": [Edit(dataset.extract, "runtime.ports.objects.stat(name) or ", "")],
+    "other-body-accepted": [
+        Edit(accept.accept, "elif job.request_id != key or canonical_json(job.request) != canonical_json(body):", "elif False:")
+    ],
+    "cancel-without-stopping": [Edit(cancelling.sweep_cancelling, "if not stop(runtime.ports, attempt):", "if False:"),
+                                Edit(finalize._stopped, "if not stop(ports, names.attempt_of(job)):", "if False:")],
+    "validated-only-not-told-again": [Edit(validate.handle, " or _only_validated(job)", "")],
+    "begun-uploads-not-finished": [Edit(uploads._finish_begun, "if reference in (upload.key, settings)", "if False")],
+}  # fmt: skip
+
+
+@contextmanager
+def applied(name: str) -> Iterator[None]:
+    """The production code with one mutation in it."""
+    edits: dict[Callable[..., Any], list[Edit]] = {}
+    for edit in MUTATIONS[name]:
+        edits.setdefault(edit.target, []).append(edit)
+    with ExitStack() as stack:
+        for target, its_edits in edits.items():
+            mutant = _mutant(target, its_edits)
+            for owner in _owners(target, its_edits[0].owner):
+                stack.enter_context(mock.patch.object(owner, target.__name__, mutant))
+        yield
+
+
+def _mutant(target: Callable[..., Any], edits: list[Edit]) -> Callable[..., Any]:
+    source = textwrap.dedent(inspect.getsource(target))
+    for edit in edits:
+        assert source.count(edit.old) == 1, f"{target.__qualname__} does not hold once: {edit.old}"
+        source = source.replace(edit.old, edit.new)
+    module = sys.modules[target.__module__]
+    space = dict(module.__dict__)
+    exec(compile("from __future__ import annotations\n" + source, str(module.__file__), "exec"), space)  # noqa: S102
+    mutant = space[target.__name__]
+    return FunctionType(mutant.__code__, module.__dict__, target.__name__, target.__defaults__)
+
+
+def _owners(target: Callable[..., Any], owner: type | None) -> list[Any]:
+    """Every module that knows the function by its name, or the class that has the method."""
+    if owner is not None:
+        return [owner]
+    ours = [m for name, m in sys.modules.items() if name.startswith(("functions", "trainer"))]
+    return [module for module in ours if getattr(module, target.__name__, None) is target]

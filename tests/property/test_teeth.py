@@ -1,0 +1,17 @@
+"""Each mutation of the production code is found by the schedules that the unmutated code survives."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.property.mutations import MUTATIONS, applied
+from tests.property.schedule import broken
+from tests.property.simulation import Simulation
+from tests.property.tapes import tape
+from tests.property.test_schedules import SCHEDULES, SEED
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_mutation_breaks_a_promise(sim: Simulation, name: str):
+    with applied(name):
+        assert any(broken(sim, tape(SEED, number)) for number in range(SCHEDULES)), "it was not noticed"
