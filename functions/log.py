@@ -16,7 +16,7 @@ class Log:
 
     def __init__(self, log_format: Literal["json", "text"], stream: TextIO | None = None) -> None:
         self._json = log_format == "json"
-        self._stream = stream or sys.stderr
+        self._stream = stream
 
     def __call__(self, severity: Severity, message: str, **fields: Any) -> None:
         """Write one line; fields that are None are left out."""
@@ -24,8 +24,9 @@ class Log:
         line = (
             self._as_json(severity, message, known) if self._json else self._as_text(severity, message, known)
         )
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        stream = self._stream or sys.stderr
+        stream.write(line + "\n")
+        stream.flush()
 
     @staticmethod
     def _as_json(severity: str, message: str, fields: dict[str, Any]) -> str:
@@ -59,7 +60,12 @@ class Bridge(logging.Handler):
 
 def bridge(log: Log) -> None:
     """From now on, everything that this process logs through `logging` goes through `log`."""
+    unbridge()
+    logging.getLogger().addHandler(Bridge(log))
+
+
+def unbridge() -> None:
+    """Undo `bridge`: its log may write to a file that is about to be closed."""
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, Bridge)]:
         root.removeHandler(handler)
-    root.addHandler(Bridge(log))

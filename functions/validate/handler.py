@@ -58,7 +58,7 @@ def _validate(runtime: Runtime, job: Job, info: ObjectInfo) -> None:
         refuse(runtime, job, error)
         return
     errors = [finding for finding in report.findings if finding.severity == "error"]
-    if errors:
+    if not report.valid:
         lines = [finding.message for finding in errors]
         problem = BadData(f"{len(errors)} problem(s) in the data", lines).problem
         end(runtime, job, JobState.REJECTED, problem, report.findings)

@@ -180,6 +180,8 @@ def _without_empty(table: pa.Table, findings: Findings) -> pa.Table:
     if not pc.any(empty).as_py():
         return table
     rows = table.filter(empty).column(ROW).to_pylist()
+    if len(rows) == table.num_rows:
+        findings.error("no-rows", "no row has any value", "check the source, its filter and its period")
     findings.change("empty-rows", "rows without any value were dropped", rows=rows)
     return table.filter(pc.invert(empty))
 

@@ -21,7 +21,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from contracts.events import SUBSCRIPTIONS, SWEEP_REQUESTS, SweepRequest
 from contracts.job import Job, JobState
 from functions.adapters.embedded import Embedded
-from functions.log import Log, bridge
+from functions.log import Log, bridge, unbridge
 from functions.runtime import Runtime, use
 from functions.settings import EmbeddedSettings
 from functions.steps import publish
@@ -154,6 +154,7 @@ class Host:
             thread.join(timeout=10)
         state_file(self.settings.folder).unlink(missing_ok=True)
         self.embedded.close()
+        unbridge()
 
     def _request_sweep(self, job_id: str | None = None) -> None:
         publish(self._runtime.ports, SWEEP_REQUESTS, SweepRequest(job_id=job_id))

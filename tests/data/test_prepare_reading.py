@@ -102,6 +102,13 @@ def test_rows_without_any_value_are_dropped() -> None:
     assert (prepared.report.rows_in, prepared.report.rows_out) == (106, 104)
 
 
+def test_rows_of_nothing_but_empty_cells_are_no_rows() -> None:
+    text = weekly(0).to_csv(index=False) + ",,,,,,,\n" * 3
+    prepared = prepare(uploaded(text), request(), "fp")
+    assert not prepared.report.valid
+    assert only(prepared, "no-rows").severity == "error"
+
+
 def test_text_in_numbers_is_reported_with_every_row_counted() -> None:
     finding = rejected(spoilt("Revenue", {row: f"{row} EUR" for row in range(20, 35)}), "not-a-number")
     assert (finding.column, finding.rows, finding.count) == ("Revenue", list(range(20, 30)), 15)
