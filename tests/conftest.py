@@ -6,6 +6,11 @@ from collections import Counter
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that a red run is a change's fault; `make chaos` looks for new ones.
+settings.register_profile("same-every-time", derandomize=True)
+settings.load_profile("same-every-time")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
