@@ -11,19 +11,21 @@ from contracts.model import ModelConfig
 from tests.pipeline.world import World
 from trainer.engines.base import Host, SearchProgress
 
+METRICS = {"r2": 0.9, "nrmse": 0.05}
+CHANNEL = {"name": "tv_spend", "spend": 10.0, "response": 20.0, "response_share": 0.1, "roas": 2.0}
+BEST_MODEL = {
+    "sol_id": "1_1_1", "nrmse": 0.05, "rssd": 0.2, "mape": 0.0,
+    "train": METRICS, "validation": METRICS, "test": METRICS, "channels": [CHANNEL],
+    "dependent": "revenue", "dependent_type": "revenue", "candidates": 5, "pareto_models": 2,
+    "window": {"start": "2024-01-01", "end": "2024-12-30", "rows": 53},
+}  # fmt: skip
+"""What an engine that computes nothing leaves as its best model."""
+
 
 def quick_engine(prepared: Path, config: ModelConfig, folder: Path, host: Host) -> None:
     with host.step("search"):
         host.progress(SearchProgress(1, 1, 5, 5, 0.07, 0.2))
-    metrics = {"r2": 0.9, "nrmse": 0.05}
-    channel = {"name": "tv_spend", "spend": 10.0, "response": 20.0, "response_share": 0.1, "roas": 2.0}
-    best = {
-        "sol_id": "1_1_1", "nrmse": 0.05, "rssd": 0.2, "mape": 0.0,
-        "train": metrics, "validation": metrics, "test": metrics, "channels": [channel],
-        "dependent": "revenue", "dependent_type": "revenue", "candidates": 5, "pareto_models": 2,
-        "window": {"start": "2024-01-01", "end": "2024-12-30", "rows": 53},
-    }  # fmt: skip
-    (folder / "best_model.json").write_text(json.dumps(best))
+    (folder / "best_model.json").write_text(json.dumps(BEST_MODEL))
     (folder / "provenance.json").write_text(json.dumps({"engine": "native", "seed": config.search.seed}))
     (folder / "onepager.png").write_bytes(b"not looked at here")
 

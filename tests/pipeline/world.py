@@ -16,7 +16,6 @@ from werkzeug.test import Client
 
 from contracts.events import JOB_FINISHED, SWEEP_REQUESTS, TRAIN_REQUESTS
 from contracts.job import Job, JobState
-from contracts.names import Attempt
 from contracts.request import job_id_for
 from functions import runtime
 from functions.adapters.embedded import Embedded, LauncherSettings
@@ -188,6 +187,3 @@ class World:
         return [
             info.name.rsplit("/", 1)[1] for info in self.ports.objects.list(prefix) if job_id in info.name
         ]
-
-    def attempt(self, job_id: str) -> Attempt:
-        return Attempt(job_id, self.job(job_id).attempt)

@@ -33,6 +33,7 @@ from functions.runtime import Runtime
 from functions.settings import EmbeddedSettings, TaskSettings
 from functions.validate import prepare as preparation
 from infra.local.demo_data import demo_request, demo_settings, generate
+from tests.pipeline.conftest import BEST_MODEL
 from tests.property.faults import Crash, Faults, Frame, watched
 from tests.property.invariants import Invariants, Violation
 from trainer.heartbeat import Pulse
@@ -328,16 +329,11 @@ class Simulation:
 
 @functools.cache
 def _files() -> dict[str, bytes]:
-    metrics = {"r2": 0.9, "nrmse": 0.05}
-    channel = {"name": "tv_spend", "spend": 10.0, "response": 20.0, "response_share": 0.1, "roas": 2.0}
-    best = {
-        "sol_id": "1_1_1", "nrmse": 0.05, "rssd": 0.2, "mape": 0.0,
-        "train": metrics, "validation": metrics, "test": metrics, "channels": [channel],
-        "dependent": "revenue", "dependent_type": "revenue", "candidates": 5, "pareto_models": 2,
-        "window": {"start": "2024-01-01", "end": "2024-12-30", "rows": 53},
-    }  # fmt: skip
     provenance = {"engine": "native", "seed": 1}
-    return {"best_model.json": json.dumps(best).encode(), "provenance.json": json.dumps(provenance).encode()}
+    return {
+        "best_model.json": json.dumps(BEST_MODEL).encode(),
+        "provenance.json": json.dumps(provenance).encode(),
+    }
 
 
 @contextmanager
