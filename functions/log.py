@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
@@ -25,8 +26,9 @@ class Log:
             self._as_json(severity, message, known) if self._json else self._as_text(severity, message, known)
         )
         stream = self._stream or sys.stderr
-        stream.write(line + "\n")
-        stream.flush()
+        with suppress(OSError):  # nowhere to write, such as a full disk, is no reason to stop working
+            stream.write(line + "\n")
+            stream.flush()
 
     @staticmethod
     def _as_json(severity: str, message: str, fields: dict[str, Any]) -> str:

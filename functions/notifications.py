@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from contracts.base import check_json
+from contracts.base import storable
 from contracts.events import NOTIFIED_PREFIXES
 from functions.errors import BadMessage
 from functions.ports import ObjectInfo
@@ -61,8 +61,9 @@ def object_event(attributes: Mapping[str, str], data: bytes) -> ObjectInfo:
             f"got eventType={attributes.get('eventType')}"
         )
     try:
-        resource = json.loads(data)
-        check_json(resource)
+        resource, problems = storable(json.loads(data))
+        if problems:
+            raise ValueError("; ".join(problems))
         return ObjectInfo(
             name=str(resource["name"]),
             generation=int(resource["generation"]),

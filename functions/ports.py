@@ -135,6 +135,12 @@ class ObjectStore(Protocol):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects whose name starts so, sorted by name."""
 
+    def link(self, name: str, minutes: int) -> str | None:
+        """An address where anybody who has it may download the newest generation, for so long.
+
+        None where the store gives none, or not now: then the content must be read and passed on.
+        """
+
 
 class Bus(Protocol):
     """Topics."""

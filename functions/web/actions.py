@@ -9,6 +9,7 @@ from typing import TypeVar
 from contracts import names
 from contracts.base import canonical_json
 from contracts.events import (
+    JOB_FINISHED,
     SUBSCRIPTIONS,
     SWEEP_REQUESTS,
     TRAIN_REQUESTS,
@@ -21,7 +22,7 @@ from contracts.validation import ValidationReport
 from functions.errors import Unavailable
 from functions.notifications import notification
 from functions.ports import Conflict, NotFound, ObjectInfo, Ports
-from functions.steps import commit, publish, queue_of
+from functions.steps import commit, job_finished, publish, queue_of
 from functions.web.problems import Refused, Unknown
 
 RACES = 8
@@ -113,6 +114,7 @@ def _retried(ports: Ports, job: Job) -> Job:
     if job.state not in (S.FAILED, S.CANCELLED):
         raise Refused(f"only FAILED and CANCELLED jobs can be retried; job {job.job_id} is {job.state}")
     attempt = job.attempt + 1
+    publish(ports, JOB_FINISHED, job_finished(job))  # whoever ended it may have died before telling
     return commit(
         ports,
         job,

@@ -16,7 +16,7 @@ from functions.web.security import check_origin, harden
 
 def create_app(ports: Ports, settings: Settings) -> Flask:
     """The web application of one installation. It only reads and asks; it starts and stops no compute."""
-    app = Flask(__name__, static_url_path="/static")
+    app = Flask(__name__, static_url_path="/assets")  # functions-framework has a /static of its own
     formats.register(app)
     app.before_request(lambda: check_origin(request))
     app.after_request(harden)

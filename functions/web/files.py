@@ -1,11 +1,12 @@
-"""The files of a job, streamed out of the object store."""
+"""The files of a job. What a browser saves comes from the object store itself, where that gives links."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import PurePosixPath
 
-from flask import Response
+from flask import Response, redirect
+from werkzeug.wrappers import Response as Answer
 
 from functions.ports import NotFound, ObjectInfo, ObjectStore
 from functions.web.problems import Unknown
@@ -18,14 +19,21 @@ INLINE = {
     ".txt": "text/plain; charset=utf-8",
 }
 """What a browser may show itself. Anything else is only saved: a page or an SVG could run scripts here."""
+LINK_MINUTES = 5
+"""A link is made for the one request that is answered with it; a download that has begun goes on."""
 
 
-def send(objects: ObjectStore, info: ObjectInfo) -> Response:
-    """The object as a download, read in pieces.
+def send(objects: ObjectStore, info: ObjectInfo) -> Answer:
+    """The object, read in pieces; or where the store itself lets it be downloaded, if it does.
 
     Raises:
         Unknown: it was deleted or replaced in this moment.
     """
+    link = None if PurePosixPath(info.name).suffix in INLINE else objects.link(info.name, LINK_MINUTES)
+    return redirect(link) if link else _passed_on(objects, info)
+
+
+def _passed_on(objects: ObjectStore, info: ObjectInfo) -> Response:
     path = PurePosixPath(info.name)
     stack = ExitStack()
     try:

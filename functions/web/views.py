@@ -12,9 +12,10 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from contracts import names
-from contracts.attempt import Heartbeat, Manifest, Progress
+from contracts.attempt import Manifest, Progress
 from contracts.job import DeadLetter, Document, Job, JobState, Queue, Upload
 from contracts.summary import ModelSummary
+from functions.attempts import read_heartbeats
 from functions.ports import NotFound, ObjectInfo, Ports
 from functions.settings import Settings
 from functions.web.actions import job_of
@@ -152,17 +153,15 @@ def job_view(ports: Ports, job_id: str) -> JobView:
 def _life(ports: Ports, job: Job) -> Life | None:
     if job.state.terminal:
         return None
-    name = names.attempt_of(job).heartbeat(0)
-    info = ports.objects.stat(name)
-    text = _text(ports, name)
-    if info is None or text is None:
-        return None
-    heartbeat = Heartbeat.model_validate_json(text)
-    return Life(heartbeat.progress, heartbeat.execution, ports.clock.now() - info.updated)
+    beat = read_heartbeats(ports, names.attempt_of(job))
+    return Life(beat.progress, beat.execution, ports.clock.now() - beat.updated) if beat else None
 
 
 def _files(ports: Ports, job: Job) -> list[JobFile]:
-    """The files of a job: those that have a fixed name and exist, then those that its manifest lists."""
+    """The files of a job: those that have a fixed name and exist, then those that its manifest lists.
+
+    Until an attempt has its console.log there are the logs of its tasks, so far.
+    """
     if not (job.country and job.revision):  # a request that named neither left nothing
         return []
     results = names.results(job)
@@ -176,6 +175,9 @@ def _files(ports: Ports, job: Job) -> list[JobFile]:
     found = ((name, ports.objects.stat(object_name)) for name, object_name in fixed.items())
     files = [JobFile(name, info.name, info.size) for name, info in found if info]
     known = {file.name for file in files}
+    if "console.log" not in known:
+        logs = ports.objects.list(names.attempt_of(job).logs)
+        files += [JobFile(info.name.rsplit("/", 1)[1], info.name, info.size) for info in logs]
     return files + [file for file in _listed(ports, results) if file.name not in known]
 
 

@@ -186,7 +186,7 @@ class CloudRun:
     def _task(self, name: str, index: int) -> str | None:
         """Run one task, repeat it if it fails; why it failed for good."""
         limit = self._executions[name].template.timeout.total_seconds() or None
-        code: int | None = None
+        why = None
         for attempt in range(self.max_retries + 1):
             with self._lock:
                 if self._executions[name].conditions[0].state != State.CONDITION_RECONCILING:
@@ -197,14 +197,14 @@ class CloudRun:
                 )  # fmt: skip
                 self._running[name].append(process)
             try:
-                code = process.wait(limit)
+                if process.wait(limit) == 0:
+                    return None
+                why = f"Task {index} failed with exit code {process.returncode}."
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                return f"Task {index} timed out."
-            if code == 0:
-                return None
-        return f"Task {index} failed with exit code {code}."
+                why = f"Task {index} timed out."
+        return why
 
     def _variables(self, name: str, index: int, attempt: int) -> dict[str, str]:
         execution = self._executions[name]

@@ -1,16 +1,19 @@
 """The adapter families under test, and what their tests share.
 
 Every test that takes `family`, `job_store`, `object_store` or `launcher` runs once for each family; so does
-`test_delivery.py`, for what a bus delivers. A third family joins by an entry in `FAMILIES`: a context manager
-that takes an empty folder and gives a `Family` whose stores are empty. It raises `MissingPart` where
-something that it needs is not on the machine; its tests are skipped then, with that reason. How a family
-differs from production is said in its own file, and is an expectation of a test where a test would notice.
+`test_delivery.py`, for what a bus delivers, and `test_executions.py`, for a launcher's processes.
+A third family joins by an entry in `FAMILIES`: a context manager that takes an empty folder and gives a
+`Family` whose stores are empty; its warehouse joins in `warehouses.WAREHOUSES`, and its whole pipeline run in
+`tests/pipeline/test_families.py`, in the same way. It raises `MissingPart` where something that it needs is
+not on the machine; its tests are skipped then, with that reason. How a family differs from production is said
+in its own file, and is an expectation of a test where a test would notice.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -19,12 +22,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from functions.adapters.embedded import Embedded
 from functions.adapters.embedded.bus import BusSettings
 from functions.adapters.embedded.launcher import LauncherSettings
-from functions.ports import Bus, Ports
+from functions.ports import Bus, Launcher, Ports
 from tests.adapters.receiver import Receiver, receiving
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -55,7 +59,8 @@ class Delivering:
     receiver: Receiver
     ack_deadline_s: float
     max_attempts: int
-    tells_reason: bool  # whether a dead letter says why
+    tells_reason: bool  # whether a dead letter says why; Pub/Sub's never do
+    counts: bool  # whether a delivery says its number; Pub/Sub's emulator does not, Pub/Sub does
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class Family:
     reopen: Callable[[], Ports]  # can be sent to another process
     delivered: Callable[[], list[dict[str, Any]]]  # envelopes since it was last asked, oldest message first
     delivering: Callable[[], AbstractContextManager[Delivering]]  # its own bus, with short back-off
+    launching: Callable[..., AbstractContextManager[Launcher]]  # (script, folder, timeout_s) of every task
 
 
 def embedded_ports(folder: Path) -> Ports:
@@ -88,7 +94,7 @@ def embedded_family(folder: Path) -> Iterator[Family]:
         return list(envelopes)
 
     delivering = partial(embedded_delivering, folder)
-    yield Family(embedded.ports(), partial(embedded_ports, folder), delivered, delivering)
+    yield Family(embedded.ports(), partial(embedded_ports, folder), delivered, delivering, embedded_launching)
 
 
 @contextmanager
@@ -98,9 +104,32 @@ def embedded_delivering(folder: Path) -> Iterator[Delivering]:
     with receiving() as receiver:
         bus.start(receiver.url)
         try:
-            yield Delivering(bus, receiver, settings.ack_deadline_s, settings.max_attempts, tells_reason=True)
+            yield Delivering(
+                bus, receiver, settings.ack_deadline_s, settings.max_attempts, tells_reason=True, counts=True
+            )
         finally:
             bus.stop()
+
+
+@contextmanager
+def embedded_launching(script: str, folder: Path, timeout_s: float = 3600) -> Iterator[Launcher]:
+    settings = LauncherSettings(("/bin/sh", "-c", script), folder, task_timeout_s=timeout_s, max_parallel=9)
+    with TemporaryDirectory() as own:
+        launcher, stop = Embedded(Path(own), launcher=settings).launcher, threading.Event()
+
+        def host() -> None:
+            while not stop.is_set():
+                launcher.step()
+                launcher.wait(0.05)
+
+        thread = threading.Thread(target=host)
+        thread.start()
+        try:
+            yield launcher
+        finally:
+            stop.set()
+            thread.join()
+            launcher.stop_all()
 
 
 @contextmanager

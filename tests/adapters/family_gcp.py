@@ -1,7 +1,8 @@
 """The family of Google Cloud: the real clients against Google's emulators and the servers of this folder.
 
-Known differences from production: the Pub/Sub emulator sends neither `deliveryAttempt` nor an identity; the
-Firestore emulator misses no index; see `gcp_servers.storage` and `cloud_run_server` for theirs.
+Known differences from production: the Pub/Sub emulator sends neither `deliveryAttempt` nor an identity, and
+with a retry policy it forgets a message after a few refusals; the Firestore emulator misses no index; see
+`gcp_servers.storage` and `cloud_run_server` for theirs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from functions.ports import Ports
 from functions.settings import GcpSettings
 from tests.adapters.families import Delivering, Family
 from tests.adapters.family_cloud_run import SETTINGS as CLOUD_RUN
-from tests.adapters.family_cloud_run import cloud_run
+from tests.adapters.family_cloud_run import cloud_run, launching
 from tests.adapters.gcp_servers import emulators
 from tests.adapters.gcp_servers.storage import BUCKET, Bucket, storage
 from tests.adapters.receiver import Receiver, receiving
@@ -101,6 +102,7 @@ def family() -> Iterator[Family]:
             reopen=partial(open_ports, settings, addresses),
             delivered=partial(_delivered, bucket, receiver),
             delivering=partial(_delivering, settings.project),
+            launching=launching,
         )
 
 
@@ -117,7 +119,7 @@ def _delivering(project: str) -> Iterator[Delivering]:
             if topic in TOPICS:
                 options = policy if topic == DEAD_LETTERS else {**policy, "dead_letter_policy": dead_letters}
                 subscribe(project, name, topic, f"{receiver.url}/{function}", **options)
-        yield Delivering(PubSubBus(project), receiver, 10, 5, tells_reason=False)
+        yield Delivering(PubSubBus(project), receiver, 10, 5, tells_reason=False, counts=False)
 
 
 def _delivered(bucket: Bucket, receiver: Receiver) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ class Receiver:
     """Records what comes, and answers as `answer` says."""
 
     url: str = ""
-    answer: Callable[[str, dict[str, Any]], int] = lambda _, __: 204  # the status; may take its time
+    answer: Callable[[str, dict[str, Any]], int] = lambda _, __: 204  # the status, 0: none; may take its time
     got: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # (path, envelope)
     times: list[float] = field(default_factory=list)  # of their arrival
 
@@ -42,6 +42,8 @@ class Handler(BaseHTTPRequestHandler):
         self.receiver.times.append(time.monotonic())
         self.receiver.got.append((path, envelope))
         status = self.receiver.answer(path, envelope)
+        if not status:
+            return
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()

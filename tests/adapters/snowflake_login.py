@@ -40,7 +40,9 @@ class Account:
     roles: tuple[str, ...] = ("READER",)
     warehouses: tuple[str, ...] = ("WH",)
     ahead: timedelta = timedelta()  # of our clock
-    refuses: Refused | None = None  # whatever is asked
+    refuses: Refused | None = None  # whatever login is asked for
+    refuses_queries: Refused | None = None
+    active_role: str | None = None  # instead of the one asked for
     http_status: int = 200
     url: str = ""
 
@@ -84,7 +86,7 @@ class Account:
             key = self.keys.get(sql.split('"')[1])
             return ["RSA_PUBLIC_KEY_FP", fingerprint_of(key) if key else "null"]
         asked = session.get("warehouse", "").upper()
-        return [session.get("roleName"), asked if asked in self.warehouses else None]
+        return [self.active_role or session.get("roleName"), asked if asked in self.warehouses else None]
 
 
 def _decoded(part: str) -> bytes:
@@ -119,7 +121,9 @@ def _handler(account: Account) -> type[BaseHTTPRequestHandler]:
                 session.update(query)
                 self._answer(_refusal(refused) if refused else LOGGED_IN)
             elif path == "/queries/v1/query-request":
-                self._answer(_rows(account.query(asked["sqlText"], session)))
+                refused = account.refuses_queries
+                answer = _refusal(refused) if refused else _rows(account.query(asked["sqlText"], session))
+                self._answer(answer)
             else:
                 self._answer({"success": True})
 

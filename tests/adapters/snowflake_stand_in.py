@@ -5,46 +5,43 @@ fakesnow needs version 4 of Snowflake's driver, which cannot live beside the ver
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
+import atexit
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 from tests.adapters.families import MissingPart
+from tests.environments import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements" / "fakesnow.txt"
 SERVER = Path(__file__).with_name("fakesnow_server.py")
 
 
-def interpreter() -> Path:
-    """The Python of the environment.
+def server() -> str:
+    """The address of a server that is there until the tests end.
 
     Raises:
-        MissingPart: it cannot be made here (no network, for example).
+        MissingPart: there is no environment to run it in.
     """
-    folder = ROOT / ".test-env" / f"fakesnow-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
-    python, done = folder / "bin" / "python", folder / "done"
-    folder.parent.mkdir(exist_ok=True)
-    with (folder.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
-        if not done.exists():
-            _run(sys.executable, "-m", "venv", "--clear", str(folder))
-            _run(str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCK))
-            done.touch()
-    return python
+    found = _server()
+    if isinstance(found, MissingPart):
+        raise found
+    return found
 
 
-def _run(*command: str) -> None:
-    made = subprocess.run(command, capture_output=True, text=True)
-    if made.returncode:
-        last = (made.stderr.strip() or made.stdout.strip() or "no output").splitlines()[-1]
-        raise MissingPart(f"the environment of fakesnow cannot be built: {last}")
+@cache
+def _server() -> str | MissingPart:
+    stack = ExitStack()
+    atexit.register(stack.close)
+    try:
+        return stack.enter_context(serving())
+    except MissingPart as reason:
+        return reason
 
 
 @contextmanager
@@ -58,7 +55,7 @@ def serving() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [str(interpreter()), str(SERVER), str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [str(environment(LOCK)), str(SERVER), str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         while not _listens(port):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,20 +17,25 @@ pytest.importorskip("google.cloud.firestore", reason="requirements/gcp.txt is no
 import google.auth.exceptions as identity
 import requests
 from google.api_core import exceptions as api
+from google.cloud.firestore import Query
+from google.cloud.firestore_v1.types import StructuredQuery
 from google.cloud.storage.exceptions import DataCorruption
 
-from contracts.job import Job
+from contracts.job import Job, Waiting
 from functions.adapters.gcp import bus, documents, errors, gcp_ports, objects
 from functions.adapters.gcp.errors import calling
 from functions.adapters.gcp.frozen import BLOCK
 from functions.errors import Permanent, Unavailable
 from functions.ports import AlreadyExists, Ports
+from functions.settings import SnowflakeConnection
 from tests.adapters.families import MissingPart
-from tests.adapters.family_gcp import installation
+from tests.adapters.family_gcp import gcp_settings, installation
 from tests.adapters.gcp_servers.emulators import free_port
 from tests.adapters.gcp_servers.storage import Bucket
 from tests.adapters.test_job_store import a_job
 
+EQUAL = StructuredQuery.FieldFilter.Operator.EQUAL
+Call = Callable[[Ports], object]
 BROKEN = requests.ConnectionError("connection reset")
 
 
@@ -119,35 +127,89 @@ def test_a_refusal_of_the_store_is_permanent(gcp: Installed) -> None:
 def quickly(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> None:
     for name in ("RETRY", "STORAGE_RETRY"):
         monkeypatch.setattr(module, name, getattr(errors, name).with_timeout(0.5), raising=False)
-    monkeypatch.setattr(module, "TIMEOUT_S", 0.5)
+    for name in ("TIMEOUT_S", "_QUERY_TIMEOUT_S"):
+        monkeypatch.setattr(module, name, 0.5, raising=False)
     options = getattr(module, "_OPTIONS", {})
     for name in options:
         value = options["retry"].with_timeout(0.5) if name == "retry" else 0.5
         monkeypatch.setitem(options, name, value)
 
 
-@pytest.mark.parametrize(
-    ("module", "variable", "call"),
-    [
-        (documents, "FIRESTORE_EMULATOR_HOST", lambda ports: ports.jobs.create(a_job("a"))),
-        (documents, "FIRESTORE_EMULATOR_HOST", lambda ports: ports.jobs.get(Job, "a")),
-        (documents, "FIRESTORE_EMULATOR_HOST", lambda ports: ports.jobs.find(Job, state="QUEUED")),
-        (documents, "FIRESTORE_EMULATOR_HOST", lambda ports: ports.jobs.replace(a_job("a"), 1)),
-        (bus, "PUBSUB_EMULATOR_HOST", lambda ports: ports.bus.publish("train-requests", b"x")),
-        (objects, "STORAGE_EMULATOR_HOST", lambda ports: ports.objects.create("a", b"1")),
-        (objects, "STORAGE_EMULATOR_HOST", lambda ports: ports.objects.read("a")),
-        (objects, "STORAGE_EMULATOR_HOST", lambda ports: ports.objects.stat("a")),
-        (objects, "STORAGE_EMULATOR_HOST", lambda ports: list(ports.objects.list("a"))),
-    ],
-)
-def test_a_service_that_is_down_is_unavailable(
-    gcp: Installed, monkeypatch: pytest.MonkeyPatch, module: ModuleType, variable: str, call: Any
+def write(ports: Ports) -> None:
+    with ports.objects.writer("a") as writer:
+        writer.write(b"1")
+
+
+def read(ports: Ports) -> None:
+    with ports.objects.reader("a") as reader:
+        reader.read()
+
+
+FIRESTORE: dict[str, Call] = {
+    "create": lambda ports: ports.jobs.create(a_job("a")),
+    "get": lambda ports: ports.jobs.get(Job, "a"),
+    "find": lambda ports: ports.jobs.find(Job, state="QUEUED"),
+    "page": lambda ports: ports.jobs.find(Job, before="a"),
+    "replace": lambda ports: ports.jobs.replace(a_job("a"), 1),
+}
+PUBSUB: dict[str, Call] = {"publish": lambda ports: ports.bus.publish("train-requests", b"x")}
+STORAGE: dict[str, Call] = {
+    "create": lambda ports: ports.objects.create("a", b"1"),
+    "replace": lambda ports: ports.objects.replace("a", b"1", None),
+    "write": write,
+    "copy": lambda ports: ports.objects.copy("a", "b"),
+    "read": lambda ports: ports.objects.read("a"),
+    "stream": read,
+    "stat": lambda ports: ports.objects.stat("a"),
+    "list": lambda ports: list(ports.objects.list("a")),
+}
+CALLS = [
+    pytest.param(module, f"{service}_EMULATOR_HOST", call, id=f"{service.lower()}-{name}")
+    for module, service, calls in (
+        (documents, "FIRESTORE", FIRESTORE), (bus, "PUBSUB", PUBSUB), (objects, "STORAGE", STORAGE),
+    )
+    for name, call in calls.items()
+]  # fmt: skip
+
+
+@contextmanager
+def nobody() -> Iterator[int]:
+    yield free_port()
+
+
+@contextmanager
+def silence() -> Iterator[int]:
+    """A port whose server takes every connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("where", [nobody, silence], ids=lambda where: where.__name__)
+@pytest.mark.parametrize(("module", "variable", "call"), CALLS)
+def test_a_service_that_is_down_or_never_answers_is_unavailable(
+    gcp: Installed, monkeypatch: pytest.MonkeyPatch, module: ModuleType, variable: str, call: Call, where: Any
 ) -> None:
     quickly(monkeypatch, module)
     scheme = "http://" if variable.startswith("STORAGE") else ""
-    monkeypatch.setenv(variable, f"{scheme}127.0.0.1:{free_port()}")
-    with pytest.raises(Unavailable, match="did not work for now"):
-        call(gcp.ports)
+    with where() as port:
+        monkeypatch.setenv(variable, f"{scheme}127.0.0.1:{port}")
+        with pytest.raises(Unavailable, match="did not work for now"):
+            call(gcp.ports)
+
+
+def test_nothing_is_asked_for_before_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
+    shop = SnowflakeConnection(
+        account="a", user="u", role="r", warehouse="w", password_file=tmp_path / "none"
+    )
+    ports = gcp_ports(gcp_settings("p").model_copy(update={"snowflake": {"shop": shop}}))
+    for call in (FIRESTORE["get"], PUBSUB["publish"], STORAGE["stat"]):
+        with pytest.raises(Permanent, match="needs an identity"):
+            call(ports)
+    with pytest.raises(Permanent, match="cannot log in"), ports.warehouses["shop"].query("SELECT 1", 1):
+        pass
 
 
 def test_a_document_that_is_too_large_is_refused_with_its_size(gcp: Installed) -> None:
@@ -159,6 +221,28 @@ def test_a_document_that_is_too_large_is_refused_with_its_size(gcp: Installed) -
         gcp.ports.jobs.replace(huge, 1)
     largest = a_job("b", request={"x": "x" * (documents.MAX_BYTES - 1000)})
     assert gcp.ports.jobs.create(largest)
+
+
+def test_no_query_needs_an_index_that_nobody_made(gcp: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator misses no index; Firestore wants one for conditions that are sorted or no equalities."""
+    asked: list[StructuredQuery] = []
+    stream = Query.stream
+
+    def recorded(query: Query, **options: Any) -> Any:
+        asked.append(query._to_protobuf())
+        return stream(query, **options)
+
+    monkeypatch.setattr(Query, "stream", recorded)
+    gcp.ports.jobs.create(a_job("a", country="DE"))
+    for before in (None, "b", "a"):
+        gcp.ports.jobs.find(Job, before=before)
+        gcp.ports.jobs.find(Job, before=before, state="ACCEPTED", country="DE", priority=0)
+        gcp.ports.jobs.find(Waiting, before=before, state="ACCEPTED", queue="default")
+    assert len(asked) > 5
+    for query in asked:
+        filters = query.where.composite_filter.filters or [query.where]
+        equalities = [one for one in filters if one.field_filter.op == EQUAL]
+        assert not query.where or (equalities == list(filters) and not query.order_by)
 
 
 def test_a_topic_that_does_not_exist_is_an_error(gcp: Installed) -> None:
@@ -176,6 +260,21 @@ def test_an_upload_that_breaks_off_is_cancelled_at_the_store(gcp: Installed) -> 
     with pytest.raises(ZeroDivisionError):
         break_off()
     assert (gcp.bucket.uploads, gcp.bucket.objects) == ({}, {})
+
+
+def test_an_upload_that_cannot_be_cancelled_is_forgotten_all_the_same(
+    gcp: Installed, caplog: pytest.LogCaptureFixture
+) -> None:
+    def break_off() -> None:
+        with gcp.ports.objects.writer("a") as writer:
+            writer.write(b"x" * 20_000_000)
+            gcp.bucket.deaf_to = "DELETE"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
+    assert "the upload of 'a' could not be cancelled" in caplog.text
+    assert gcp.ports.objects.stat("a") is None
 
 
 def test_an_upload_over_an_object_that_came_meanwhile_changes_nothing(gcp: Installed) -> None:

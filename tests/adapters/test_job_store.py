@@ -129,6 +129,7 @@ def test_find_pages_through_what_meets_a_condition(job_store: JobStore) -> None:
     second = job_store.find(Job, limit=2, before="j2", country="FR")
     assert [job.job_id for job in second] == ["j0"]
     assert [job.job_id for job in job_store.find(Job, before="j3", country="FR")] == ["j2", "j0"]
+    assert job_store.find(Job, before="unknown") == job_store.find(Job, before="unknown", country="FR") == []
 
 
 def test_booleans_are_found(job_store: JobStore) -> None:

@@ -75,6 +75,8 @@ def test_an_old_generation_is_not_served_as_if_it_were_the_wanted_one(object_sto
     second = object_store.replace("a", b"2", if_generation=None)
     with pytest.raises(NotFound):
         object_store.read("a", first.generation)
+    with pytest.raises(NotFound), object_store.reader("a", first.generation):
+        pass
     assert object_store.read("a", second.generation) == b"2"
 
 

@@ -146,6 +146,10 @@ def test_every_form_of_the_right_key_logs_in(
         (pem(form=PrivateFormat.OpenSSH), "OpenSSH's own format; convert it: ssh-keygen"),
         (pem(rsa.generate_private_key(65537, 1024)), "1024 bits; at least 2048"),  # noqa: S505 (the point)
         (pem(ed25519.Ed25519PrivateKey.generate()), "neither an RSA nor an EC key"),
+        (
+            b"-----BEGIN DH PARAMETERS-----\nMEYC\n-----END DH PARAMETERS-----\n",
+            "holds a DH PARAMETERS, not a",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -177,6 +181,11 @@ def test_a_wrong_passphrase_and_files_that_are_not_there(settings: SnowflakeSett
     assert "neither a private key file nor a password file" in only_problem(offline(nothing))[1]
 
 
+def test_a_folder_where_the_key_should_be(settings: SnowflakeSettings, tmp_path: Path) -> None:
+    part, text = only_problem(offline(replace(settings, private_key_file=tmp_path)))
+    assert (part, "cannot be read" in text) == ("key", True)
+
+
 def test_an_ec_key_is_one(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(pem(ec.generate_private_key(ec.SECP256R1())))
     assert load_key(tmp_path / "key", None).form == "PKCS#8"
@@ -202,6 +211,9 @@ def test_a_key_that_others_get_at_is_a_warning(settings: SnowflakeSettings, mode
         ({"user": " svc"}, "user", "' svc' cannot be a user"),
         ({"role": '"reader"'}, "role", "cannot be a role"),
         ({"warehouse": ""}, "warehouse", "cannot be a warehouse"),
+        ({"url": "org-acc.privatelink.snowflakecomputing.com"}, "network", "write https://<host>"),
+        ({"url": "https://127.0.0.1:port"}, "network", "cannot be the url"),
+        ({"url": "ftp://127.0.0.1"}, "network", "cannot be the url"),
     ],
 )
 def test_names_that_cannot_be_are_known_without_connecting(
@@ -293,6 +305,25 @@ def test_a_wrong_role(settings: SnowflakeSettings) -> None:
     assert "GRANT ROLE owner TO USER svc" in text
 
 
+def test_a_role_that_is_not_the_one_asked_for(settings: SnowflakeSettings, account: Account) -> None:
+    account.active_role = "PUBLIC"
+    assert only_problem(check(settings)) == ("role", "the role reader is not active, but PUBLIC")
+
+
+def test_a_session_that_answers_no_query(settings: SnowflakeSettings, account: Account) -> None:
+    account.refuses_queries = ("000603", "SQL execution internal error")
+    part, text = only_problem(check(settings))
+    assert part == "login"
+    assert "logged in, but the first query failed: SQL execution internal error" in text
+
+
+def test_a_wrong_clock_does_not_stop_a_password(settings: SnowflakeSettings, account: Account) -> None:
+    account.ahead = timedelta(minutes=5)
+    findings = check(replace(with_password(settings, "right"), private_key_file=None))
+    assert problems(findings) == []
+    assert [finding.part for finding in findings if finding.level == "warning"] == ["clock"]
+
+
 def test_a_wrong_warehouse(settings: SnowflakeSettings) -> None:
     part, text = only_problem(check(replace(settings, warehouse="other")))
     assert part == "warehouse"
@@ -300,11 +331,23 @@ def test_a_wrong_warehouse(settings: SnowflakeSettings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "part"), [("390101", "user"), ("390102", "user"), ("390422", "network"), ("390999", "login")]
+    ("code", "part", "said"),
+    [
+        ("390101", "user", "the user svc is disabled: ALTER USER svc SET DISABLED = FALSE"),
+        ("390102", "user", "the user svc is locked after too many attempts"),
+        ("390186", "role", "the user svc may not take it: GRANT ROLE reader TO USER svc"),
+        ("390201", "warehouse", "GRANT USAGE ON WAREHOUSE wh TO ROLE reader"),
+        ("390422", "network", "a network policy of the account does not admit"),
+        ("390999", "login", "as the server says it"),
+    ],
 )
-def test_other_refusals(settings: SnowflakeSettings, account: Account, code: str, part: str) -> None:
+def test_other_refusals(
+    settings: SnowflakeSettings, account: Account, code: str, part: str, said: str
+) -> None:
     account.refuses = (code, "as the server says it")
-    assert only_problem(check(settings))[0] == part
+    found = only_problem(check(settings))
+    assert found[0] == part
+    assert said in found[1]
 
 
 def test_a_server_that_does_not_answer(settings: SnowflakeSettings) -> None:
@@ -338,7 +381,7 @@ def command(settings: SnowflakeSettings) -> Callable[..., subprocess.CompletedPr
         environment = {
             "PATH": os.environ["PATH"], "MMM_FAMILY": "gcp", "MMM_PROJECT": "p", "MMM_REGION": "r",
             "MMM_BUCKET": "b", "MMM_ENGINES": '["native"]', "MMM_QUEUES": '{"default": 1}',
-            "MMM_TRAINER_JOBS": json.dumps(dict.fromkeys(("auto", "small", "medium", "large"), "t")),
+            "MMM_TRAINER_JOBS": json.dumps({"native": "t"}),
             "MMM_SNOWFLAKE": json.dumps({"shop": connection}), "NO_PROXY": "127.0.0.1",
         }  # fmt: skip
         return subprocess.run(

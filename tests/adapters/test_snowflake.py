@@ -8,56 +8,27 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import pyarrow as pa
 import pytest
 import requests
 
 from functions.adapters.gcp.snowflake import SnowflakeSettings, SnowflakeWarehouse
-from functions.adapters.gcp.snowflake_login import connect
 from functions.errors import BadSource, Failure, Permanent, Unavailable
 from tests.adapters.families import MissingPart
-from tests.adapters.snowflake_stand_in import serving
-from tests.adapters.test_warehouse import TABLE as EXPECTED
-from tests.adapters.test_warehouse import (  # noqa: F401 (what every family does)
-    from_table,
-    rows,
-    test_no_rows_still_say_which_columns,
-)
+from tests.adapters.warehouses import rows, snowflake_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLE = '"shop"."main schema"."ta""ble"'
-ROWS = """
-    ('2026-01-05', '2026-01-05 12:00:00.123456', '2026-01-05 12:00:00+00:00', 1234567890.12, 0.1,
-     9007199254740993, TRUE, 'ü''"'),
-    (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)
-"""
-STATEMENTS = (
-    'CREATE DATABASE "shop"',
-    'CREATE SCHEMA "shop"."main schema"',
-    f'CREATE TABLE {TABLE} ("day" DATE, "at" TIMESTAMP_NTZ, "seen" TIMESTAMP_TZ, "spend" NUMBER(18,2),'
-    ' "share" FLOAT, "clicks" NUMBER(38,0), "on" BOOLEAN, "na""me" VARCHAR)',
-    f"INSERT INTO {TABLE} VALUES {ROWS}",  # noqa: S608 (ours)
-)
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SnowflakeSettings]:
-    password = tmp_path_factory.mktemp("secrets") / "password"
-    password.write_text("not checked here\n")
+@pytest.fixture
+def settings() -> SnowflakeSettings:
     try:
-        with serving() as url:
-            found = SnowflakeSettings("org-acc", "svc", "READER", "WH", password_file=password, url=url)
-            with connect(found, 60) as connection:
-                for statement in STATEMENTS:
-                    connection.cursor().execute(statement)
-            yield found
-    except MissingPart as error:
-        pytest.skip(str(error))
+        return snowflake_settings()
+    except MissingPart as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture
@@ -67,60 +38,6 @@ def warehouse(settings: SnowflakeSettings) -> SnowflakeWarehouse:
 
 def test_it_is_asked_in_its_own_dialect(warehouse: SnowflakeWarehouse) -> None:
     assert warehouse.dialect == "snowflake"
-
-
-def test_types_and_missing_values_are_kept(warehouse: SnowflakeWarehouse) -> None:
-    with warehouse.query("SELECT *" + from_table(warehouse), 60) as batches:
-        answer = pa.Table.from_batches(list(batches))
-    assert answer.to_pylist() == EXPECTED.to_pylist()
-    kinds = {field.name: field.type for field in answer.schema}
-    assert kinds.pop("seen").unit == "us"  # its zone may be spelled in several ways
-    assert kinds.pop("spend") == pa.decimal128(38, 2)  # the driver widens every decimal
-    assert kinds == {name: EXPECTED.schema.field(name).type for name in kinds}
-
-
-def test_a_variant_is_its_json(warehouse: SnowflakeWarehouse) -> None:
-    answer = rows(warehouse, """SELECT PARSE_JSON('{"a": [1, null]}') AS v""")
-    assert [list(row.values()) for row in answer] == [['{"a":[1,null]}']]
-
-
-def test_no_rows_have_the_types_of_rows(warehouse: SnowflakeWarehouse) -> None:
-    schemas = []
-    for condition in ("true", "false"):
-        with warehouse.query("SELECT *" + from_table(warehouse) + f" WHERE {condition}", 60) as batches:
-            schemas.append(next(batches).schema)
-    assert schemas[0].names == schemas[1].names
-    for some, none in zip(schemas[0], schemas[1], strict=True):
-        assert none.type == some.type, some.name
-
-
-def test_a_quoted_identifier_cannot_end_early(warehouse: SnowflakeWarehouse) -> None:
-    nasty = warehouse.quote('x" UNION SELECT 1 --')
-    assert nasty == '"x"" UNION SELECT 1 --"'
-    with pytest.raises(BadSource, match="does not exist"):
-        rows(warehouse, f'SELECT * FROM "shop"."main schema".{nasty}')  # noqa: S608 (the point)
-
-
-def test_a_wide_table(warehouse: SnowflakeWarehouse) -> None:
-    columns = ", ".join(f"{number} AS c{number}" for number in range(500))
-    [row] = rows(warehouse, f"SELECT {columns}")
-    assert row["C499"] == 499
-
-
-@pytest.mark.parametrize(
-    ("sql", "said"),
-    [
-        ("SELEC 1", "(?i)unexpected token"),
-        ('SELECT * FROM "shop"."main schema".nowhere', "(?i)nowhere does not exist"),
-        ("SELECT nothing FROM (SELECT 1 AS a)", "(?i)nothing"),
-        ("", "no rows"),
-    ],
-)
-def test_a_wrong_query_is_answered_with_the_reason_of_the_server(
-    warehouse: SnowflakeWarehouse, sql: str, said: str
-) -> None:
-    with pytest.raises(BadSource, match=said):
-        rows(warehouse, sql)
 
 
 def test_the_session_is_labelled_and_limited(
@@ -170,19 +87,6 @@ def test_what_the_server_refuses(
     assert type(refusal.value) is kind
 
 
-def test_an_answer_may_be_left_half_read(warehouse: SnowflakeWarehouse) -> None:
-    with warehouse.query("SELECT SYSTEM$CHUNKS(50)", 60) as batches:
-        assert next(batches).num_rows > 0
-    assert rows(warehouse, "SELECT 1 AS x") == [{"X": 1}]
-
-
-def test_queries_may_run_side_by_side(warehouse: SnowflakeWarehouse) -> None:
-    with warehouse.query("SELECT SYSTEM$CHUNKS(3)", 60) as first:
-        next(first)
-        assert rows(warehouse, "SELECT 1 AS x") == [{"X": 1}]
-        assert sum(batch.num_rows for batch in first) > 0
-
-
 def test_files_of_an_answer_that_vanish_are_no_end_of_the_answer(warehouse: SnowflakeWarehouse) -> None:
     with pytest.raises(Unavailable), warehouse.query("SELECT SYSTEM$CHUNKS(-1)", 60) as batches:
         assert list(batches) == "never"
@@ -214,10 +118,3 @@ print(-peak_mb(20) + peak_mb(500))
         [sys.executable, "-c", program, str(settings.url), str(settings.password_file)], text=True, cwd=ROOT
     )
     assert float(grown) < 100, "50 million rows are 400 MB"
-
-
-def test_the_whole_answer_arrives_in_order(warehouse: SnowflakeWarehouse) -> None:
-    with warehouse.query("SELECT SYSTEM$CHUNKS(7)", 60) as batches:
-        table = pa.Table.from_batches(list(batches))
-    assert table.schema.names == ["N"]
-    assert table.column("N").to_pylist() == list(range(700_000))

@@ -308,11 +308,20 @@ def test_a_file_comes_whole_and_never_as_something_that_could_run(
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_the_log_can_be_read_while_the_training_runs(site: Site) -> None:
-    job = site.job(S.RUNNING)
+def test_the_log_of_a_training_without_a_result_can_be_read(site: Site) -> None:
+    job = site.job(S.FAILED)
     site.ports.objects.create(f"{names.results(job)}console.log", b"trial 1\n")
     assert "/jobs/weekly-1/files/console.log" in links(site.client.get("/jobs/weekly-1").text)
     assert site.client.get("/jobs/weekly-1/files/console.log").text == "trial 1\n"
+
+
+def test_while_a_training_runs_the_logs_of_its_tasks_can_be_read(site: Site) -> None:
+    attempt = names.attempt_of(site.job(S.RUNNING))
+    for task in (0, 1):
+        site.ports.objects.create(attempt.log(task, 0), f"task {task}\n".encode())
+    shown = links(site.client.get("/jobs/weekly-1").text)
+    assert {"/jobs/weekly-1/files/log-0000-00.txt", "/jobs/weekly-1/files/log-0001-00.txt"} <= set(shown)
+    assert site.client.get("/jobs/weekly-1/files/log-0001-00.txt").text == "task 1\n"
 
 
 def test_only_files_of_the_job_are_served(site: Site) -> None:
@@ -406,12 +415,12 @@ def test_hostile_text_stays_text_everywhere(site: Site) -> None:
         assert not [
             a for _, attributes in elements.found for a in attributes if a.startswith("on") or a == "style"
         ]
-        assert set(elements.values("img", "src")) == {"/static/icon.svg"}, page
+        assert set(elements.values("img", "src")) == {"/assets/icon.svg"}, page
         assert all(link.startswith("/") for link in links(answer.text)), page
     assert "&lt;script&gt;" in site.client.get("/").text, "the text itself is shown"
 
 
-@pytest.mark.parametrize("address", ["/", "/jobs/nope", "/api/jobs", "/health", "/static/style.css"])
+@pytest.mark.parametrize("address", ["/", "/jobs/nope", "/api/jobs", "/health", "/assets/style.css"])
 def test_every_answer_tells_the_browser_to_be_careful(site: Site, address: str) -> None:
     headers = site.client.get(address).headers
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))

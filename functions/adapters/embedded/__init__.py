@@ -30,7 +30,8 @@ class Embedded:
     """Every port, under one folder.
 
     `state.db` holds documents, the object index, messages and executions; `bucket/` the objects;
-    `warehouse/` one `<connection>.duckdb` per warehouse; `logs/` the output of trainings.
+    `warehouse/` one `<connection>.duckdb` per warehouse; `logs/` the output of trainings;
+    `temporary/` their temporary files.
     """
 
     def __init__(

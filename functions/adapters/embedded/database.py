@@ -106,6 +106,7 @@ class Database:
 
         Raises:
             RuntimeError: another version of this program made it.
+            functions.errors.Unavailable: the disk is full, for example.
         """
         self._path = path
         self._local = threading.local()
@@ -153,7 +154,7 @@ class Database:
         del self._local.connection
 
     def _create_tables(self) -> None:
-        with self._path.with_suffix(".lock").open("w") as lock:
+        with _said_clearly(), self._path.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # SQLite does not wait while the journal mode changes
             found = self.connection.execute("PRAGMA user_version").fetchone()[0]
             if found == 0:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISREG
 from types import TracebackType
@@ -14,6 +17,8 @@ import google_crc32c
 from functions.errors import Unavailable
 
 CHUNK = 1 << 20  # bytes
+_LATER = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
+"""Errors of the disk, or of too many open files, that may be gone later."""
 
 
 class Mark(NamedTuple):
@@ -55,18 +60,23 @@ class Checksum:
 
 
 class Upload:
-    """A file that is being written aside; it disappears unless it is renamed."""
+    """A file that is being written aside; it disappears unless it is renamed.
+
+    Every method raises `functions.errors.Unavailable` while the disk is full or broken.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("xb")
+        with _said_clearly():
+            self._file = path.open("xb")
         self.checksum = Checksum()
 
     def write(self, data: bytes, /) -> int:
         """Append bytes."""
         content = bytes(data)  # a copy only of what is no bytes yet, such as Arrow's buffers
         self.checksum.update(content)
-        return self._file.write(content)
+        with _said_clearly():
+            return self._file.write(content)
 
     @property
     def closed(self) -> bool:
@@ -78,7 +88,8 @@ class Upload:
 
     def close(self) -> None:
         """Write out what is buffered."""
-        self._file.close()
+        with _said_clearly():
+            self._file.close()
 
     def rename(self, path: Path) -> Mark:
         """Move the closed file to where it belongs, over what is there.
@@ -87,8 +98,9 @@ class Upload:
             ValueError: a folder is in the way, or a file where a folder must be.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.replace(path)
+            with _said_clearly():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._path.replace(path)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise ValueError(f"there cannot be both a file and a folder of one name: {path}") from error
         mark = Mark.at(path)
@@ -102,8 +114,20 @@ class Upload:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+        try:
+            self.close()
+        finally:
+            self._path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _said_clearly() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _LATER:
+            raise Unavailable(f"the local disk cannot be written now: {error}") from error
+        raise
 
 
 def open_plain(path: Path) -> BinaryIO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functions.adapters import check_fields
 from functions.adapters.embedded.database import Database
 from functions.ports import Conflict, D
 
@@ -51,9 +52,7 @@ class SqliteJobStore:
         Raises:
             ValueError: the documents have no such field.
         """
-        unknown = equals.keys() - kind.model_fields.keys()
-        if unknown:
-            raise ValueError(f"{kind.kind} have no field {', '.join(sorted(unknown))}")
+        check_fields(kind, equals)
         conditions = ["kind = ?", *(f"json_extract(body, '$.{field}') = ?" for field in equals)]
         values: list[str | int] = [kind.kind, *equals.values()]
         if before is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -56,6 +57,8 @@ class SubprocessLauncher:
     ) -> None:
         """`folder`: output goes to `folder`/logs, exit codes to `folder`/exits.
 
+        Temporary files of a task go to `folder`/temporary, from where they are removed however it ends.
+
         `environment`: what tasks are told beside PATH, HOME, LANG and what is about themselves.
         """
         self._database = database
@@ -64,6 +67,7 @@ class SubprocessLauncher:
         self._settings = settings or LauncherSettings()
         self._logs = folder / "logs"
         self._exits = folder / "exits"
+        self._temporary = folder / "temporary"
         self._children: list[subprocess.Popen[bytes]] = []
         self._failed: list[str] = []
         self._changed = threading.Event()
@@ -171,6 +175,7 @@ class SubprocessLauncher:
             )
         for task in running:
             self._kill(task)
+            self._remove_temporary(task)
         return len(running)
 
     def _tasks(self, state: ExecutionState) -> list[sqlite3.Row]:
@@ -201,6 +206,7 @@ class SubprocessLauncher:
     def _ended(self, task: sqlite3.Row, exit_code: int | None, detail: str) -> None:
         """Record the end of a running task, and repeat it if it failed and may be repeated."""
         why = f"task {task['task_index']}, attempt {task['task_attempt'] + 1}: {detail}"
+        self._remove_temporary(task)  # first: nobody would, if this process died after the commit
         with self._database.transaction() as connection:
             state = self._next_state(task, exit_code)
             connection.execute(
@@ -232,6 +238,7 @@ class SubprocessLauncher:
         if not started.rowcount or self._settings.stepping:
             return
         try:
+            self._temporary_folder(task).mkdir(parents=True, exist_ok=True)
             child = processes.spawn(
                 self._settings.command,
                 environment=self._environment(task),
@@ -262,10 +269,17 @@ class SubprocessLauncher:
 
     def _environment(self, task: sqlite3.Row) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        return {**inherited, **self._variables, **_task_variables(task)}
+        temporary = {"TMPDIR": str(self._temporary_folder(task))}
+        return {**inherited, **self._variables, **temporary, **_task_variables(task)}
+
+    def _remove_temporary(self, task: sqlite3.Row) -> None:
+        shutil.rmtree(self._temporary_folder(task), ignore_errors=True)
 
     def _exit_file(self, task: sqlite3.Row) -> Path:
         return self._exits / "{}-{}-{}".format(*_identity(task))
+
+    def _temporary_folder(self, task: sqlite3.Row) -> Path:
+        return self._temporary / "{}-{}-{}".format(*_identity(task))
 
 
 def _identity(task: sqlite3.Row) -> tuple[str, int, int]:

@@ -207,6 +207,10 @@ class FileObjectStore:
             if info:
                 yield info
 
+    def link(self, name: str, minutes: int) -> str | None:  # noqa: ARG002 (the port's)
+        """None: files of this machine have no address of their own."""
+        return None
+
     def marks(self, prefix: str) -> Iterator[tuple[str, Mark]]:
         """Of every name that starts so, the file that was recorded as its newest generation."""
         rows = self._database.rows(

@@ -19,7 +19,9 @@ def gcp_ports(settings: GcpSettings) -> Ports:
     from functions.adapters.gcp.objects import CloudStorageObjectStore
     from functions.adapters.gcp.snowflake import SnowflakeSettings, SnowflakeWarehouse
 
-    jobs = CloudRunSettings(settings.project, settings.region, settings.trainer_jobs.model_dump())
+    jobs = CloudRunSettings(
+        settings.project, settings.region, settings.trainer_jobs.model_dump(exclude_none=True)
+    )
     return Ports(
         jobs=FirestoreJobStore(settings.project, settings.database),
         objects=CloudStorageObjectStore(settings.project, settings.bucket),

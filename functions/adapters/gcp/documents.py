@@ -23,6 +23,7 @@ from google.cloud.firestore import (
     Query,
 )
 
+from functions.adapters import check_fields
 from functions.adapters.gcp.errors import RETRY, TIMEOUT_S, calling
 from functions.errors import Permanent
 from functions.ports import Conflict, D
@@ -105,9 +106,7 @@ class FirestoreJobStore:
         Raises:
             ValueError: the documents have no such field.
         """
-        unknown = equals.keys() - kind.model_fields.keys()
-        if unknown:
-            raise ValueError(f"{kind.kind} have no field {', '.join(sorted(unknown))}")
+        check_fields(kind, equals)
         query: Query = self._client.collection(kind.kind).order_by("created", direction=Query.DESCENDING)
         if equals:
             query = Query(self._client.collection(kind.kind))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Part = Literal["account", "user", "role", "warehouse", "key", "password", "clock", "network", "login"]
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9-]+){0,3}")
+_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/?")
 _MAX_SKEW_S = 30  # a token is good for a minute
 _TIMEOUT_S = 30
 _INVALID_JWT = 390144
@@ -129,6 +130,10 @@ def _names(settings: SnowflakeSettings) -> Iterator[Finding]:
             "problem",
             "account",
             f"'{account}' cannot be an account: organization-account, or locator.region, without spaces",
+        )
+    if settings.url and not _URL.fullmatch(settings.url):
+        yield Finding(
+            "problem", "network", f"'{settings.url}' cannot be the url of the account: write https://<host>"
         )
     names: list[tuple[Part, str]] = [
         ("user", settings.user),

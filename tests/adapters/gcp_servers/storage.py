@@ -23,6 +23,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import google_crc32c
 
 from contracts.events import NOTIFIED_PREFIXES
+from tests.adapters.gcp_servers.identity import Account
 
 BUCKET = "mmm-test"
 PAGE = 3
@@ -59,7 +60,9 @@ class Bucket:
     faults: list[int] = field(default_factory=list)  # statuses of the next answers
     lose_answers: int = 0  # of so many new objects, though they are made
     requests: list[str] = field(default_factory=list)
+    deaf_to: str = ""  # a method whose requests are not answered: the connection breaks
     told: int = 0
+    signer: Account | None = None  # whose signed addresses are good
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -166,6 +169,9 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         self.query = dict(parse_qsl(url.query, keep_blank_values=True))
         self.bucket.requests.append(f"{self.command} {url.path}")
+        if self.command == self.bucket.deaf_to:
+            self.close_connection = True
+            return
         try:
             if self.bucket.faults and "/o" in url.path:  # the client asks for the bucket itself in between
                 raise Refused(self.bucket.faults.pop(0), "as the test says")
@@ -190,6 +196,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(self.bucket.find(unquote(found[1]), self.query)[0])
         elif path == f"/storage/v1/b/{BUCKET}/o":
             self.answer(self.bucket.listing(self.query))
+        elif path.startswith(f"/{BUCKET}/"):
+            self.download_signed(unquote(path.removeprefix(f"/{BUCKET}/")))
         else:
             raise Refused(404, "The specified bucket does not exist.")
 
@@ -225,6 +233,14 @@ class Handler(BaseHTTPRequestHandler):
     def cancel(self) -> None:
         self.bucket.uploads.pop(self.query["upload_id"], None)
         self.answer({}, 499)
+
+    def download_signed(self, name: str) -> None:
+        headers = {header.lower(): value for header, value in self.headers.items()}
+        why = self.bucket.signer.checked(self.command, self.path, headers) if self.bucket.signer else "denied"
+        if why:
+            raise Refused(400 if why == "ExpiredToken" else 403, why)
+        how = {"Content-Disposition": self.query["response-content-disposition"]}
+        self.send(200, self.bucket.find(name, {})[1], how)
 
     def download(self, resource: dict[str, Any], data: bytes) -> None:
         headers = {"X-Goog-Hash": f"crc32c={resource['crc32c']}", "X-Goog-Generation": resource["generation"]}

@@ -1,0 +1,106 @@
+"""What only the embedded warehouse does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from functions.adapters.embedded import Embedded
+from functions.adapters.embedded.warehouse import load_table
+from functions.errors import BadSource, Unavailable
+from functions.ports import Warehouse
+from tests.adapters.warehouses import TABLE, duckdb_warehouse, from_table, rows
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    with duckdb_warehouse(tmp_path) as told:
+        return told.warehouse
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_csv('{file}')",
+        "SELECT * FROM read_text('{file}')",
+        "SELECT * FROM '{file}'",
+        "SELECT * FROM glob('{folder}/*')",
+        "COPY (SELECT 1) TO '{folder}/written.csv'",
+        "ATTACH '{folder}/other.duckdb'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET enable_external_access = true",
+        "SET lock_configuration = false",
+        "CREATE TABLE x AS SELECT 1",
+        'DROP TABLE shop."main schema"."ta""ble"',
+        "SELECT * FROM TABLE_OF_THE_PROGRAM",
+    ],
+)
+def test_a_query_reaches_nothing_but_its_tables(warehouse: Warehouse, tmp_path: Path, sql: str) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\nsecret\n")
+    TABLE_OF_THE_PROGRAM = TABLE  # noqa: F841, N806 (DuckDB would find it if it were let)
+    with pytest.raises(BadSource):
+        rows(warehouse, sql.format(file=secret, folder=tmp_path))
+    assert not (tmp_path / "written.csv").exists()
+    assert len(rows(warehouse, "SELECT *" + from_table(warehouse))) == 2
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*) FROM range(1000000000) a, range(1000000000) b",  # never answers
+        "SELECT a.range FROM range(1000000000) a, range(1000000000) b",  # answers without end
+    ],
+)
+def test_a_query_that_takes_too_long_is_stopped_with_advice(warehouse: Warehouse, sql: str) -> None:
+    with (
+        warehouse.query(sql, 0.3) as batches,
+        pytest.raises(BadSource, match=r"longer than 0\.3 s.*fewer rows"),
+    ):
+        for _ in batches:
+            pass
+    assert rows(warehouse, "SELECT 1 AS x") == [{"x": 1}]
+
+
+def test_only_files_of_the_folder_are_connections(tmp_path: Path, warehouse: Warehouse) -> None:
+    warehouses = Embedded(tmp_path).ports().warehouses
+    assert list(warehouses) == ["shop"]
+    with pytest.raises(KeyError):
+        warehouses["../state"]
+    load_table(tmp_path / "warehouse", "later", "main", "t", TABLE)
+    assert len(rows(warehouses["later"], "SELECT * FROM later.main.t")) == 2
+    with pytest.raises(ValueError, match="name of a connection"):
+        load_table(tmp_path / "warehouse", "../shop", "main", "t", TABLE)
+
+
+def test_loading_again_replaces_the_table(tmp_path: Path, warehouse: Warehouse) -> None:
+    load_table(tmp_path / "warehouse", "shop", "main schema", 'ta"ble', TABLE.slice(0, 1))
+    assert len(rows(warehouse, "SELECT *" + from_table(warehouse))) == 1
+
+
+def test_a_file_that_somebody_writes_to_is_unavailable_for_now(tmp_path: Path, warehouse: Warehouse) -> None:
+    with duckdb.connect(str(tmp_path / "warehouse" / "shop.duckdb")), pytest.raises(Unavailable):
+        rows(warehouse, "SELECT 1")
+    assert rows(warehouse, "SELECT 1 AS x") == [{"x": 1}]
+
+
+def test_memory_stays_flat_however_long_the_answer_is(tmp_path: Path, warehouse: Warehouse) -> None:
+    program = """
+import resource, sys
+from pathlib import Path
+from functions.adapters.embedded import Embedded
+warehouse = Embedded(Path(sys.argv[1])).warehouses["shop"]
+def peak_mb(rows):
+    sql = f"SELECT range AS a, range * 2 AS b, range * 3 AS c FROM range({rows})"
+    with warehouse.query(sql, 600) as batches:
+        assert sum(batch.num_rows for batch in batches) == rows
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(-peak_mb(100_000) + peak_mb(20_000_000))
+"""
+    grown = subprocess.check_output([sys.executable, "-c", program, str(tmp_path)], text=True)
+    assert float(grown) < 150, "20 million rows are 480 MB"

@@ -1,0 +1,151 @@
+"""Signed links: the real client signs through IAM without a key, and a store checks like Google's."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import requests
+
+pytest.importorskip("google.cloud.storage", reason="requirements/gcp.txt is not installed")
+
+from google.auth.compute_engine import _metadata
+
+from functions.adapters.gcp.objects import CloudStorageObjectStore
+from functions.ports import ObjectStore
+from tests.adapters.gcp_servers.emulators import free_port
+from tests.adapters.gcp_servers.identity import Account, identity
+from tests.adapters.gcp_servers.storage import BUCKET, Bucket, storage
+from tests.web.harness import Site, open_site
+
+NAME = "robyn/r1/DE/x/attempt-1/models.parquet"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    objects: ObjectStore
+    bucket: Bucket
+    account: Account
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    account = Account()
+    with storage(lambda *_: None) as (bucket, address), identity(account, tmp_path) as (host, certificate):
+        bucket.signer = account
+        monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+        monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{host}")
+        monkeypatch.setenv("NO_PROXY", "")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        monkeypatch.setenv("GCE_METADATA_IP", host)
+        monkeypatch.setattr(_metadata, "_GCE_METADATA_HOST", host)  # read from the environment at import
+        yield Cloud(CloudStorageObjectStore("p", BUCKET), bucket, account)
+
+
+@pytest.mark.parametrize("name", ["a b/c d.csv", NAME, "Ünï/файл \"1'; x=.csv", "x%2Fy~+&=?#.parquet"])
+def test_a_link_downloads_its_object_under_its_own_name(cloud: Cloud, name: str) -> None:
+    cloud.objects.create(name, b"content")
+    link = cloud.objects.link(name, minutes=5)
+    assert link
+    answer = requests.get(link, timeout=10)
+    assert (answer.status_code, answer.content) == (200, b"content")
+    file = quote(name.rsplit("/", 1)[-1], safe="")
+    assert answer.headers["Content-Disposition"] == f"attachment; filename*=UTF-8''{file}"
+
+
+def test_a_link_is_good_for_a_short_time_and_for_nothing_else(cloud: Cloud) -> None:
+    cloud.objects.create(NAME, b"content")
+    cloud.objects.create("other", b"secret")
+    link = cloud.objects.link(NAME, minutes=5)
+    assert link
+    for changed in (
+        link.replace(NAME, "other"),
+        link.replace("X-Goog-Expires=300", "X-Goog-Expires=3000"),
+        link.replace("attachment", "inline"),
+        link.replace("page%40", "root%40"),
+    ):
+        assert changed != link
+        assert requests.get(changed, timeout=10).status_code == 403
+    assert requests.delete(link, timeout=10).status_code == 403
+    cloud.account.ahead = timedelta(minutes=4)
+    assert requests.get(link, timeout=10).status_code == 200
+    cloud.account.ahead = timedelta(minutes=6)
+    assert requests.get(link, timeout=10).status_code == 400
+
+
+def test_one_token_serves_many_links_and_no_key_is_asked_for(cloud: Cloud) -> None:
+    assert all(cloud.objects.link(f"{number}", minutes=5) for number in range(3))
+    called = [call.rsplit("/", 1)[-1] for call in cloud.account.calls]
+    assert called.count("token") == 1
+    assert called.count(f"{cloud.account.email}:signBlob") == 3
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_without_a_signature_there_is_no_link_but_a_reason(
+    cloud: Cloud, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    cloud.account.status = status
+    with caplog.at_level(logging.WARNING, "functions"):
+        assert cloud.objects.link(NAME, minutes=5) is None
+    [record] = [record for record in caplog.records if record.name.startswith("functions")]
+    assert f"no signed link to '{NAME}'" in record.getMessage()
+    assert "roles/iam.serviceAccountTokenCreator" in record.getMessage()
+
+
+def test_an_identity_that_is_no_service_account_gives_no_link(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    person = tmp_path / "person.json"
+    secrets = dict.fromkeys(("client_id", "client_secret", "refresh_token", "token"), "x")
+    person.write_text(json.dumps({"type": "authorized_user", "expiry": "2999-01-01T00:00:00Z", **secrets}))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(person))
+    assert cloud.objects.link(NAME, minutes=5) is None
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
+    assert CloudStorageObjectStore("p", BUCKET).link(NAME, minutes=5) is None
+    reasons = [record.getMessage() for record in caplog.records if "no signed link" in record.getMessage()]
+    assert "does not run as a service account" in reasons[0]
+    assert "missing.json" in reasons[1]
+
+
+def test_an_iam_that_does_not_answer_gives_no_link(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
+    assert cloud.objects.link(NAME, minutes=5) is None
+
+
+# the page
+
+
+@pytest.fixture
+def site(cloud: Cloud, tmp_path: Path) -> Site:
+    site = open_site(tmp_path)
+    return replace(site, ports=replace(site.ports, objects=cloud.objects))
+
+
+def test_the_page_sends_a_browser_to_the_store_for_what_is_saved_and_shows_the_rest(
+    site: Site, cloud: Cloud
+) -> None:
+    job = site.job()
+    site.result(job, models__parquet=b"PAR1", onepager__png=b"\x89PNG")
+    page = site.with_ports()
+    answer = page.get(f"/jobs/{job.job_id}/files/models.parquet")
+    assert answer.status_code == 302
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert requests.get(answer.headers["Location"], timeout=10).content == b"PAR1"
+    assert page.get(f"/jobs/{job.job_id}/files/onepager.png").data == b"\x89PNG"
+
+
+def test_without_links_the_page_passes_the_file_on(site: Site, cloud: Cloud) -> None:
+    cloud.account.may_sign = False
+    job = site.job()
+    site.result(job, models__parquet=b"PAR1")
+    answer = site.with_ports().get(f"/jobs/{job.job_id}/files/models.parquet")
+    assert (answer.status_code, answer.data) == (200, b"PAR1")
+    assert answer.headers["Content-Disposition"] == "attachment; filename=models.parquet"
