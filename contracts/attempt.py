@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -25,6 +26,9 @@ class TrainingConfig(Exchanged):
     fingerprint: str = Field(description="of the extracted data")
     results: str = Field(description="prefix under which the attempt leaves its files")
     model: ModelConfig
+    former: str | None = Field(
+        None, description="prefix of the former result that the model names (start_from or refresh_of)"
+    )
 
 
 class Claim(Exchanged):
@@ -33,6 +37,13 @@ class Claim(Exchanged):
     job_id: str
     attempt: int
     execution: str | None
+
+
+class Merge(Exchanged):
+    """Which task makes the result from the shares of all tasks."""
+
+    execution: str
+    task: int
 
 
 class Progress(Exchanged):
@@ -45,8 +56,23 @@ class Progress(Exchanged):
     iterations: int = Field(0, description="candidates to evaluate, over all trials")
     best_nrmse: float | None = None
     best_rssd: float | None = None
-    memory_mb: float = 0
-    cpu_s: float = 0
+    memory_mb: float = Field(0, description="the most that a task used")
+    cpu_s: float = Field(0, description="of all tasks together")
+
+    @classmethod
+    def of(cls, tasks: Sequence[Progress]) -> Progress:
+        """The progress of an attempt from that of its tasks, at least one; the last one says the step."""
+        return cls(
+            step=tasks[-1].step,
+            trial=sum(task.trial for task in tasks),
+            trials=sum(task.trials for task in tasks),
+            iteration=sum(task.iteration for task in tasks),
+            iterations=sum(task.iterations for task in tasks),
+            best_nrmse=min((task.best_nrmse for task in tasks if task.best_nrmse is not None), default=None),
+            best_rssd=min((task.best_rssd for task in tasks if task.best_rssd is not None), default=None),
+            memory_mb=max(task.memory_mb for task in tasks),
+            cpu_s=round(sum(task.cpu_s for task in tasks), 2),
+        )
 
 
 class Heartbeat(Exchanged):
@@ -55,6 +81,7 @@ class Heartbeat(Exchanged):
     job_id: str
     attempt: int
     task: int
+    tasks: int = Field(1, description="how many tasks the execution has")
     execution: str
     progress: Progress
 

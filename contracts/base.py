@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+)
 
 SCHEMA_VERSION = 1
 MAX_DEPTH = 16
 """How deeply the lists and mappings of something written may be nested; a request needs 5."""
+
+WHOLE = "(whole document)"
+"""Where a problem is that is not one of a field."""
 
 
 def _utc(value: datetime) -> datetime:
@@ -29,6 +40,21 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,6
 
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$")]
 """A country code or another short market name, such as `DE` or `benelux`."""
+
+
+ColumnName = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f][^\x00-\x1f]*$")
+]
+"""A column of the data, as it is called there."""
+
+Range = Annotated[
+    tuple[float, float],
+    BeforeValidator(
+        lambda v: (v, v) if isinstance(v, int | float) and not isinstance(v, bool) else v,
+        json_schema_input_type=tuple[float, float] | float,
+    ),
+]
+"""A range [low, high]; a single number is fixed."""
 
 
 class Authored(BaseModel):
@@ -48,37 +74,72 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def check_json(value: Any, depth: int = MAX_DEPTH) -> None:
-    """Make sure that a value comes back from JSON, and from every store, as it was.
+class LeftOut(str):
+    """Stands, as a text, for a value that not every store can keep; equal values have equal texts."""
 
-    Raises:
-        ValueError: it is nested too deeply, or holds a number that is not finite, text that is not valid
-            Unicode, or a field name that is no text.
+    why: str
+
+    def __new__(cls, why: str, value: object) -> LeftOut:
+        """`why`: what is wrong with the value."""
+        digest = hashlib.sha256(repr(value).encode(errors="surrogatepass")).hexdigest()
+        left_out = super().__new__(cls, f"(left out: {why}; sha256 {digest[:16]})")
+        left_out.why = why
+        return left_out
+
+
+def storable(value: Any) -> tuple[Any, list[str]]:
+    """A value as JSON, and every store, gives it back; and what had to be left out, as `path: why`.
+
+    Left out is what is nested too deeply, numbers that are not finite, text that is not valid Unicode, field
+    names that are no text, and every `LeftOut`.
     """
-    if isinstance(value, dict | list) and not depth:
-        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+    problems: list[str] = []
+    return _storable(value, (), problems), problems
+
+
+def _storable(value: Any, path: tuple[int | str, ...], problems: list[str]) -> Any:
+    why = _why_not(value, len(path))
+    if why:
+        problems.append(f"{_path(path)}: {why}")
+        return str(value if isinstance(value, LeftOut) else LeftOut(why, value))
     if isinstance(value, dict):
-        for name, item in value.items():
-            if not isinstance(name, str):
-                raise ValueError(f"the field name {name!r} is not text; put it in quotation marks")
-            _check_text(name)
-            check_json(item, depth - 1)
-    elif isinstance(value, list):
-        for item in value:
-            check_json(item, depth - 1)
-    elif isinstance(value, str):
-        _check_text(value)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("a number is out of range")
+        return {
+            _field_name(name, path, problems): _storable(item, (*path, _shown(name)), problems)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_storable(item, (*path, number), problems) for number, item in enumerate(value)]
+    return value
 
 
-def _check_text(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"text that is not valid Unicode (at character {error.start} of {text[:40]!a})"
-        ) from error
+def _why_not(value: Any, depth: int) -> str | None:
+    """Why a value must be left out; None if it need not."""
+    if isinstance(value, LeftOut):
+        return value.why
+    if isinstance(value, dict | list) and depth >= MAX_DEPTH:
+        return f"nested more than {MAX_DEPTH} levels deep"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "a number is out of range"
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            return f"text that is not valid Unicode (at character {error.start} of {value[:40]!a})"
+    return None
+
+
+def _field_name(name: object, path: tuple[int | str, ...], problems: list[str]) -> str:
+    why = None if isinstance(name, str) else f"the field name {name!r} is not text; put it in quotation marks"
+    why = why or _why_not(name, 0)
+    if why is None:
+        return str(name)
+    problems.append(f"{_path(path)}: {why}")
+    return str(LeftOut(why, name))
+
+
+def _shown(name: object) -> str:
+    """A field name, whatever it is, as part of a path."""
+    return str(name).encode(errors="backslashreplace").decode()
 
 
 def error_lines(error: ValidationError) -> list[str]:
@@ -94,7 +155,7 @@ def _path(location: tuple[int | str, ...]) -> str:
             path += f"[{part}]"
         elif not part.startswith(("function-", "tagged-union")):
             path += f".{part}" if path else part
-    return path or "(whole document)"
+    return path or WHOLE
 
 
 def _message(problem: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "request_refused": events.RequestRefused,
     "training_config": attempt.TrainingConfig,
     "claim": attempt.Claim,
+    "merge": attempt.Merge,
     "heartbeat": attempt.Heartbeat,
     "manifest": attempt.Manifest,
     "outcome": attempt.Outcome,

@@ -12,11 +12,21 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
-from contracts.base import Authored, Slug
+from contracts.base import Authored, ColumnName, Range
+from contracts.budget import BudgetQuestion
 
-ColumnName = Annotated[
-    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f][^\x00-\x1f]*$")
-]
+Day = date
+"""A day; for fields that are themselves named `date`."""
+
+Note = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""A short text of one line."""
+
+JobId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}-[0-9a-f]{12}$")]
+"""The id of a job, as `job-finished` messages and the status page show it."""
+
+SolutionId = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8}_[1-9]\d{0,8}_[1-9]\d{0,8}$")]
+"""The solID of a model."""
+
 Sign = Literal["positive", "negative", "default"]
 Adstock = Literal["geometric", "weibull_cdf", "weibull_pdf"]
 Solver = Literal["robyn", "converged"]
@@ -50,7 +60,10 @@ _LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {
 }
 
 
-RESERVED = frozenset({"ds", "dep_var", "intercept", "(Intercept)", "depVarHat", "solID"})
+RESERVED = frozenset(
+    {"ds", "dep_var", "intercept", "(Intercept)", "depVarHat", "solID", "type", "cluster", "top_sol"}
+    | {"refreshStatus"}
+)
 """Names that engines give to columns of their own, beside the Prophet components."""
 
 
@@ -89,18 +102,21 @@ def _as_paid(value: Any) -> Any:
     return {"spend": value} if isinstance(value, str) else value
 
 
+Paid = Annotated[PaidMedia, BeforeValidator(_as_paid, json_schema_input_type=PaidMedia | ColumnName)]
+Organic = Annotated[Variable, BeforeValidator(_as_organic, json_schema_input_type=Variable | ColumnName)]
+Named = Annotated[Variable, BeforeValidator(_as_variable, json_schema_input_type=Variable | ColumnName)]
+
+
 class Columns(Authored):
     """Which column plays which part. A bare column name stands for the object with its defaults."""
 
     date: ColumnName
     dependent: ColumnName = Field(description="what the model explains, per period (Robyn: dep_var)")
     dependent_type: Literal["revenue", "conversion"]
-    paid_media: list[Annotated[PaidMedia, BeforeValidator(_as_paid)]] = Field(min_length=1)
-    organic: list[Annotated[Variable, BeforeValidator(_as_organic)]] = []
-    context: list[Annotated[Variable, BeforeValidator(_as_variable)]] = []
-    factors: list[Annotated[Variable, BeforeValidator(_as_variable)]] = Field(
-        [], description="context columns that hold categories (Robyn: factor_vars)"
-    )
+    paid_media: list[Paid] = Field(min_length=1)
+    organic: list[Organic] = []
+    context: list[Named] = []
+    factors: list[Named] = Field([], description="context columns that hold categories (Robyn: factor_vars)")
 
     def roles(self) -> Iterator[tuple[str, str]]:
         """Every (path, column) that the request names, in the order of the fields."""
@@ -148,30 +164,40 @@ class Window(Authored):
         return self
 
 
+class CustomHoliday(Authored):
+    """One day that is special for this series (Robyn: dt_holidays).
+
+    Days of one name share one effect. In weekly and monthly data all holidays of a period are one effect,
+    that of their names together, as in Robyn.
+    """
+
+    date: Day
+    name: Note
+
+
 class Prophet(Authored):
     """The parts of the baseline that Prophet separates (Robyn: prophet_vars, prophet_country)."""
 
     components: list[ProphetComponent] = ["trend", "season"]
     holiday_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = Field(
-        None, description="ISO code of the holiday calendar; required with the component `holiday`"
+        None, description="ISO code of a calendar of public holidays, for the component `holiday`"
+    )
+    holidays: list[CustomHoliday] = Field(
+        [], max_length=2000, description="days of one's own, for the component `holiday`; past and future"
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len(set(self.components)) != len(self.components):
             raise ValueError("a component is named twice")
-        if "holiday" in self.components and not self.holiday_country:
-            raise ValueError("the component `holiday` needs holiday_country, for example DE")
-        if self.holiday_country and "holiday" not in self.components:
-            raise ValueError("holiday_country is given, but `holiday` is not among the components")
+        for name, given in (("holiday_country", self.holiday_country), ("holidays", self.holidays)):
+            if given and "holiday" not in self.components:
+                raise ValueError(f"{name} is given, but `holiday` is not among the components")
+        if "holiday" in self.components and not (self.holiday_country or self.holidays):
+            raise ValueError("the component `holiday` needs holiday_country, for example DE, or holidays")
+        if len({(day.date, day.name) for day in self.holidays}) != len(self.holidays):
+            raise ValueError("holidays: a day is given twice with the same name")
         return self
-
-
-Range = Annotated[
-    tuple[float, float],
-    BeforeValidator(lambda v: (v, v) if isinstance(v, int | float) and not isinstance(v, bool) else v),
-]
-"""A searched range [low, high]; a single number is fixed."""
 
 
 class Hyperparameters(Authored):
@@ -208,7 +234,8 @@ class Stop(Authored):
     seconds: float | None = Field(
         None,
         gt=0,
-        description="wall time for all trials, in equal shares; the result then depends on the machine",
+        description="wall time of the search, shared equally by the trials that run one after another; the "
+        "result then depends on the machine",
     )
 
 
@@ -233,6 +260,10 @@ class Search(Authored):
         "robyn", description="robyn: stops where Robyn stops, several percent off; converged: at the optimum"
     )
     stop: Stop | None = Field(None, description="end early; left out: never, as Robyn")
+    start_from: JobId | None = Field(
+        None,
+        description="a former job with the same media and adstock: every trial tries its Pareto front first",
+    )
 
     @field_validator("objective_weights")
     @classmethod
@@ -273,39 +304,38 @@ class CalibrationStudy(Authored):
         return self
 
 
-class ChannelBounds(Authored):
-    """How far the allocator may move a channel, as factors of its historical spend."""
+class Annotation(Authored):
+    """A dated note that is drawn on the time axes of the pictures."""
 
-    low: float = Field(ge=0)
-    high: float = Field(ge=0)
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.high < self.low:
-            raise ValueError(f"high ({self.high}) is below low ({self.low})")
-        return self
+    date: Day
+    text: Note
 
 
-class BudgetQuestion(Authored):
-    """What the allocator is asked for the chosen model (Robyn: robyn_allocator)."""
+class Refresh(Authored):
+    """Continue a model of a former job with newer data (Robyn: robyn_refresh).
 
-    scenario: Literal["max_response", "target_efficiency"] = "max_response"
-    total: float | None = Field(
-        None, gt=0, description="total budget over the dates, in currency; left out: as spent"
+    The window keeps its length and moves on to the end of the data (or to `window.end`); hyperparameters are
+    searched around those of the former model, within the request's ranges.
+    """
+
+    job: JobId
+    solution: SolutionId | None = Field(None, description="a Pareto model of that job; left out: its best")
+    bounds_freedom: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="how far a hyperparameter may move either way, as a share of its range; "
+        "left out: new periods / periods of the window",
     )
-    target: float | None = Field(None, gt=0, description="ROAS or CPA to reach; only with target_efficiency")
-    start: date | None = None
-    end: date | None = None
-    bounds: ChannelBounds | None = None
-    channel_bounds: dict[ColumnName, ChannelBounds] = {}
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.target is not None and self.scenario != "target_efficiency":
-            raise ValueError("target is only used with scenario target_efficiency")
-        if self.start and self.end and self.end < self.start:
-            raise ValueError(f"budget dates end ({self.end}) before they start ({self.start})")
-        return self
+
+def _as_refresh(value: Any) -> Any:
+    return {"job": value} if isinstance(value, str) else value
+
+
+Continued = Annotated[
+    Refresh | None, BeforeValidator(_as_refresh, json_schema_input_type=Refresh | JobId | None)
+]
 
 
 class ModelConfig(Authored):
@@ -319,9 +349,18 @@ class ModelConfig(Authored):
     search: Search = Search()
     calibration: list[CalibrationStudy] = []
     budget: BudgetQuestion | None = None
-    annotations: Slug | None = Field(
-        None, description="file of dated notes beside the data, drawn on time axes"
+    annotations: list[Annotation] = Field(
+        [], max_length=200, description="dated notes, drawn on the time axes of the pictures"
     )
+
+    refresh_of: Annotated[
+        Refresh | None, BeforeValidator(_as_refresh, json_schema_input_type=Refresh | JobId | None)
+    ] = Field(None, description="a former job, or one of its models, that is continued with newer data")
+
+    @property
+    def former(self) -> str | None:
+        """The job whose result this training begins with, if there is one."""
+        return self.refresh_of.job if self.refresh_of else self.search.start_from
 
     @property
     def bounds(self) -> dict[str, tuple[float, float]]:
@@ -333,7 +372,7 @@ class ModelConfig(Authored):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         problems = [*self._reserved(), *self._unknown_hyperparameters(), *self._unknown_channels()]
-        problems += self._wrong_weights()
+        problems += [*self._wrong_weights(), *self._wrong_former()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -359,6 +398,12 @@ class ModelConfig(Authored):
             names = "NRMSE and DECOMP.RSSD" + (" and MAPE" if self.calibration else "")
             yield f"search.objective_weights: {len(weights)} weights for {objectives} objectives, {names}"
 
+    def _wrong_former(self) -> Iterator[str]:
+        if self.refresh_of and self.search.start_from:
+            yield "refresh_of: a refresh begins at its former model; leave search.start_from out"
+        if self.refresh_of and self.window.start:
+            yield "refresh_of: the former window moves on, at its length; leave window.start out"
+
     def _unknown_channels(self) -> Iterator[str]:
         paid = {channel.spend for channel in self.columns.paid_media}
         organic = {variable.name for variable in self.columns.organic}
@@ -366,9 +411,10 @@ class ModelConfig(Authored):
             for name in study.channels:
                 if name not in paid | organic:
                     yield f"calibration[{i}].channels: '{name}' is neither a spend nor an organic column"
-        for name in self.budget.channel_bounds if self.budget else ():
-            if name not in paid:
-                yield f"budget.channel_bounds.{name}: not a spend column"
+        for field in ("channel_bounds", "channel_budgets") if self.budget else ():
+            for name in getattr(self.budget, field):
+                if name not in paid:
+                    yield f"budget.{field}.{name}: not a spend column"
 
     def _design_names(self) -> list[str]:
         context = [variable.name for variable in (*self.columns.context, *self.columns.factors)]

@@ -55,9 +55,37 @@ class Attempt:
         """The attempt's end."""
         return f"outcomes/{self.job_id}/attempt-{self.attempt}.json"
 
+    @property
+    def heartbeats(self) -> str:
+        """Prefix of every task's sign of life."""
+        return f"{self.scratch}heartbeat-"
+
     def heartbeat(self, task: int) -> str:
         """A task's sign of life."""
-        return f"{self.scratch}heartbeat-{task}.json"
+        return f"{self.heartbeats}{task}.json"
+
+    @property
+    def shares(self) -> str:
+        """Prefix of what every task found."""
+        return f"{self.scratch}share-"
+
+    def share(self, task: int, suffix: str) -> str:
+        """What a task found; also the sign that it is done."""
+        return f"{self.shares}{task}.{suffix}"
+
+    @property
+    def merge(self) -> str:
+        """Which task makes the result from the shares."""
+        return f"{self.scratch}merge.json"
+
+    @property
+    def logs(self) -> str:
+        """Prefix of the logs of all tasks; sorted by name they are in order."""
+        return f"{self.scratch}log-"
+
+    def log(self, task: int, task_attempt: int) -> str:
+        """The log of one start of a task, so far."""
+        return f"{self.logs}{task:04}-{task_attempt:02}.txt"
 
     @staticmethod
     def of_outcome(name: str) -> Attempt:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 import yaml
 from pydantic import Discriminator, Field, StringConstraints, field_validator, model_validator
 
-from contracts.base import Authored, Country, Slug, check_json
-from contracts.model import ColumnName, ModelConfig
+from contracts.base import Authored, ColumnName, Country, Slug, storable
+from contracts.model import ModelConfig
 
 RequestId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
 """What makes a request the same request: 1 to 200 printable ASCII characters without spaces."""
@@ -150,7 +150,11 @@ class TrainRequest(ModelConfig):
     engine: Literal["native", "robyn"] | None = Field(
         None, description="left out: the default of the installation"
     )
-    size: Literal["auto", "small", "medium", "large"] = "auto"
+    size: Literal["auto", "small", "medium", "large"] = Field(
+        "auto",
+        description="CPU and memory; `large`: the trials are spread over up to ten machines; "
+        "`auto`: chosen from engine, iterations and trials",
+    )
     queue: Slug = "default"
     priority: int = Field(0, ge=-100, le=100, description="higher is started first")
     cache: Literal["use", "refresh"] = Field("use", description="`refresh`: do not reuse a recent extract")
@@ -189,11 +193,10 @@ def parse_settings(text: bytes) -> dict[str, Any]:
         raise SettingsError(f"holds what cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise SettingsError("must be a mapping of field names to values")
-    try:
-        check_json(value)
-    except ValueError as error:
-        raise SettingsError(f"holds what JSON cannot: {error}") from error
-    return value
+    settings, problems = storable(value)
+    if problems:
+        raise SettingsError(f"holds what JSON cannot: {'; '.join(problems)}")
+    return cast(dict[str, Any], settings)
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from contracts.attempt import Claim, Outcome
+from dataclasses import dataclass
+from datetime import datetime
+
+from contracts.attempt import Claim, Heartbeat, Outcome, Progress
 from contracts.job import Job
 from contracts.names import Attempt
 from contracts.problem import Problem
 from functions.ports import AlreadyExists, NotFound, Ports
 from functions.runtime import Runtime
+from functions.steps import create_once
 
 
 def read_claim(ports: Ports, attempt: Attempt) -> Claim | None:
@@ -34,6 +38,26 @@ def read_outcome(ports: Ports, attempt: Attempt) -> Outcome | None:
         return Outcome.model_validate_json(ports.objects.read(attempt.outcome))
     except NotFound:
         return None
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What the heartbeats of an attempt's tasks say together."""
+
+    updated: datetime  # when the newest was written, by the store's clock
+    execution: str
+    whole: bool  # every task has written one
+    progress: Progress
+
+
+def read_heartbeats(ports: Ports, attempt: Attempt) -> Beat | None:
+    """The signs of life of all tasks, those that are done included; None if there is none."""
+    infos = sorted(ports.objects.list(attempt.heartbeats), key=lambda info: info.updated)
+    beats = [Heartbeat.model_validate_json(ports.objects.read(info.name)) for info in infos]
+    if not beats:
+        return None
+    progress = Progress.of([beat.progress for beat in beats])
+    return Beat(infos[-1].updated, beats[-1].execution, len(beats) >= beats[-1].tasks, progress)
 
 
 def stop(ports: Ports, attempt: Attempt) -> bool:
@@ -65,8 +89,5 @@ def end_attempt(runtime: Runtime, job: Job, status: str, problem: Problem, ended
             "at": runtime.ports.clock.now(),
         }
     )
-    try:
-        name = Attempt(job.job_id, job.attempt).outcome
-        runtime.ports.objects.create(name, outcome.model_dump_json(indent=2).encode())
-    except AlreadyExists:
-        runtime.log("INFO", "the attempt has an outcome already", job_id=job.job_id, attempt=job.attempt)
+    name = Attempt(job.job_id, job.attempt).outcome
+    create_once(runtime, name, outcome.model_dump_json(indent=2).encode())

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import functions_framework
-from flask import Request, Response
+from flask import Flask, Request, Response
+from werkzeug.wrappers import Response as AnyResponse
 
 from functions.entry import answer
+from functions.runtime import current
 
 
 @functions_framework.http
@@ -48,3 +52,16 @@ def sweep(request: Request) -> Response:
 def bury(request: Request) -> Response:
     """`dead-letters`."""
     return answer("bury", request)
+
+
+@functions_framework.http
+def web(request: Request) -> AnyResponse:
+    """People, and programs in their name: the status page and its JSON twin."""
+    return Response.from_app(_page(), request.environ)
+
+
+@cache
+def _page() -> Flask:
+    from functions.web.app import create_app
+
+    return create_app(current().ports, current().settings)

@@ -5,17 +5,24 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections import Counter
+import math
+import re
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from contracts.base import check_json, error_lines
+from contracts.base import MAX_DEPTH, LeftOut, error_lines
 from contracts.events import Event
 from functions.errors import BadMessage
 
 E = TypeVar("E", bound=Event)
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
+_READ_DEPTH = 100
+_KEPT_DEPTH = MAX_DEPTH + 1  # so deep that it is found to be too deep
+MAX_READ_BYTES = 1 << 20
+"""Of larger messages only the text fields are of use: they say which request is too large."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +80,18 @@ def _text(value: Any) -> str:
 
 
 def json_object(data: bytes) -> dict[str, Any]:
-    """The JSON object that the data hold: each field once, numbers finite, text valid Unicode.
+    """The JSON object that the data hold; `LeftOut` stands for what cannot be read as it was sent.
+
+    That is a number that is not finite or has thousands of digits, and a field that is given more than once.
+    More than `MAX_READ_BYTES` are only looked through: numbers are not read.
 
     Raises:
         BadMessage: they hold something else.
     """
     try:
-        value = json.loads(data, parse_constant=_refuse_number, object_pairs_hook=_each_once)
-        check_json(value)
-    except RecursionError as error:
-        raise BadMessage("the data are nested too deeply") from error
+        text = data.decode(json.detect_encoding(data), "surrogatepass")
+        numbers = _UNREAD if len(data) > MAX_READ_BYTES else _READ
+        value = json.loads(_cut_deep(text), object_pairs_hook=_each_once, **numbers)
     except ValueError as error:
         raise BadMessage(f"the data are not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -90,12 +99,47 @@ def json_object(data: bytes) -> dict[str, Any]:
     return value
 
 
-def _refuse_number(text: str) -> float:
-    raise ValueError(f"{text} is not a JSON number")
+def _cut_deep(text: str) -> str:
+    """The JSON with a text in place of lists in lists too deep to parse; cut short if they have no end."""
+    kept, depth, deepest, begin, end = [], 0, 0, 0, 0
+    for token in _TOKEN.finditer(text):
+        step = _STEPS.get(token[0], 0)
+        depth += step
+        deepest = max(deepest, depth)
+        if step > 0 and depth == _KEPT_DEPTH + 1:
+            begin, deepest = token.start(), depth
+        elif step < 0 and depth == _KEPT_DEPTH and deepest > _READ_DEPTH:
+            left_out = LeftOut("nested too deeply", text[begin : token.end()])
+            kept += [text[end:begin], json.dumps(left_out)]
+            end, deepest = token.end(), 0
+    return "".join(kept) + text[end : begin if depth > _KEPT_DEPTH else len(text)]
+
+
+def _finite(text: str) -> float | LeftOut:
+    number = float(text)
+    return number if math.isfinite(number) else LeftOut(f"{text[:40]} is out of range", text)
+
+
+def _countable(text: str) -> int | LeftOut:
+    try:
+        return int(text)
+    except ValueError:
+        return LeftOut(f"a number of {len(text)} digits", text)
 
 
 def _each_once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    repeated = [name for name, count in Counter(name for name, _ in fields).items() if count > 1]
-    if repeated:
-        raise ValueError(f"the field {repeated[0][:80]!a} is given twice")
-    return dict(fields)
+    given: dict[str, list[Any]] = {}
+    for name, value in fields:
+        given.setdefault(name, []).append(value)
+    return {
+        name: values[0] if len(values) == 1 else LeftOut(f"given {len(values)} times", values)
+        for name, values in given.items()
+    }
+
+
+_READ: dict[str, Any] = {
+    "parse_constant": lambda constant: LeftOut(f"{constant} is not a JSON number", constant),
+    "parse_float": _finite,
+    "parse_int": _countable,
+}
+_UNREAD: dict[str, Any] = dict.fromkeys(_READ, len)

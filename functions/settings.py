@@ -6,12 +6,21 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.base import Slug, error_lines
 
 Engine = Literal["native", "robyn"]
+_SIZES: dict[Engine, tuple[str, ...]] = {"native": ("native",), "robyn": ("small", "medium", "large")}
 S = TypeVar("S", bound=BaseSettings)
 
 
@@ -37,7 +46,7 @@ class Settings(BaseSettings):
     extract_max_age_s: float = Field(
         3600, ge=0, description="an extract may be reused for so long, in seconds"
     )
-    cores: int = Field(1, ge=1, description="processes of one training task")
+    cores: int = Field(0, ge=0, description="processes of one training task; 0: as many as it has cores")
     log_format: Literal["json", "text"] = Field("json", description="`text` is for terminals")
 
 
@@ -49,14 +58,19 @@ class EmbeddedSettings(Settings):
 
 
 class TrainerJobs(BaseModel):
-    """The Cloud Run job of each size of a request; the sizes differ in CPU and memory."""
+    """The Cloud Run job of each size: one for the engine `native`, three for `robyn`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    auto: str
-    small: str
-    medium: str
-    large: str
+    native: str | None = None
+    small: str | None = None
+    medium: str | None = None
+    large: str | None = None
+
+    def needed(self, engines: list[Engine]) -> list[str]:
+        """The sizes that these engines need and that are not named."""
+        sizes = [size for engine in engines for size in _SIZES[engine]]
+        return [size for size in sizes if getattr(self, size) is None]
 
 
 class SnowflakeConnection(BaseModel):
@@ -91,13 +105,22 @@ class GcpSettings(Settings):
     bucket: str = Field(min_length=1, description="gcp: the bucket's name, without gs://")
     database: str = Field("(default)", min_length=1, description="gcp: the Firestore database")
     trainer_jobs: TrainerJobs = Field(
-        description="gcp: the Cloud Run job of each size: auto, small, medium, large (JSON object)"
+        description="gcp: the Cloud Run job of each size: native for the engine of that name; small, medium, "
+        "large for robyn (JSON object)"
     )
     snowflake: dict[Slug, SnowflakeConnection] = Field(
         {},
         description="gcp: name of each connection and its account, user, role, warehouse, private_key_file "
         "(with private_key_passphrase_file) or password_file, url (JSON object)",
     )
+
+    @field_validator("trainer_jobs")
+    @classmethod
+    def _every_size(cls, jobs: TrainerJobs, info: ValidationInfo) -> TrainerJobs:
+        missing = jobs.needed(info.data.get("engines", []))
+        if missing:
+            raise ValueError(f"no job for {', '.join(missing)}, which the installed engines need")
+        return jobs
 
 
 class _Family(BaseSettings):

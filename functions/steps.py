@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from pydantic import ValidationError
+
 from contracts import names
+from contracts.base import error_lines
 from contracts.events import (
     JOB_FINISHED,
     TRAINING_FINISHED,
@@ -18,8 +22,9 @@ from contracts.events import (
 )
 from contracts.job import MAX_FINDINGS, Finding, Job, JobState, Queue
 from contracts.problem import Problem
+from contracts.request import TrainRequest
 from functions.errors import BadData, BadRequest, BadSource, Permanent
-from functions.ports import Conflict, Ports
+from functions.ports import AlreadyExists, Conflict, ObjectInfo, Ports
 from functions.runtime import Runtime
 
 HANDLER_DEADLINE = timedelta(minutes=15)
@@ -69,7 +74,12 @@ def most_severe(findings: list[Finding]) -> list[Finding]:
 def announce(runtime: Runtime, job: Job) -> None:
     """Publish `job-finished` of a job in a terminal state; every repeat is equal."""
     runtime.log("INFO", f"job {job.state}", job_id=job.job_id, attempt=job.attempt)
-    event = JobFinished(
+    publish(runtime.ports, JOB_FINISHED, job_finished(job))
+
+
+def job_finished(job: Job) -> JobFinished:
+    """What upstream is told of a job in a terminal state."""
+    return JobFinished(
         job_id=job.job_id,
         request_id=job.request_id,
         country=job.country,
@@ -81,7 +91,6 @@ def announce(runtime: Runtime, job: Job) -> None:
         findings=job.findings,
         paths=_paths(job),
     )
-    publish(runtime.ports, JOB_FINISHED, event)
 
 
 def _paths(job: Job) -> ResultPaths:
@@ -118,6 +127,41 @@ def announce_attempt_end(runtime: Runtime, job: Job, attempt: int) -> None:
         announce(runtime, job)
     elif job.state is JobState.QUEUED:
         announce_ready(runtime, job)
+
+
+def create_once(
+    runtime: Runtime, name: str, data: bytes, metadata: Mapping[str, str] | None = None
+) -> ObjectInfo:
+    """Create an object whose name says what it holds; one that is there already stays as it is."""
+    try:
+        return runtime.ports.objects.create(name, data, metadata)
+    except AlreadyExists:
+        runtime.log("INFO", "it was created before", object=name)
+        return existing(runtime.ports, name)
+
+
+def existing(ports: Ports, name: str) -> ObjectInfo:
+    """What the store knows of an object that was there a moment ago.
+
+    Raises:
+        Conflict: it was deleted since.
+    """
+    info = ports.objects.stat(name)
+    if info is None:
+        raise Conflict(f"{name} vanished")
+    return info
+
+
+def request_of(job: Job) -> TrainRequest:
+    """What a job trains.
+
+    Raises:
+        BadRequest: it was accepted by an older version, and this one does not understand it any more.
+    """
+    try:
+        return TrainRequest.model_validate(job.request)
+    except ValidationError as error:
+        raise BadRequest("this version does not take the request any more", error_lines(error)) from error
 
 
 def queue_of(ports: Ports, name: str) -> Queue:

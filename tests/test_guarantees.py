@@ -34,15 +34,18 @@ def test_every_promise_says_how_and_names_its_tests():
 
 
 def test_the_bounds_are_those_of_the_code():
+    from contracts.base import MAX_DEPTH
     from functions.bury.handler import MAX_DATA
     from functions.errors import MAX_ERRORS, MAX_TEXT
     from functions.extract.accept import MAX_REQUEST_BYTES
     from functions.extract.decode import MAX_COLUMNS
     from functions.extract.parquet import MAX_DECODED, MAX_ROW_GROUP
+    from functions.message import MAX_READ_BYTES
     from functions.validate.source import MAX_BYTES, MAX_CELLS
 
     for bound in (
-        f"{MAX_REQUEST_BYTES >> 10} KiB",
+        f"{MAX_REQUEST_BYTES >> 10} KiB, {MAX_DEPTH} levels deep; with white space "
+        f"{MAX_READ_BYTES >> 10} KiB",
         f"{MAX_COLUMNS:,}",
         f"row groups of {MAX_ROW_GROUP >> 20} MB before compression, {MAX_DECODED >> 30} GB decoded",
         f"{MAX_CELLS // 10**6} million cells, derived columns included; {MAX_BYTES >> 20} MB decoded",

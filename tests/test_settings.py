@@ -9,7 +9,7 @@ from functions import runtime
 from functions.settings import EmbeddedSettings, GcpSettings, MissingSettings, read_settings
 
 COMMON = {"ENGINES": '["native"]', "QUEUES": '{"default": 2}'}
-JOBS = {size: f"trainer-{size}" for size in ("auto", "small", "medium", "large")}
+JOBS = {"native": "trainer-native"}
 LOGIN = {"account": "o-a", "user": "u", "role": "r", "warehouse": "w", "private_key_file": "/secrets/key.p8"}
 GCP = {
     **COMMON,
@@ -68,7 +68,8 @@ def test_an_unknown_family_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"TRAINER_JOBS": '{"small": "x"}'}, r"MMM_TRAINER_JOBS\.large: is required"),
+        ({"TRAINER_JOBS": '{"small": "x"}'}, "MMM_TRAINER_JOBS: .*no job for native"),
+        ({"ENGINES": '["robyn", "native"]'}, "MMM_TRAINER_JOBS: .*no job for small, medium, large"),
         (
             {"SNOWFLAKE": json.dumps({"shop": {**LOGIN, "passwort": "x"}})},
             r"MMM_SNOWFLAKE\.shop\.passwort: unknown field",

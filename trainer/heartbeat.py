@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import psutil
 
 from contracts.attempt import Heartbeat, Progress
 from contracts.names import Attempt
-from functions.errors import Transient
+from functions.errors import Failure
 from functions.log import Log
 from functions.ports import ObjectStore
+from trainer.console import Console
 
 PERIOD_S = 2.0
 
@@ -25,10 +27,13 @@ class Pulse:
     objects: ObjectStore
     attempt: Attempt
     task: int
+    tasks: int
     execution: str
     progress: Callable[[], Progress]
+    console: Console
     log: Log
     _stopped: threading.Event = field(default_factory=threading.Event)
+    _beating: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Pulse:
         """Begin, with the first beat written."""
@@ -43,33 +48,45 @@ class Pulse:
         self._thread.join()
 
     def beat(self) -> None:
-        """Write one heartbeat."""
-        heartbeat = Heartbeat(
-            job_id=self.attempt.job_id,
-            attempt=self.attempt.attempt,
-            task=self.task,
-            execution=self.execution,
-            progress=self.progress(),
-        )
-        name = self.attempt.heartbeat(self.task)
-        self.objects.replace(name, heartbeat.model_dump_json().encode(), if_generation=None)
+        """Write one heartbeat, and the log so far; if that fails, the next one may go through."""
+        with self._forgiving(), self._beating:  # older progress must not be written after newer
+            heartbeat = Heartbeat(
+                job_id=self.attempt.job_id,
+                attempt=self.attempt.attempt,
+                task=self.task,
+                tasks=self.tasks,
+                execution=self.execution,
+                progress=self.progress(),
+            )
+            name = self.attempt.heartbeat(self.task)
+            self.objects.replace(name, heartbeat.model_dump_json().encode(), if_generation=None)
+            self.console.save()
 
     def look(self) -> None:
         """End the process if the attempt has an outcome; otherwise write a heartbeat."""
-        if self.objects.stat(self.attempt.outcome) is not None:
-            self._leave()
+        with self._forgiving():
+            if self.objects.stat(self.attempt.outcome) is not None:
+                self._leave()
         self.beat()
 
     def _run(self) -> None:
         while not self._stopped.wait(PERIOD_S):
-            try:
-                self.look()
-            except Transient as error:  # the next beat may go through; sweep waits for several
-                self.log("WARNING", f"no heartbeat: {error.problem.detail}", job_id=self.attempt.job_id)
+            self.look()
+
+    @contextmanager
+    def _forgiving(self) -> Iterator[None]:
+        """A training must not end because its sign of life cannot be written; sweep waits for several."""
+        try:
+            yield
+        except Failure as error:
+            self.log("WARNING", f"no heartbeat: {error.problem.detail}", job_id=self.attempt.job_id)
 
     def _leave(self) -> None:
         """Somebody has ended the attempt: nothing that this process still does counts."""
         self.log("INFO", "the attempt was ended by somebody else: stopping", job_id=self.attempt.job_id)
-        for child in psutil.Process().children(recursive=True):
-            child.kill()
-        os._exit(0)
+        try:
+            for child in psutil.Process().children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
+        finally:
+            os._exit(0)

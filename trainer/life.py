@@ -1,41 +1,65 @@
-"""The life of one attempt: claim → download → train → upload → manifest → outcome."""
+"""The life of one task: claim → download → its trials → share; who sees all shares merges."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from contracts.attempt import Manifest, ManifestFile, Outcome, Progress, TrainingConfig
+from pydantic import ValidationError
+
+from contracts.attempt import Heartbeat, Manifest, ManifestFile, Merge, Outcome, Progress, TrainingConfig
+from contracts.base import error_lines
 from contracts.names import Attempt
 from contracts.problem import Problem
 from functions.attempts import claim
-from functions.errors import NotYet, Transient
-from functions.ports import AlreadyExists, Conflict, NotFound, ObjectInfo
+from functions.errors import BadData, NotYet, Transient, shortened
+from functions.ports import Conflict, NotFound
 from functions.runtime import Runtime
 from functions.settings import TaskSettings
-from trainer.engines.base import EngineError, Host, SearchProgress, load
+from functions.steps import create_once
+from trainer.console import Console
+from trainer.engines.base import Engine, EngineError, Host, Material, SearchProgress, load
 from trainer.heartbeat import Pulse
 from trainer.steps import Steps, cpu_seconds, peak_memory_mb
+from trainer.transfer import download, upload
 
-CONSOLE = "console.log"
+_CONTINUED = re.compile(r"\w[\w.-]*\.(csv|json)", re.ASCII)
+"""The files of a former result that a training goes on from; plain names only, whatever its manifest says."""
+
+
+def trials_of(task: int, tasks: int, trials: int) -> range:
+    """The trials that a task runs, counted from 1: as many as any other's, or one more."""
+    return range(1 + task * trials // tasks, 1 + (task + 1) * trials // tasks)
 
 
 @dataclass
 class Life:
-    """One task of one attempt."""
+    """One start of one task of an attempt."""
 
     runtime: Runtime
     task: TaskSettings
     steps: Steps = field(default_factory=Steps)
-    search: SearchProgress | None = None
+    progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
         self.attempt = Attempt(self.task.job_id, self.task.attempt)
         self.objects = self.runtime.ports.objects
+        self.index = self.task.cloud_run_task_index
+        self.console = Console(
+            self.objects,
+            self.attempt,
+            self.index,
+            self.task.cloud_run_task_attempt,
+            self.runtime.ports.clock,
+        )
+        self.pulse = self._pulse()
 
     def live(self) -> None:
         """Train, unless the attempt has ended or is another execution's; raise only what a retry may mend."""
@@ -46,69 +70,148 @@ class Life:
         if holder != self.task.cloud_run_execution:
             self._log("INFO", f"the attempt belongs to {holder or 'nobody any more'}")
             return
-        with self._pulse(), TemporaryDirectory(prefix="mmm-") as folder:
+        if self.task.cloud_run_task_attempt:
+            self._remember()
+        with self.pulse, TemporaryDirectory(prefix="mmm-") as folder:
             self._train_and_end(Path(folder))
+
+    def _remember(self) -> None:
+        """How far this task was: what it had found still counts if its share is there."""
+        try:
+            text = self.objects.read(self.attempt.heartbeat(self.index))
+        except NotFound:
+            return
+        self.progress = Heartbeat.model_validate_json(text).progress
 
     def _train_and_end(self, folder: Path) -> None:
         try:
             config = TrainingConfig.model_validate_json(self.objects.read(self.attempt.config))
         except NotFound as error:
             raise NotYet(f"{self.attempt.config} does not exist") from error
-        out = folder / "results"
-        out.mkdir()
+        except ValidationError as error:
+            title = "The trainer is older than the functions and cannot read the config: deploy it"
+            problem = Problem(type="unreadable-config", title=title, errors=error_lines(error))
+            self._end(status="failed", error=problem, deterministic=True)
+            return
         try:
-            self._train(config, folder / "prepared.parquet", out)
+            result = self._train(config, folder)
         except EngineError as error:
-            self._fail(config, out, Problem(type="untrainable", title=str(error)), deterministic=True)
+            self._fail(config, _untrainable(str(error)), deterministic=True)
         except (Transient, Conflict):
             raise
         except Exception as error:  # noqa: BLE001 (whatever an engine raises ends the attempt, with its reason)
             detail = "".join(traceback.format_exception(error))
-            self._console(out, detail)
+            self.console(detail)
             title = f"The engine failed: {type(error).__name__}: {error}"[:300]
-            self._fail(config, out, Problem(type="engine-failed", title=title, detail=detail[-4000:]))
+            self._fail(config, Problem(type="engine-failed", title=title, detail=detail[-8000:]))
         else:
-            self._succeed(config, out)
+            if result:
+                self._succeed(config, result)
 
-    def _train(self, config: TrainingConfig, prepared: Path, out: Path) -> None:
-        self._console(
-            out,
-            f"engine {config.engine}, attempt {config.attempt}, execution {self.task.cloud_run_execution}",
+    def _train(self, config: TrainingConfig, folder: Path) -> Path | None:
+        """The folder of the result if it is this task that merges the shares, otherwise None."""
+        count, trials = self.task.cloud_run_task_count, config.model.search.trials
+        self.console(
+            f"engine {config.engine}, attempt {config.attempt}, execution {self.task.cloud_run_execution}, "
+            f"task {self.index + 1} of {count}"
         )
+        tasks = min(count, trials)  # with more tasks than trials, the last ones have nothing to do
+        if self.index >= tasks:
+            return None
+        engine = self._engine(config, folder)
+        shares = [self.attempt.share(task, engine.share_suffix) for task in range(tasks)]
+        if self.objects.stat(shares[self.index]) is None:
+            share, ours = folder / f"share.{engine.share_suffix}", trials_of(self.index, tasks, trials)
+            iterations = len(ours) * config.model.search.iterations
+            self.progress = Progress(trials=len(ours), iterations=iterations)
+            engine.search(ours, share)
+            self.pulse.beat()  # who merges reads the log so far, and sees all of the progress
+            with self.steps("upload"):
+                upload(self.runtime.ports, shares[self.index], share)
+        return self._merged(engine, shares, folder) if self._merges(shares) else None
+
+    def _engine(self, config: TrainingConfig, folder: Path) -> Engine:
         with self.steps("load"):
-            with self.objects.reader(config.prepared) as source, prepared.open("wb") as target:
-                while chunk := source.read(1 << 20):
-                    target.write(chunk)
-            engine = load(config.engine)
-        host = Host(
-            self.runtime.settings.cores, self.steps, self._progressed, lambda line: self._console(out, line)
-        )
-        engine(prepared, config.model, out, host)
+            prepared = folder / "prepared.parquet"
+            download(self.objects, config.prepared, prepared)
+            material = Material(prepared, config.model, self._former(config, folder / "former"))
+            host = Host(
+                self.runtime.settings.cores or os.cpu_count() or 1, self.steps, self._progressed, self.console
+            )
+            return load(config.engine)(material, host)
 
-    def _progressed(self, progress: SearchProgress) -> None:
-        self.search = progress
+    def _former(self, config: TrainingConfig, folder: Path) -> Path | None:
+        """The tables and documents of the former result; None if the attempt has none."""
+        if config.former is None:
+            return None
+        folder.mkdir()
+        try:
+            manifest = Manifest.model_validate_json(self.objects.read(f"{config.former}manifest.json"))
+            for file in manifest.files:
+                if _CONTINUED.fullmatch(file.name):
+                    download(self.objects, f"{config.former}{file.name}", folder / file.name)
+        except NotFound as error:
+            raise EngineError(f"the former result is not whole: {error}") from error
+        return folder
+
+    def _merges(self, shares: Sequence[str]) -> bool:
+        """Whether every share is there, and this task was the first to see it, now or before a retry.
+
+        Whoever writes the last share sees all of them. If that task dies its retry comes here again; if it is
+        not repeated its execution has failed, and sweep ends the attempt.
+        """
+        there = {info.name for info in self.objects.list(self.attempt.shares)}
+        if missing := len(set(shares) - there):
+            self._log("INFO", f"{missing} of {len(shares)} shares are missing: another task merges them")
+            return False
+        ours = Merge(execution=self.task.cloud_run_execution, task=self.index)
+        create_once(self.runtime, self.attempt.merge, ours.model_dump_json().encode())
+        merger = Merge.model_validate_json(self.objects.read(self.attempt.merge))
+        self._log("INFO", f"task {merger.task + 1} of {merger.execution} merges the shares")
+        return merger == ours
+
+    def _merged(self, engine: Engine, shares: Sequence[str], folder: Path) -> Path:
+        """The folder with the files of the result; the shares are what is in the bucket, one's own too."""
+        paths = [folder / name.rsplit("/", 1)[-1] for name in shares]
+        with self.steps("load"):
+            for name, path in zip(shares, paths, strict=True):
+                download(self.objects, name, path)
+        out = folder / "results"
+        out.mkdir()
+        engine.finish(paths, out)
+        return out
+
+    def _progressed(self, search: SearchProgress) -> None:
+        self.progress = Progress(
+            trial=search.trial,
+            trials=search.trials,
+            iteration=search.iteration,
+            iterations=search.iterations,
+            best_nrmse=search.nrmse,
+            best_rssd=search.rssd,
+        )
 
     def _succeed(self, config: TrainingConfig, out: Path) -> None:
         with self.steps("upload"):
-            files = [self._upload(config, path) for path in sorted(out.iterdir()) if path.name != CONSOLE]
-        self._console(
-            out, "trained; " + ", ".join(f"{k} {v['seconds']:.1f} s" for k, v in self.steps.report().items())
-        )
-        timings = json.dumps(self.steps.report(), indent=2).encode()
-        files += [self._upload(config, out / CONSOLE), self._create(f"{config.results}timings.json", timings)]
+            paths = sorted(out.iterdir())
+            files = [upload(self.runtime.ports, f"{config.results}{path.name}", path) for path in paths]
+        report = self.steps.report()
+        seconds = ", ".join(f"{name} {step['seconds']:.1f} s" for name, step in report.items())
+        self.console(f"trained; {seconds}")
+        texts = {"console.log": self.console.whole(), "timings.json": json.dumps(report, indent=2).encode()}
+        files += [create_once(self.runtime, f"{config.results}{name}", text) for name, text in texts.items()]
         listed = [
             ManifestFile(name=info.name.removeprefix(config.results), size=info.size, crc32c=info.crc32c)
             for info in files
         ]
         manifest = Manifest(job_id=config.job_id, attempt=config.attempt, files=listed)
-        self._create(f"{config.results}manifest.json", manifest.model_dump_json(indent=2).encode())
+        manifest_json = manifest.model_dump_json(indent=2).encode()
+        create_once(self.runtime, f"{config.results}manifest.json", manifest_json)
         self._end(status="succeeded")
 
-    def _fail(
-        self, config: TrainingConfig, out: Path, problem: Problem, *, deterministic: bool = False
-    ) -> None:
-        self._console(out, f"failed: {problem.title}")
-        self._upload(config, out / CONSOLE)
+    def _fail(self, config: TrainingConfig, problem: Problem, *, deterministic: bool = False) -> None:
+        self.console(f"failed: {problem.title}")
+        create_once(self.runtime, f"{config.results}console.log", self.console.whole())
         self._end(status="failed", error=problem, deterministic=deterministic)
 
     def _end(self, **fields: Any) -> None:
@@ -119,59 +222,38 @@ class Life:
             at=self.runtime.ports.clock.now(),
             **fields,
         )
-        self._create(self.attempt.outcome, outcome.model_dump_json(indent=2).encode())
+        create_once(self.runtime, self.attempt.outcome, outcome.model_dump_json(indent=2).encode())
         self._log("INFO", f"attempt {outcome.status}")
-
-    def _upload(self, config: TrainingConfig, path: Path) -> ObjectInfo:
-        name = f"{config.results}{path.name}"
-        try:
-            with self.objects.writer(name) as out, path.open("rb") as source:
-                while chunk := source.read(1 << 20):
-                    out.write(chunk)
-        except AlreadyExists:
-            self._log("INFO", f"{path.name} was uploaded before")
-        return self._the(name)
-
-    def _create(self, name: str, data: bytes) -> ObjectInfo:
-        try:
-            return self.objects.create(name, data)
-        except AlreadyExists:
-            return self._the(name)
-
-    def _the(self, name: str) -> ObjectInfo:
-        info = self.objects.stat(name)
-        if info is None:
-            raise Conflict(f"{name} vanished")
-        return info
 
     def _pulse(self) -> Pulse:
         return Pulse(
             self.objects,
             self.attempt,
-            self.task.cloud_run_task_index,
+            self.index,
+            self.task.cloud_run_task_count,
             self.task.cloud_run_execution,
-            self._progress,
+            self._now,
+            self.console,
             self.runtime.log,
         )
 
-    def _progress(self) -> Progress:
-        found = self.search
-        return Progress(
-            step=self.steps.current,
-            trial=found.trial if found else 0,
-            trials=found.trials if found else 0,
-            iteration=found.iteration if found else 0,
-            iterations=found.iterations if found else 0,
-            best_nrmse=found.nrmse if found else None,
-            best_rssd=found.rssd if found else None,
-            memory_mb=round(peak_memory_mb(), 1),
-            cpu_s=round(cpu_seconds(), 2),
+    def _now(self) -> Progress:
+        return self.progress.model_copy(
+            update={
+                "step": self.steps.current,
+                "memory_mb": round(peak_memory_mb(), 1),
+                "cpu_s": round(cpu_seconds(), 2),
+            }
         )
-
-    def _console(self, out: Path, text: str) -> None:
-        now = self.runtime.ports.clock.now().strftime("%H:%M:%SZ")
-        with (out / CONSOLE).open("a", encoding="utf-8") as console:
-            console.writelines(f"{now} {line}\n" for line in text.splitlines())
 
     def _log(self, severity: Any, message: str) -> None:
         self.runtime.log(severity, message, job_id=self.task.job_id, attempt=self.task.attempt)
+
+
+def _untrainable(reasons: str) -> Problem:
+    """What an engine says of its inputs, a line per reason, at a length that a job document can hold."""
+    lines = reasons.splitlines()
+    if len(lines) == 1:
+        return Problem(type="untrainable", title=shortened(reasons))
+    title = f"{len(lines)} reasons why this cannot be trained on"
+    return Problem(type="untrainable", title=title, errors=BadData(title, lines).problem.errors)

@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contracts.base import canonical_json, error_lines
+from contracts.base import WHOLE, canonical_json, error_lines
 from contracts.events import JOB_FINISHED, RequestRefused
 from contracts.job import FileVersion, Job, JobState, TimelineEntry
 from contracts.problem import Problem
 from contracts.request import TrainRequest
 from functions.errors import BadRequest
+from functions.extract.former import former_errors
 from functions.ports import Conflict
 from functions.runtime import Runtime
 from functions.steps import HANDLER_DEADLINE, announce, publish
@@ -57,7 +58,9 @@ def _create(
     upload: FileVersion | None,
     more_errors: list[str],
 ) -> Job:
-    errors = [*more_errors, *request_errors(runtime, body)]
+    told = {error.partition(": ")[0] for error in more_errors}
+    found = request_errors(runtime, body) if WHOLE not in told else []
+    errors = [*more_errors, *(error for error in found if error.partition(": ")[0] not in told)]
     now = runtime.ports.clock.now()
     job = Job(
         job_id=job_id,
@@ -113,8 +116,6 @@ def _installation_errors(runtime: Runtime, request: TrainRequest) -> Iterator[st
         yield f"queue: no queue is named '{request.queue}'; there are: {', '.join(settings.queues)}"
     if request.engine and request.engine not in settings.engines:
         yield f"engine: '{request.engine}' is not installed; there are: {', '.join(settings.engines)}"
-    if request.annotations is not None:
-        yield "annotations: the engines of this installation do not use it yet; remove it"
     connection = getattr(request.source, "connection", None)
     warehouses = runtime.ports.warehouses
     if connection is not None and connection not in warehouses:
@@ -122,6 +123,18 @@ def _installation_errors(runtime: Runtime, request: TrainRequest) -> Iterator[st
     folder = getattr(request.source, "name", f"/{request.country}/").split("/")
     if folder[1] != request.country:
         yield f"source.name: must be under {folder[0]}/{request.country}/, the folder of its country"
+    yield from _engine_errors(request, request.engine or settings.engines[0])
+    yield from former_errors(runtime, request)
+
+
+def _engine_errors(request: TrainRequest, engine: str) -> Iterator[str]:
+    """What only the native engine can do."""
+    for name, asked in {
+        "search.solver: converged": request.search.solver == "converged",
+        "search.stop": request.search.stop is not None,
+    }.items():
+        if asked and engine != "native":
+            yield f"{name} needs the engine native; this request has the engine {engine}"
 
 
 def _refuse(runtime: Runtime, job: Job) -> None:

@@ -11,15 +11,14 @@ from contracts.request import ObjectSource, SqlSource, TableSource, TrainRequest
 from functions.errors import BadSource, Permanent
 from functions.ports import AlreadyExists, Conflict, NotFound, ObjectInfo, ObjectWriter
 from functions.runtime import Runtime
-from functions.steps import commit, refuse
+from functions.steps import commit, existing, refuse, request_of
 
 
 def extract(runtime: Runtime, job: Job) -> None:
     """Make the dataset of an accepted job, unless it is there, and commit EXTRACTED."""
-    request = TrainRequest.model_validate(job.request)
     name = names.dataset(job.country, job.job_id)
     try:
-        info = runtime.ports.objects.stat(name) or _make(runtime, job, request, name)
+        info = runtime.ports.objects.stat(name) or _make(runtime, job, request_of(job), name)
     except Permanent as error:
         refuse(runtime, job, error)
         return
@@ -33,14 +32,7 @@ def _make(runtime: Runtime, job: Job, request: TrainRequest, name: str) -> Objec
             return _from_object(runtime, request.source, name, metadata)
         return _from_warehouse(runtime, request, request.source, name, metadata)
     except AlreadyExists:
-        return _the(runtime, name)
-
-
-def _the(runtime: Runtime, name: str) -> ObjectInfo:
-    info = runtime.ports.objects.stat(name)
-    if info is None:
-        raise Conflict(f"{name} vanished")
-    return info
+        return existing(runtime.ports, name)
 
 
 def _from_object(runtime: Runtime, source: ObjectSource, name: str, metadata: dict[str, str]) -> ObjectInfo:
@@ -55,7 +47,7 @@ def _from_object(runtime: Runtime, source: ObjectSource, name: str, metadata: di
             f"{source.name} is not there (any more) in the version asked for; if it was uploaded again, the "
             "newer version has a job of its own"
         ) from error
-    return _the(runtime, name)
+    return existing(runtime.ports, name)
 
 
 def _from_warehouse(
@@ -76,7 +68,7 @@ def _from_warehouse(
         return runtime.ports.objects.copy(known.object_name, name, metadata)
     with runtime.ports.objects.writer(name, metadata) as out:
         _stream(runtime, source.connection, query, out)
-    info = _the(runtime, name)
+    info = existing(runtime.ports, name)
     _remember(runtime, known, key, info)
     return info
 

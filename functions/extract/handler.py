@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from contracts.base import canonical_json
 from contracts.request import job_id_for
 from functions.errors import BadMessage
-from functions.extract.accept import MAX_REQUEST_BYTES, accept
+from functions.extract.accept import accept
 from functions.extract.dataset import extract
+from functions.extract.readable import readable
 from functions.extract.uploads import handle_upload
-from functions.message import Message, json_object
+from functions.message import Message
 from functions.runtime import Runtime
 
 
@@ -24,17 +24,16 @@ def handle(message: Message, runtime: Runtime) -> None:
     if message.is_object_event:
         handle_upload(message, runtime)
         return
-    body = json_object(message.data)
-    request_id = _request_id(body)
-    job = accept(runtime, job_id_for(request_id), request_id, body)
+    body, problems = readable(message.data)
+    request_id = _request_id(body, problems)
+    job = accept(runtime, job_id_for(request_id), request_id, body, more_errors=problems)
     if job is not None:
         extract(runtime, job)
 
 
-def _request_id(body: dict[str, Any]) -> str:
+def _request_id(body: dict[str, Any], problems: list[str]) -> str:
     request_id = body.get("request_id")
     if not isinstance(request_id, str) or not re.fullmatch(r"[!-~]{1,200}", request_id):
-        raise BadMessage("request_id must be 1 to 200 printable ASCII characters without spaces")
-    if len(canonical_json(body).encode()) > MAX_REQUEST_BYTES:
-        raise BadMessage(f"the request is larger than {MAX_REQUEST_BYTES // 1024} KiB")
+        why = [problem for problem in problems if problem.startswith("request_id: ")]
+        raise BadMessage("request_id must be 1 to 200 printable ASCII characters without spaces", why)
     return request_id

@@ -8,12 +8,12 @@ from datetime import timedelta
 from contracts import names
 from contracts.attempt import TrainingConfig
 from contracts.job import Job, JobState, Queue, Slot, Waiting
-from contracts.request import TrainRequest
 from functions.errors import Permanent, Transient
+from functions.launch.sizes import placement
 from functions.message import Message
-from functions.ports import AlreadyExists, Conflict
+from functions.ports import Conflict
 from functions.runtime import Runtime
-from functions.steps import commit, free_slot, queue_of, refuse
+from functions.steps import commit, create_once, free_slot, queue_of, refuse, request_of
 
 ABANDONED = timedelta(seconds=30)
 """A slot taken so long ago for an attempt that still waits: whoever took it did not live to start it."""
@@ -76,9 +76,8 @@ def _next(queue: Queue, waiting: list[Waiting]) -> Waiting | None:
 
 def _start(runtime: Runtime, job: Job) -> None:
     """Write the attempt's config, start one execution and commit RUNNING; FAILED if none can be started."""
-    _write_config(runtime, job)
     try:
-        execution = _execution(runtime, job)
+        execution = _execution(runtime, job, _config(runtime, job))
     except Permanent as error:
         refuse(runtime, job, error)
         free_slot(runtime.ports, job, job.attempt)
@@ -87,16 +86,25 @@ def _start(runtime: Runtime, job: Job) -> None:
     runtime.log("INFO", "started", job_id=job.job_id, attempt=job.attempt, execution=execution)
 
 
-def _execution(runtime: Runtime, job: Job) -> str:
+def _execution(runtime: Runtime, job: Job, config: TrainingConfig) -> str:
     """The attempt's execution, started unless there is one."""
     launcher = runtime.ports.launcher
     known = launcher.find(job.job_id, job.attempt)
-    size = TrainRequest.model_validate(job.request).size
-    return known[0].name if known else launcher.start(job.job_id, job.attempt, size, 1)
+    if known:
+        return known[0].name
+    size, tasks = placement(config.engine, request_of(job).size, config.model.search)
+    return launcher.start(job.job_id, job.attempt, size, tasks)
 
 
-def _write_config(runtime: Runtime, job: Job) -> None:
-    request = TrainRequest.model_validate(job.request)
+def _former_results(runtime: Runtime, job_id: str | None) -> str | None:
+    """Where the result that a request begins with is; None also if its job is gone: the engine says so."""
+    former = runtime.ports.jobs.get(Job, job_id) if job_id else None
+    return names.results(former) if former else None
+
+
+def _config(runtime: Runtime, job: Job) -> TrainingConfig:
+    """The attempt's config as it was first written, now or before."""
+    request = request_of(job)
     config = TrainingConfig(
         job_id=job.job_id,
         attempt=job.attempt,
@@ -108,8 +116,8 @@ def _write_config(runtime: Runtime, job: Job) -> None:
         fingerprint=job.fingerprint or "",
         results=names.results(job),
         model=request.model_spec(),
+        former=_former_results(runtime, request.former),
     )
-    try:
-        runtime.ports.objects.create(names.attempt_of(job).config, config.model_dump_json(indent=2).encode())
-    except AlreadyExists:
-        runtime.log("INFO", "the config is there already", job_id=job.job_id, attempt=job.attempt)
+    name = names.attempt_of(job).config
+    create_once(runtime, name, config.model_dump_json(indent=2).encode())
+    return TrainingConfig.model_validate_json(runtime.ports.objects.read(name))

@@ -9,12 +9,11 @@ from contracts import names
 from contracts.attempt import Manifest, TrainingConfig
 from contracts.events import TrainingFinished
 from contracts.job import Job, JobState
-from contracts.request import TrainRequest
 from contracts.summary import BestModel, CountryRun, CountrySummary, ModelSummary
 from functions.message import Message
-from functions.ports import AlreadyExists, NotFound, Ports
+from functions.ports import NotFound, Ports
 from functions.runtime import Runtime
-from functions.steps import announce, commit
+from functions.steps import announce, commit, create_once
 
 
 def handle(message: Message, runtime: Runtime) -> None:
@@ -33,10 +32,7 @@ def handle(message: Message, runtime: Runtime) -> None:
 
 def _write_summary(runtime: Runtime, job: Job) -> None:
     summary = summarize(runtime.ports, job)
-    try:
-        runtime.ports.objects.create(names.model_summary(job), summary.model_dump_json(indent=2).encode())
-    except AlreadyExists:
-        runtime.log("INFO", "the summary is there already", job_id=job.job_id)
+    create_once(runtime, names.model_summary(job), summary.model_dump_json(indent=2).encode())
 
 
 def summarize(ports: Ports, job: Job) -> ModelSummary:
@@ -45,7 +41,6 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
     best = _json(ports, f"{folder}best_model.json")
     config = TrainingConfig.model_validate_json(ports.objects.read(names.attempt_of(job).config))
     manifest = Manifest.model_validate_json(ports.objects.read(f"{folder}manifest.json"))
-    request = TrainRequest.model_validate(job.request)
     return ModelSummary(
         job_id=job.job_id,
         request_id=job.request_id,
@@ -54,7 +49,7 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
         revision=job.revision,
         accepted_at=job.accepted_at,
         requested_by=job.requested_by,
-        labels=dict(request.labels),
+        labels=job.request.get("labels", {}),
         dependent=best["dependent"],
         dependent_type=best["dependent_type"],
         window_start=best["window"]["start"],

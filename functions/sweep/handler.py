@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.events import SweepRequest
 from contracts.job import Job, JobState
-from functions.errors import Transient
+from functions.errors import Failure, Transient
 from functions.message import Message
 from functions.ports import Conflict
 from functions.runtime import Runtime
@@ -41,6 +41,8 @@ def _sweep_alone(runtime: Runtime, job: Job) -> None:
         runtime.log("INFO", "the job moved on meanwhile", job_id=job.job_id)
     except Transient as error:
         runtime.log("WARNING", f"nothing changed: {error.problem.detail}", job_id=job.job_id)
+    except Failure as error:  # a missing role, say: it concerns this job, or somebody will have to mend it
+        runtime.log("ERROR", f"nothing changed: {error.problem.detail}", job_id=job.job_id)
 
 
 def _sweep(runtime: Runtime, job: Job, asked: bool = False) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from contracts import names
-from contracts.attempt import Heartbeat, Progress
 from contracts.job import Job
 from contracts.problem import Problem
-from functions.attempts import claim, end_attempt, read_claim
-from functions.ports import NotFound, ObjectInfo
+from functions.attempts import Beat, claim, end_attempt, read_claim, read_heartbeats
 from functions.runtime import Runtime
 from functions.steps import HEARTBEAT_DEADLINE
 from functions.sweep.wakeups import announce_object, postpone, wake
@@ -16,7 +14,8 @@ from functions.sweep.wakeups import announce_object, postpone, wake
 def sweep_running(runtime: Runtime, job: Job, asked: bool) -> None:
     """Copy the progress of a live attempt to its job, and end an attempt that is dead.
 
-    A young heartbeat is life enough, unless somebody `asked` about this very job: then the platform is, too.
+    A young heartbeat of one task is life enough, unless somebody `asked` about this very job: then the
+    platform is, too. Tasks that are done write no more, so old heartbeats end the attempt only together.
     """
     attempt = names.attempt_of(job)
     now = runtime.ports.clock.now()
@@ -26,32 +25,24 @@ def sweep_running(runtime: Runtime, job: Job, asked: bool) -> None:
         if late:
             wake(runtime, job, lambda: announce_object(runtime, outcome))
         return
-    beat = runtime.ports.objects.stat(attempt.heartbeat(0))
+    beat = read_heartbeats(runtime.ports, attempt)
     young = beat is not None and now - beat.updated < HEARTBEAT_DEADLINE
     ended, detail = _platform_says(runtime, job) if late or asked else (False, "")
     if ended:
         _end(runtime, job, "crashed", _crashed(detail))
     elif beat is not None and young:
         _alive(runtime, job, beat)
-    elif beat is not None and late:
+    elif beat is not None and beat.whole and late:
         _end(runtime, job, "timed-out", HEARTBEAT_LOST)
-    elif late:  # pending, or not yet at its first heartbeat
+    elif late:  # a task is pending, or not yet at its first heartbeat
         postpone(runtime, job, HEARTBEAT_DEADLINE)
 
 
-def _alive(runtime: Runtime, job: Job, beat: ObjectInfo) -> None:
-    progress = _progress(runtime, beat.name)
+def _alive(runtime: Runtime, job: Job, beat: Beat) -> None:
     deadline = beat.updated + HEARTBEAT_DEADLINE
-    if progress != job.progress or deadline != job.deadline:
-        changed = job.model_copy(update={"deadline": deadline, "progress": progress, "wakeups": 0})
+    if beat.progress != job.progress or deadline != job.deadline:
+        changed = job.model_copy(update={"deadline": deadline, "progress": beat.progress, "wakeups": 0})
         runtime.ports.jobs.replace(changed, job.version)
-
-
-def _progress(runtime: Runtime, name: str) -> Progress | None:
-    try:
-        return Heartbeat.model_validate_json(runtime.ports.objects.read(name)).progress
-    except NotFound:
-        return None
 
 
 def _platform_says(runtime: Runtime, job: Job) -> tuple[bool, str]:

@@ -6,7 +6,7 @@ from contracts import names
 from contracts.base import canonical_json
 from contracts.events import TRAIN_REQUESTS, TRAINING_FINISHED, TrainingFinished
 from contracts.job import Job, JobState
-from functions.errors import BadSource
+from functions.errors import BadRequest, BadSource
 from functions.runtime import Runtime
 from functions.steps import HANDLER_DEADLINE, announce_ready, publish, queue_of, refuse
 from functions.sweep.wakeups import announce_object, ask_again, postpone, wake
@@ -24,10 +24,22 @@ def sweep_waiting(runtime: Runtime, job: Job) -> None:
 
 
 def _queued(runtime: Runtime, job: Job) -> None:
-    """Waiting for a slot is no fault; waiting although one is free is."""
+    """Waiting for a slot is no fault; waiting although one is free, or one's own, is.
+
+    Between two trainings a slot is free for a moment: where others were given slots lately, that is no fault.
+    """
+    limit = runtime.settings.queues.get(job.queue)
+    if limit is None:
+        ask_again(runtime, job)
+        refuse(runtime, job, BadRequest(f"queue: there is no queue '{job.queue}' any more"))
+        return
     queue = queue_of(runtime.ports, job.queue)
-    if queue.paused or len(queue.slots) >= runtime.settings.queues.get(job.queue, 0):
-        postpone(runtime, job, HANDLER_DEADLINE)
+    its_own = (job.job_id, job.attempt) in {(slot.job_id, slot.attempt) for slot in queue.slots}
+    full = len(queue.slots) >= limit
+    now = runtime.ports.clock.now()
+    moves = any(now - slot.since < HANDLER_DEADLINE for slot in queue.slots)
+    if queue.paused or ((full or moves) and not its_own):
+        postpone(runtime, job, HANDLER_DEADLINE, wakeups=0)
     else:
         wake(runtime, job, lambda: announce_ready(runtime, job))
 

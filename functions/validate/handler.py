@@ -6,12 +6,21 @@ from contracts import names
 from contracts.job import Job, JobState
 from contracts.request import TrainRequest
 from contracts.validation import ValidationReport
-from functions.errors import BadData, BadMessage
+from functions.errors import BadData, BadMessage, BadRequest
 from functions.message import Message
 from functions.notifications import object_event
 from functions.ports import AlreadyExists, Conflict, NotFound, ObjectInfo
 from functions.runtime import Runtime
-from functions.steps import announce, announce_ready, commit, end, most_severe, refuse
+from functions.steps import (
+    announce,
+    announce_ready,
+    commit,
+    create_once,
+    end,
+    most_severe,
+    refuse,
+    request_of,
+)
 
 
 def handle(message: Message, runtime: Runtime) -> None:
@@ -37,7 +46,7 @@ def handle(message: Message, runtime: Runtime) -> None:
 
 
 def _only_validated(job: Job) -> bool:
-    return job.state is JobState.SUCCEEDED and TrainRequest.model_validate(job.request).validate_only
+    return job.state is JobState.SUCCEEDED and request_of(job).validate_only
 
 
 def _job_of(runtime: Runtime, name: str) -> Job:
@@ -53,8 +62,9 @@ def _job_of(runtime: Runtime, name: str) -> Job:
 
 def _validate(runtime: Runtime, job: Job, info: ObjectInfo) -> None:
     try:
-        report = _known_report(runtime, job) or _prepare(runtime, job, info)
-    except BadData as error:
+        request = request_of(job)
+        report = _known_report(runtime, job) or _prepare(runtime, job, request, info)
+    except (BadData, BadRequest) as error:
         refuse(runtime, job, error)
         return
     errors = [finding for finding in report.findings if finding.severity == "error"]
@@ -62,7 +72,7 @@ def _validate(runtime: Runtime, job: Job, info: ObjectInfo) -> None:
         lines = [finding.message for finding in errors]
         problem = BadData(f"{len(errors)} problem(s) in the data", lines).problem
         end(runtime, job, JobState.REJECTED, problem, report.findings)
-    elif TrainRequest.model_validate(job.request).validate_only:
+    elif request.validate_only:
         end(runtime, job, JobState.SUCCEEDED, None, report.findings)
     else:
         found = most_severe(report.findings)
@@ -78,19 +88,17 @@ def _known_report(runtime: Runtime, job: Job) -> ValidationReport | None:
     return ValidationReport.model_validate_json(text)
 
 
-def _prepare(runtime: Runtime, job: Job, info: ObjectInfo) -> ValidationReport:
+def _prepare(runtime: Runtime, job: Job, request: TrainRequest, info: ObjectInfo) -> ValidationReport:
     """Write the prepared data, then the report, whose existence says that both are there."""
     from functions.validate.prepare import prepare, to_parquet
 
     objects = runtime.ports.objects
     with objects.reader(info.name, info.generation) as stream:
-        prepared = prepare(stream, TrainRequest.model_validate(job.request), info.fingerprint)
+        prepared = prepare(stream, request, info.fingerprint)
     metadata = {"job_id": job.job_id, "fingerprint": info.fingerprint}
-    try:
-        if prepared.table is not None:
-            objects.create(names.prepared(job.country, job.job_id), to_parquet(prepared.table), metadata)
-    except AlreadyExists:
-        runtime.log("INFO", "the prepared data are there already", job_id=job.job_id)
+    if prepared.table is not None:
+        data = to_parquet(prepared.table)
+        create_once(runtime, names.prepared(job.country, job.job_id), data, metadata)
     try:
         report = prepared.report.model_dump_json(indent=2).encode()
         objects.create(names.validation(job.country, job.job_id), report, metadata)

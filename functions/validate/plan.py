@@ -6,7 +6,8 @@ from math import floor
 
 import pandas as pd
 
-from contracts.model import BudgetQuestion, CalibrationStudy, ModelConfig
+from contracts.budget import BudgetQuestion
+from contracts.model import CalibrationStudy, ModelConfig
 from contracts.validation import Interval, ResolvedWindow
 from functions.validate.findings import Findings, some
 from functions.validate.window import last_day
@@ -133,6 +134,29 @@ def _check_study_spend(
             f"{name} says that {some(paid)} cost {study.spend:,.0f}, but the data hold {spent:,.0f} from "
             f"{study.start} to {study.end}",
             "check the study's channels, dates and spend; they should agree within 10 %",
+        )
+
+
+def check_days(
+    dates: pd.Series[pd.Timestamp], interval: Interval, model: ModelConfig, findings: Findings
+) -> None:
+    """The days that the request names lie in the data: every annotation, and some holiday of each name."""
+    first, last = dates.iloc[0].date(), last_day(dates, interval).date()
+    span = f"the data, which go from {first} to {last}"
+    outside = [note.text for note in model.annotations if not first <= note.date <= last]
+    if outside:
+        findings.warning(
+            "annotation-outside",
+            f"these annotations lie outside {span}: {some(outside)}",
+            "they are drawn nowhere; correct their dates, or remove them",
+        )
+    seen = {day.name for day in model.prophet.holidays if first <= day.date <= last}
+    unseen = dict.fromkeys(day.name for day in model.prophet.holidays if day.name not in seen)
+    if unseen:
+        findings.warning(
+            "holiday-outside",
+            f"these holidays have no day in {span}: {some(unseen)}",
+            "nothing can be learned of their effect; correct their dates, or remove them",
         )
 
 

@@ -155,6 +155,7 @@ def _check(
         window = resolve(dates, interval, request.window, findings)
         plan.check_components(dates, interval, request, findings)
         plan.check_budget(dates, interval, request.budget, findings)
+        plan.check_days(dates, interval, request, findings)
     if window:
         inside = frame.iloc[window.first_row - 1 : window.last_row]
         plan.check_size(len(frame), window, request, findings)

@@ -17,9 +17,10 @@ from rich.console import Console
 from contracts.base import canonical_json
 from contracts.events import TRAIN_REQUESTS
 from functions.adapters.embedded import Embedded, FolderInUse
+from functions.errors import Unavailable
 from infra.local.batch import Submission, UnreadableRequests, read_requests
 from infra.local.follow import Client, describe, follow
-from infra.local.host import Host, PortTaken, local_settings, running, say, state_file
+from infra.local.host import ADDRESS, Host, PortTaken, local_settings, running, say, state_file
 
 
 def main() -> int:
@@ -29,6 +30,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     up_parser = commands.add_parser("up")
     up_parser.add_argument("--port", type=int, required=True)
+    up_parser.add_argument("--address", default=ADDRESS, help="where to listen; 0.0.0.0 in a container")
     submit_parser = commands.add_parser("submit")
     submit_parser.add_argument("request", type=Path)
     submit_parser.add_argument("--base", type=Path)
@@ -43,7 +45,7 @@ def main() -> int:
 def _run(args: argparse.Namespace) -> int:
     match args.command:
         case "up":
-            return up(args.folder, args.port)
+            return up(args.folder, args.port, args.address)
         case "submit":
             return submit(args.folder, args.request, args.base)
         case "cancel" | "retry":
@@ -58,19 +60,19 @@ def _run(args: argparse.Namespace) -> int:
             return demo(args.folder)
 
 
-def up(folder: Path, port: int) -> int:
+def up(folder: Path, port: int, address: str = ADDRESS) -> int:
     """Keep the system running until Ctrl-C."""
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        with Host(local_settings(folder), port) as host:
+        with Host(local_settings(folder), port, address=address) as host:
             say(f"MMM Trainer runs at {host.url}")
             say(f"  drop-zone  {host.settings.folder / 'bucket' / 'drop-zone'}/<country>/")
             say(f"  warehouse  {host.settings.folder / 'warehouse'}/<connection>.duckdb")
             say("Ctrl-C stops it; trainings that run go on, and are picked up by the next `make up`.")
             stopping.wait()
-    except (PortTaken, FolderInUse) as error:
+    except (PortTaken, FolderInUse, Unavailable, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     say("stopped")

@@ -79,13 +79,18 @@ class DemoData:
     """Contribution per EUR of spend of each paid channel."""
 
 
-def generate(seed: int = 7, weeks: int = 208, country: str = "DE") -> DemoData:
-    """Make `weeks` of weekly data with the public holidays of `country`; equal for equal arguments."""
+def generate(
+    seed: int = 7, weeks: int = 208, country: str = "DE", channels: tuple[Channel, ...] = CHANNELS
+) -> DemoData:
+    """Make `weeks` of weekly data with the public holidays of `country`; equal for equal arguments.
+
+    `channels` are those of CHANNELS, of which the truth (adstock, saturation, effect) may be another.
+    """
     random = np.random.default_rng(seed)
     mondays = [FIRST_MONDAY + timedelta(weeks=week) for week in range(weeks)]
     table = pd.DataFrame({"date": pd.to_datetime(mondays)})
     components = pd.DataFrame(_baseline(mondays, country))
-    for channel in CHANNELS:
+    for channel in channels:
         columns, driver = _media(channel, weeks, random)
         table = table.assign(**columns)
         components[channel.name] = _response(channel, driver, table[channel.name].sum())
@@ -95,9 +100,9 @@ def generate(seed: int = 7, weeks: int = 208, country: str = "DE") -> DemoData:
     components["promotion"] = table["promotion"].map(PROMOTIONS).astype(float)
     components["noise"] = random.normal(0, 18_000, weeks)
     table.insert(1, "revenue", components.sum(axis=1).round(2))
-    contributions = {channel.name: float(components[channel.name].sum()) for channel in CHANNELS}
-    roas = {channel.name: contributions[channel.name] / table[channel.name].sum() for channel in PAID}
-    return DemoData(table, components, contributions, {name: float(value) for name, value in roas.items()})
+    contributions = {channel.name: float(components[channel.name].sum()) for channel in channels}
+    roas = {paid.name: contributions[paid.name] / float(table[paid.name].sum()) for paid in channels[:-1]}
+    return DemoData(table, components, contributions, roas)
 
 
 def _baseline(mondays: list[date], country: str) -> dict[str, Floats]:
@@ -119,7 +124,7 @@ def _baseline(mondays: list[date], country: str) -> dict[str, Floats]:
 def _media(channel: Channel, weeks: int, random: np.random.Generator) -> tuple[dict[str, Floats], Floats]:
     """The channel's columns, and the one that works on people: exposures where they were counted."""
     spend = (_flights(channel, weeks, random) * channel.level * random.lognormal(0, 0.35, weeks)).round(2)
-    if channel is ORGANIC:
+    if channel.name == ORGANIC.name:
         spend = spend.round()
     if channel.exposure is None:
         return {channel.name: spend}, spend

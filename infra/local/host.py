@@ -104,11 +104,14 @@ def only_local(app: WSGIApplication, port: Callable[[], int]) -> WSGIApplication
 class Host:
     """Runs until its `with` block ends; trainings are processes of their own and may outlive it."""
 
-    def __init__(self, settings: EmbeddedSettings, port: int, log: Log | None = None) -> None:
+    def __init__(
+        self, settings: EmbeddedSettings, port: int, log: Log | None = None, address: str = ADDRESS
+    ) -> None:
+        """`address`: where to listen; in a container everywhere, so that its port can be published."""
         self.settings = settings
         self.embedded = Embedded(settings.folder, environment=task_environment(settings))
         self._runtime = Runtime(self.embedded.ports(), settings, log or Log(settings.log_format))
-        self._port = port
+        self._address, self._port = address, port
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._server: BaseWSGIServer | None = None
@@ -171,16 +174,21 @@ class Host:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((ADDRESS, self._port))
+            listener.bind((self._address, self._port))
         except OSError as error:
             raise PortTaken(
-                f"port {self._port} of {ADDRESS} is taken by another program; choose another with PORT="
+                f"port {self._port} of {self._address} is taken by another program; choose another with PORT="
             ) from error
         listener.listen(128)
         self._port = listener.getsockname()[1]
         guarded = only_local(app, lambda: self._port)
         return make_server(
-            ADDRESS, self._port, guarded, threaded=True, request_handler=QuietHandler, fd=listener.detach()
+            self._address,
+            self._port,
+            guarded,
+            threaded=True,
+            request_handler=QuietHandler,
+            fd=listener.detach(),
         )
 
     def _repeat(
@@ -221,7 +229,7 @@ def running(folder: Path) -> tuple[psutil.Process, str] | None:
     try:
         state = json.loads(state_file(folder).read_text())
         process = psutil.Process(state["pid"])
-    except (FileNotFoundError, psutil.NoSuchProcess):
+    except (FileNotFoundError, json.JSONDecodeError, psutil.NoSuchProcess):  # none, or half written
         return None
     return (process, state["url"]) if abs(process.create_time() - state["started"]) < 1 else None
 

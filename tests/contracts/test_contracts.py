@@ -55,6 +55,8 @@ def test_all_problems_of_a_request_are_told_at_once_with_their_paths():
 
 
 STUDY = {"channels": ["radio"], "start": "2024-01-01", "end": "2024-02-01", "lift": 1, "spend": 1}
+JOB = job_id_for("de-weekly-2026-w46")
+DAY = {"date": "2024-11-29", "name": "black week"}
 SMALL = {"date": "d", "dependent": "y", "dependent_type": "revenue", "paid_media": ["tv"]}
 TABLE = {"kind": "table", "connection": "demo", "database": "a", "schema": "b", "table": "c;drop"}
 
@@ -67,6 +69,10 @@ def small(**columns: object) -> dict:
     ("change", "words"),
     [
         ({"prophet": {"components": ["holiday"]}}, "holiday_country"),
+        ({"prophet": {"components": ["trend"], "holidays": [DAY]}}, "not among the components"),
+        ({"prophet": {"components": ["holiday"], "holidays": [DAY, DAY]}}, "given twice"),
+        ({"annotations": [{"date": "2024-01-01", "text": "a" * 61}]}, "annotations[0].text"),
+        ({"annotations": [{"date": "2024-01-01", "text": "two\nlines"}]}, "annotations[0].text"),
         ({"hyperparameters": {"ranges": {"tv_spend_shapes": [1, 2]}}}, "no such hyperparameter"),
         ({"hyperparameters": {"ranges": {"tv_spend_thetas": [0.2, 1.0]}}}, "0 <= theta < 1"),
         ({"hyperparameters": {"ranges": {"tv_spend_penalty": [0, 1]}}}, "penalty_factors"),
@@ -75,6 +81,23 @@ def small(**columns: object) -> dict:
         ({"search": {"train_size": [0.6, 0.7]}}, "time_series_validation"),
         ({"search": {"seed": 1.5}}, "integer"),
         ({"calibration": [{**STUDY, "confidence": 0.9}]}, "neither a spend nor an organic column"),
+        ({"budget": {"target": 2}}, "target: not used with scenario max_response"),
+        ({"budget": {"scenario": "historical", "total": 2}}, "total: not used with scenario historical"),
+        ({"budget": {"channel_budgets": {"radio": 5}}}, "budget.channel_budgets.radio: not a spend column"),
+        ({"budget": {"channel_budgets": {"tv_spend": [5, 4]}}}, "0 <= low <= high"),
+        (
+            {
+                "budget": {
+                    "channel_bounds": {"tv_spend": {"low": 1, "high": 1}},
+                    "channel_budgets": {"tv_spend": 5},
+                }
+            },
+            "tv_spend: has channel_bounds and channel_budgets",
+        ),
+        ({"refresh_of": "weekly"}, "refresh_of.job"),
+        ({"refresh_of": {"job": JOB, "bounds_freedom": 0}}, "refresh_of.bounds_freedom"),
+        ({"refresh_of": JOB, "window": {"start": "2024-01-01"}}, "leave window.start out"),
+        ({"refresh_of": JOB, "search": {"start_from": JOB}}, "leave search.start_from out"),
         (small(paid_media=["y"]), "named twice"),
         (small(context=["season"]), "columns.context[0]: 'season'"),
         ({"source": TABLE}, "source.table.table"),

@@ -149,6 +149,19 @@ def test_components_that_fit_pass() -> None:
     assert daily.report.valid
 
 
+def test_days_outside_the_data_are_said_to_be_of_no_use() -> None:
+    inside, outside = "2023-03-06", "2031-03-06"
+    named = [{"date": inside, "name": "fair"}, {"date": outside, "name": "fair"}]
+    asked = request(
+        prophet={"components": ["holiday"], "holidays": [*named, {"date": outside, "name": "jubilee"}]},
+        annotations=[{"date": inside, "text": "relaunch"}, {"date": outside, "text": "strike"}],
+    )
+    prepared = validated(weekly(), asked)
+    assert prepared.report.valid
+    assert only(prepared, "annotation-outside").message.endswith(": strike")
+    assert only(prepared, "holiday-outside").message.endswith(": jubilee")
+
+
 def study(**changes: Any) -> dict[str, Any]:
     body = {"channels": ["tv_S"], "start": "2023-03-06", "end": "2023-04-02", "lift": 100, "confidence": 0.9}
     return body | {"spend": float(weekly()["tv_S"][9:13].sum())} | changes

@@ -14,15 +14,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from contracts.model import BudgetQuestion, ModelConfig
+from contracts.budget import BudgetQuestion
+from contracts.model import ModelConfig
 from tests.engine.golden import load, read
 from tests.engine.test_golden import searched
-from trainer.engines.base import Host
+from trainer.engines.base import Host, Material
 from trainer.engines.native import allocator_picture, reallocated
 from trainer.engines.native.allocator import Curves, best_roas, reach_target, spend_budget
 from trainer.engines.native.budget import Infeasible, Reallocation, reallocate
-from trainer.engines.native.engine import train
+from trainer.engines.native.engine import NativeEngine
 from trainer.engines.native.fit import answer
+from trainer.engines.native.result import InvalidInputs
 
 QUESTIONS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -141,6 +143,63 @@ def test_channel_bounds_hold_for_their_channel_only():
     assert factors.min() == pytest.approx(0.5)
 
 
+def test_a_channel_gets_the_budget_that_is_set_for_it():
+    budgets = {"tv_spend": 1.1e6, "search_spend": [0, 2.5e5]}
+    dates = {"start": "2024-01-08", "end": "2024-12-30"}
+    found = asked(channel_budgets=budgets, **dates)
+    document = reallocated.document(found)
+    after = {channel["name"]: channel["after"]["spend"] for channel in document["channels"]}
+    assert after["tv_spend"] == pytest.approx(1.1e6, rel=1e-9)
+    assert after["search_spend"] <= 2.5e5 * (1 + 1e-9)
+    assert document["after"]["spend"] == pytest.approx(document["before"]["spend"], rel=1e-9)
+    place = found.frame.spend_names.index("tv_spend")
+    assert found.wider[place] * document["periods"] == pytest.approx(1.1e6, rel=1e-9)
+    bounds = {channel["name"]: channel["bounds"] for channel in document["channels"]}
+    np.testing.assert_allclose(bounds["search_spend"]["spend"], [0, 2.5e5])
+    table = reallocated.table(found).set_index("channels")
+    assert table.loc["tv_spend", "constr_up_abs"] * 52 == pytest.approx(1.1e6, rel=1e-9)
+    free = asked(**dates)
+    assert found.frame.curves.response(found.spend).sum() < free.frame.curves.response(free.spend).sum()
+
+
+def test_where_every_channel_has_a_budget_their_sum_is_spent(tmp_path):
+    model = searched("weekly_search")
+    budgets = {name: 1e5 * (i + 1) for i, name in enumerate(model.inputs.spend_names)}
+    found = asked(channel_budgets=budgets)
+    document = reallocated.document(found)
+    assert document["after"]["spend"] == pytest.approx(1.5e6, rel=1e-9)
+    assert {channel["name"]: channel["after"]["spend"] for channel in document["channels"]} == pytest.approx(
+        budgets, rel=1e-9
+    )
+    allocator_picture.draw(model, found, tmp_path / "allocator.png")
+
+
+def test_the_past_is_what_the_data_cost_and_the_model_says_it_earned():
+    result = searched("weekly_search")
+    model = answer(result, read("weekly_outputs")["best"])
+    question = BudgetQuestion.model_validate(
+        {"scenario": "historical", "start": "2024-01-01", "end": "2024-03-25"}
+    )
+    document = reallocated.historical_document(result.inputs, model, question)
+    rows = slice("2024-01-01", "2024-03-25")
+    data = load("weekly_search").data.assign(date=lambda table: pd.to_datetime(table["date"]))
+    data = data.set_index("date").loc[rows]
+    assert document["periods"] == len(data) == 13
+    for channel in document["channels"]:
+        past = channel["historical"]
+        assert past["spend"] == pytest.approx(data[channel["name"]].sum(), rel=1e-12)
+        earned = model.contributions.loc[rows, channel["modelled"]].sum()
+        assert past["response"] == pytest.approx(earned, rel=1e-12)
+        assert past["roas"] == pytest.approx(earned / past["spend"], rel=1e-12)
+    total = document["historical"]
+    assert total["spend"] == pytest.approx(data[list(result.inputs.spend_names)].to_numpy().sum(), rel=1e-12)
+    assert total["response"] == pytest.approx(
+        sum(channel["historical"]["response"] for channel in document["channels"]), rel=1e-12
+    )
+    with_answer = reallocated.document(asked(start="2024-01-01", end="2024-03-25"))
+    assert with_answer["historical"] == pytest.approx(total)
+
+
 def test_a_very_high_target_leaves_what_the_carry_over_earns():
     found = asked(scenario="target_efficiency", target=1e6, bounds={"low": 0, "high": 10})
     roas = found.frame.curves.response(found.spend).sum() / found.spend.sum()
@@ -166,6 +225,8 @@ def test_keeping_every_channel_as_it_is_changes_nothing():
         ({"total": 1e9}, ("budget.total", "upper bounds", "lower it")),
         ({"scenario": "target_efficiency", "target": 50}, ("ROAS", "budget.target", "widen")),
         ({"start": "2021-01-04", "end": "2021-02-01"}, ("window", "2021-07-05")),
+        ({"channel_budgets": {"tv_spend": 1e8}}, ("as was spent", "lower", "budget.channel_budgets")),
+        ({"total": 9e6, "channel_budgets": {"tv_spend": 1e7}}, ("9,000,000.00", "lower bounds")),
     ],
 )
 def test_a_question_without_an_answer_is_said_to_have_none_and_why(question: dict[str, Any], words: tuple):
@@ -173,6 +234,18 @@ def test_a_question_without_an_answer_is_said_to_have_none_and_why(question: dic
         asked(**question)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ({"channel_budgets": {"radio": 1}, "channel_bounds": {"fax": {"low": 1, "high": 1}}}, "fax, radio"),
+        ({"scenario": "historical"}, "`history`"),
+    ],
+)
+def test_a_question_that_does_not_fit_the_model_is_refused(question: dict[str, Any], words: str):
+    with pytest.raises(InvalidInputs, match=words):
+        asked(**question)
 
 
 def test_a_cpa_is_a_target_too():
@@ -210,15 +283,26 @@ def test_a_training_answers_its_budget_question_or_says_why_not(tmp_path: Path, 
     host = Host(cores=1, step=lambda _: nullcontext(), progress=lambda _: None, log=log.append)
     folder = tmp_path / "result"
     folder.mkdir()
-    train(tmp_path / "data.parquet", ModelConfig.model_validate(config), folder, host)
+    material = Material(tmp_path / "data.parquet", ModelConfig.model_validate(config), None)
+    engine = NativeEngine(material, host)
+    engine.search(range(1, 2), tmp_path / "share.parquet")
+    engine.finish([tmp_path / "share.parquet"], folder)
     document = json.loads((folder / "allocator.json").read_text(encoding="utf-8"))
     written = {path.name for path in folder.iterdir()}
     table = f"{document['sol_id']}_max_response_reallocated.csv"
     documented = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
-    winners = {f"{winner['sol_id']}.png" for winner in read_best(folder)["winners"]}
-    for name in written - winners - {table}:
+    winners = {winner["sol_id"] for winner in read_best(folder)["winners"]}
+    named = {f"{winner}.png" for winner in winners} | {f"RobynModel-{winner}.json" for winner in winners}
+    tables = {name for name in written if name.endswith(".csv")}
+    assert {name.replace(".csv", ".parquet") for name in tables} | {"models.parquet"} == {
+        name for name in written if name.endswith(".parquet")
+    }
+    for name in {name for name in written if not name.endswith(".parquet")} - named - {table}:
         assert f"`{name}`" in documented
-    assert {"`<solID>.png`", "`<solID>_<scenario>_reallocated.csv`"} <= set(re.findall("`[^`]+`", documented))
+    assert {
+        *("`<solID>.png`", "`RobynModel-<solID>.json`", "`<table>.parquet`"),
+        "`<solID>_<scenario>_reallocated.csv`",
+    } <= set(re.findall("`[^`]+`", documented))
     assert document["feasible"] == (total is None)
     assert ({"allocator.png", table} <= written) == (total is None)
     if total is None:

@@ -73,7 +73,7 @@ def test_the_pictures_open_and_are_wide_enough_to_read(tmp_path, picture):
     if picture == "search":
         search_picture.draw(searched(CASE), path)
     else:
-        prophet_picture.draw(searched(CASE).inputs, path)
+        prophet_picture.draw(searched(CASE).inputs, [], path)
     with Image.open(path) as opened:
         assert opened.width >= 2000
         assert 1.4 < opened.width / opened.height < 2.3

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
-from contracts.model import ModelConfig
+from contracts.model import Annotation, ModelConfig
 from contracts.summary import BestModel
 from tests.engine.golden import load
-from trainer.engines.native import files, onepager, style
+from trainer.engines.native import files, notes, onepager, outputs, style
 from trainer.engines.native.fit import fit
 from trainer.engines.native.prophet_columns import ProphetColumns
 from trainer.engines.native.result import Result
+from trainer.engines.tables import add_parquet
 
 ROOT = Path(__file__).parents[2]
 PAID = ["tv_spend", "ooh_spend", "search_spend", "social_spend", "display_spend"]
@@ -57,7 +61,7 @@ def read_json(folder: Path) -> dict:
 
 def test_every_file_is_in_the_documented_list(folder):
     documented = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-    written = {path.name for path in folder.iterdir()}
+    written = {path.name for path in folder.iterdir() if not path.name.startswith("RobynModel-")}
     assert written == {
         "models.parquet",
         "pareto_hyperparameters.csv",
@@ -66,6 +70,7 @@ def test_every_file_is_in_the_documented_list(folder):
         "pareto_clusters.csv",
         "pareto_clusters_ci.csv",
         "best_model.json",
+        "model.json",
     }
     for name in written:
         assert f"`{name}`" in documented
@@ -287,3 +292,78 @@ def test_names_beside_curves_do_not_overlap():
     assert np.diff(placed).min() >= 1.0 - 1e-12
     assert min(placed) >= 0
     assert max(placed) <= 10
+
+
+def note(day: str, text: str) -> Annotation:
+    return Annotation.model_validate({"date": day, "text": text})
+
+
+FEW = [
+    note("2022-03-07", "relaunch of the shop, new prices for everything we sell"),
+    note("2022-03-14", "5 $ off, then 10 $ off"),
+    note("2023-12-28", "a text at the edge that has no room on its right"),
+    note("2024-06-01", "after the axis"),
+]
+MANY = [note(f"2023-{month:02d}-{day:02d}", f"event {day}") for month in range(1, 13) for day in range(1, 28)]
+
+
+@pytest.mark.parametrize(("annotations", "drawn"), [([], 0), (FEW, 3), (FEW + MANY, 3 + len(MANY))])
+def test_annotations_are_lines_on_the_time_axis_with_labels_that_do_not_overlap(annotations, drawn):
+    figure = Figure(figsize=(8, 3))
+    axes = figure.add_subplot()
+    dates = pd.date_range("2022-01-03", "2024-01-01", freq="W-MON")
+    (line,) = axes.plot(dates, np.sin(np.arange(len(dates))))
+    notes.labelled(axes, annotations, 0.3)
+    assert len(axes.get_lines()) == 1 + drawn
+    figure.draw_without_rendering()
+    labels = [label.get_window_extent() for label in axes.texts]
+    texts = [label.get_text() for label in axes.texts]
+    assert not any(one.overlaps(other) for one, other in combinations(labels, 2))
+    frame, data = axes.get_window_extent(), line.get_window_extent()
+    for label in labels:
+        assert frame.x0 <= label.x0
+        assert label.x1 <= frame.x1 + 1
+        assert data.y1 <= label.y0
+        assert label.y1 <= frame.y1 - 0.3 * figure.dpi + 1
+    assert len(labels) == (3 if annotations == FEW else len(labels))
+    assert any("more in annotations.csv" in text for text in texts) == (drawn > 3)
+    assert "after the axis" not in texts
+
+
+def test_a_result_keeps_its_annotations_and_has_every_table_as_parquet_too(tmp_path):
+    result, config = trained("weekly_calibrated")
+    config = config.model_copy(update={"annotations": FEW})
+    outputs.write(result, config, tmp_path)
+    assert list(pd.read_csv(tmp_path / "annotations.csv")["text"]) == [one.text for one in FEW]
+    tables = {path.stem for path in tmp_path.glob("*.csv")}
+    assert len(tables) == 7
+    for name in tables:
+        text = pd.read_csv(tmp_path / f"{name}.csv")
+        typed = pd.read_parquet(tmp_path / f"{name}.parquet")
+        assert list(typed) == list(text)
+        for column in text:
+            if pd.api.types.is_numeric_dtype(text[column]) and text[column].dtype != bool:
+                np.testing.assert_array_equal(typed[column].to_numpy(dtype=float), text[column])
+            else:
+                assert list(typed[column].astype(str)) == list(text[column].astype(str))
+    documents = {path.name for path in tmp_path.glob("*.json")}
+    assert documents == {
+        "best_model.json",
+        "model.json",
+        *(f"RobynModel-{solution}.json" for solution in result.other_winners),
+    }
+
+
+def test_parquet_types_depend_on_the_column_not_on_what_it_happens_to_hold(tmp_path):
+    head = '"","rn","solID","ds","pos","cluster","roi_total","mean_exposure"\n'
+    (tmp_path / "whole.csv").write_text(f'{head}"1","tv","1_1_1","2024-01-01",TRUE,1,2,NA\n')
+    (tmp_path / "broken.csv").write_text(f'{head}"1","7","1_1_1",2024-01-01,FALSE,NA,-Inf,0.5\n')
+    (tmp_path / "pareto_x_matrix.csv").write_text('"ds","rn","n","solID"\n2024-01-01,1.5,2.5,1_1_1\n')
+    add_parquet(tmp_path)
+    types = {name: pq.read_schema(tmp_path / f"{name}.parquet") for name in ("whole", "broken")}
+    assert types["whole"] == types["broken"]
+    assert [str(kind) for kind in types["whole"].types] == [
+        *("string", "string", "date32[day]", "bool", "int64", "double", "double")
+    ]
+    own = pd.read_parquet(tmp_path / "pareto_x_matrix.parquet")
+    assert own[["rn", "n"]].to_numpy().tolist() == [[1.5, 2.5]]

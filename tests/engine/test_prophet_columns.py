@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,34 @@ def test_the_holidays_of_a_month_are_one_effect_of_that_month():
     ]
     assert effect[october].min() > 200
     assert (effect[dates.month == 7] == 0).all()
+
+
+BLACK = [{"date": date(year, 11, day), "name": "trend"} for year, day in ((2021, 26), (2022, 25), (2023, 24))]
+
+
+@pytest.mark.parametrize("country", [None, "DE"])
+def test_custom_holidays_have_their_effect_beside_those_of_the_country(country):
+    dates = weeks()
+    black = np.isin(dates, pd.to_datetime(["2021-11-22", "2022-11-21", "2023-11-20"]))
+    config = Prophet(components=["trend", "holiday"], holiday_country=country, holidays=BLACK)
+    effect = decompose(dates, level(dates) + 500.0 * black, NO_FACTORS, config, "week").components["holiday"]
+    assert black.sum() == 3
+    np.testing.assert_allclose(effect[black], 500, atol=50)
+    assert np.abs(effect[~black]).max() < 50
+    assert (np.count_nonzero(effect) == 3) == (country is None)
+
+
+def test_custom_holidays_of_one_day_have_an_effect_each():
+    dates = pd.date_range("2022-01-01", periods=700, freq="D")
+    fair, sale = (dates.day_of_year % 90 == 1), (dates.day_of_year % 60 == 1)
+    days = [(name, day) for name, flags in (("fair", fair), ("a_delim_b", sale)) for day in dates[flags]]
+    config = Prophet(
+        components=["holiday"], holidays=[{"date": day.date(), "name": name} for name, day in days]
+    )
+    truth = 300.0 * fair + 100.0 * sale
+    effect = decompose(dates, level(dates) + truth, NO_FACTORS, config, "day").components["holiday"]
+    assert (fair & sale).any()
+    np.testing.assert_allclose(effect, truth, atol=15)
 
 
 def test_weekdays_of_daily_data():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from contracts.model import ModelConfig
 from tests.pipeline.world import World
-from trainer.engines.base import Host, SearchProgress
+from trainer.engines.base import Host, Material, SearchProgress
 
 METRICS = {"r2": 0.9, "nrmse": 0.05}
 CHANNEL = {"name": "tv_spend", "spend": 10.0, "response": 20.0, "response_share": 0.1, "roas": 2.0}
@@ -22,17 +22,30 @@ BEST_MODEL = {
 """What an engine that computes nothing leaves as its best model."""
 
 
-def quick_engine(prepared: Path, config: ModelConfig, folder: Path, host: Host) -> None:
-    with host.step("search"):
-        host.progress(SearchProgress(1, 1, 5, 5, 0.07, 0.2))
-    (folder / "best_model.json").write_text(json.dumps(BEST_MODEL))
-    (folder / "provenance.json").write_text(json.dumps({"engine": "native", "seed": config.search.seed}))
-    (folder / "onepager.png").write_bytes(b"not looked at here")
+class QuickEngine:
+    """Computes nothing; a share is the list of its trials, and the result says which it was made of."""
+
+    share_suffix = "json"
+
+    def __init__(self, material: Material, host: Host) -> None:
+        self.material, self.host = material, host
+
+    def search(self, trials: range, share: Path) -> None:
+        with self.host.step("search"):
+            self.host.progress(SearchProgress(len(trials), len(trials), 5, 5, 0.07, 0.2))
+        share.write_text(json.dumps(list(trials)))
+
+    def finish(self, shares: Sequence[Path], folder: Path) -> None:
+        trials = [trial for share in shares for trial in json.loads(share.read_text())]
+        provenance = {"engine": "native", "seed": self.material.config.search.seed, "trials": trials}
+        (folder / "best_model.json").write_text(json.dumps(BEST_MODEL))
+        (folder / "provenance.json").write_text(json.dumps(provenance))
+        (folder / "onepager.png").write_bytes(b"not looked at here")
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr("trainer.life.load", lambda _: quick_engine)
+    monkeypatch.setattr("trainer.life.load", lambda _: QuickEngine)
     world = World(tmp_path)
     world.fill_warehouse()
     return world

@@ -10,7 +10,7 @@ from contracts import names
 from contracts.attempt import Outcome
 from contracts.job import DeadLetter, Job, JobState, Queue
 from functions.attempts import claim
-from tests.pipeline.conftest import quick_engine
+from tests.pipeline.conftest import QuickEngine
 from tests.pipeline.world import Crash, World
 from trainer.engines.base import EngineError
 
@@ -20,13 +20,14 @@ S = JobState
 def break_engine(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> None:
     left = [times]
 
-    def engine(*args: Any) -> None:
-        if left[0] > 0:
-            left[0] -= 1
-            raise error
-        quick_engine(*args)
+    class Broken(QuickEngine):
+        def search(self, *args: Any) -> None:
+            if left[0] > 0:
+                left[0] -= 1
+                raise error
+            super().search(*args)
 
-    monkeypatch.setattr("trainer.life.load", lambda _: engine)
+    monkeypatch.setattr("trainer.life.load", lambda _: Broken)
 
 
 def patience(world: World, rounds: int = 12, minutes: float = 4) -> None:
@@ -98,7 +99,7 @@ def test_a_task_retry_goes_on_with_its_own_claim(world: World):
 
 def test_of_two_executions_of_an_attempt_only_one_trains(world: World, monkeypatch: pytest.MonkeyPatch):
     trained = []
-    monkeypatch.setattr("trainer.life.load", lambda _: lambda *args: (trained.append(1), quick_engine(*args)))
+    monkeypatch.setattr("trainer.life.load", lambda _: lambda *args: trained.append(1) or QuickEngine(*args))
     job_id = world.submit("r1")
     world.deliver()
     world.ports.launcher.start(job_id, 1, "auto", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,9 +10,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from contracts.job import Job, JobState, Queue
+from contracts.names import results
 from functions import runtime
 from functions.runtime import Runtime
 from functions.web.app import create_app
@@ -69,6 +72,18 @@ def test_a_start_that_answers_an_error_is_found_and_trained_once_by_the_real_tra
         assert "onepager.png" in world.results(job.job_id)
         assert world.ports.jobs.get(Queue, "default").slots == []
         assert [answer["state"] for answer in world.finished(job.job_id)] == ["SUCCEEDED"]
+
+
+def test_real_trainers_share_the_trials_of_a_large_job(tmp_path: Path) -> None:
+    with on_cloud_run(tmp_path, TRAINER) as (world, service):
+        job = ends(world, service, world.submit("r1", size="large", search={"iterations": 5, "trials": 3}))
+        assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
+        assert service.calls.count("RunJob") == 1
+        folder = results(job)
+        models = pyarrow.parquet.read_table(io.BytesIO(world.ports.objects.read(f"{folder}models.parquet")))
+        assert models["solID"].to_pylist() == [f"{trial}_{i}_1" for trial in (1, 2, 3) for i in range(1, 6)]
+        console = world.ports.objects.read(f"{folder}console.log").decode()
+        assert [f"task {task} of 3" in console for task in (1, 2, 3)] == [True] * 3
 
 
 @pytest.mark.parametrize("method", ["ListExecutions", "RunJob"])

@@ -12,7 +12,7 @@ from contracts.job import DeadLetter, Job, JobState, Queue
 from functions import runtime
 from functions.log import Log
 from functions.runtime import Runtime
-from tests.pipeline.conftest import quick_engine
+from tests.pipeline.conftest import QuickEngine
 from tests.pipeline.world import Crash, World
 
 WRITES = {
@@ -82,7 +82,7 @@ def live_on(world: World) -> None:
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 def test_a_crash_at_any_write_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool):
-    monkeypatch.setattr("trainer.life.load", lambda _: quick_engine)
+    monkeypatch.setattr("trainer.life.load", lambda _: QuickEngine)
     fate = Fate(0, before)
     world = mortal_world(tmp_path / "calm", fate)
     world.submit("r1")

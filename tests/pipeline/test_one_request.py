@@ -98,10 +98,10 @@ def test_an_invalid_request_is_a_rejected_job_with_all_its_errors(world: World):
 
 def test_what_this_installation_does_not_have_is_said_at_once(world: World):
     source = {**world.request("x")["source"], "connection": "elsewhere"}
-    job_id = world.submit("r1", queue="fast", engine="robyn", source=source, annotations="notes")
+    job_id = world.submit("r1", queue="fast", engine="robyn", source=source)
     world.run()
     paths = [line.split(":")[0] for line in world.job(job_id).error.errors]
-    assert paths == ["queue", "engine", "annotations", "source.connection"]
+    assert paths == ["queue", "engine", "source.connection"]
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,9 @@ def test_what_this_installation_does_not_have_is_said_at_once(world: World):
         (b"[1, 2]", "not an object"),
         (b'{"country": "DE"}', "request_id"),
         (b'{"request_id": "has space"}', "request_id"),
-        (b'{"request_id": "a", "x": NaN}', "NaN"),
-        (b'{"request_id": "a", "x": "\\ud800"}', "not JSON"),
+        (b'{"request_id": NaN}', "NaN"),
         (b"", "not JSON"),
-        (b"[" * 100_000, "nested too deeply"),
-        (b'{"request_id": "a", "x": "' + b"x" * 300_000 + b'"}', "256 KiB"),
+        (b"[" * 100_000, "not JSON"),
     ],
 )
 def test_a_message_that_can_never_work_is_a_dead_letter_with_its_reason(
@@ -192,6 +190,18 @@ def test_a_source_that_cannot_be_read_rejects_the_job_with_the_reason(world: Wor
     assert job.state is JobState.REJECTED, job
     assert words in f"{job.error.detail} {job.error.errors}"
     assert len(world.finished(job_id)) == 1
+
+
+def test_what_only_the_native_engine_can_do_is_refused_at_once_with_another(world: World):
+    search = {"solver": "converged", "stop": {"unmoved_iterations": 5}}
+    job_id = world.submit("r1", engine="robyn", search=search)
+    world.run()
+    assert world.job(job_id).state is JobState.REJECTED
+    assert [error.split(" needs ")[0] for error in world.job(job_id).error.errors] == [
+        "engine: 'robyn' is not installed; there are: native",
+        "search.solver: converged",
+        "search.stop",
+    ]
 
 
 def test_slots_are_never_exceeded_and_the_order_is_priority_then_country_then_age(world: World):

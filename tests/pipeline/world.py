@@ -46,6 +46,18 @@ class FakeClock:
         self.time += timedelta(**amount)
 
 
+def task_settings(task: Any) -> TaskSettings:
+    """What the platform tells a task, given its row."""
+    return TaskSettings(
+        job_id=task["job_id"],
+        attempt=task["attempt"],
+        cloud_run_execution=task["execution"],
+        cloud_run_task_index=task["task_index"],
+        cloud_run_task_count=task["task_count"],
+        cloud_run_task_attempt=task["task_attempt"],
+    )
+
+
 class World:
     def __init__(self, folder: Path, slots: int = 2) -> None:
         self.clock = FakeClock()
@@ -115,18 +127,21 @@ class World:
 
     def executions(self) -> list[tuple[str, str, int]]:
         """(name, job, attempt) of what the platform is running."""
+        return [(task["execution"], task["job_id"], task["attempt"]) for task in self.tasks()]
+
+    def tasks(self) -> list[Any]:
+        """What the platform is running, a row per task."""
         self.embedded.launcher.step()
-        rows = self.embedded.launcher._tasks("RUNNING")
-        return [(row["execution"], row["job_id"], row["attempt"]) for row in rows]
+        return list(self.embedded.launcher._tasks("RUNNING"))
 
     def train(self, exit_code: int | None = None) -> int:
-        """Let every running execution live its life (or just end, with the given status); how many."""
-        executions = self.executions()
-        for name, job_id, attempt in executions:
+        """Let every running task live its life (or just end, with the given status); how many."""
+        tasks = self.tasks()
+        for task in tasks:
             if exit_code is None:
-                self.life(name, job_id, attempt).live()
-            self.embedded.launcher.finish_task(name, 0, exit_code or 0)
-        return len(executions)
+                Life(self.runtime, task_settings(task)).live()
+            self.embedded.launcher.finish_task(task["execution"], task["task_index"], exit_code or 0)
+        return len(tasks)
 
     def life(self, execution: str, job_id: str, attempt: int) -> Life:
         task = TaskSettings(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ class EngineError(Exception):
 
 @dataclass(frozen=True)
 class SearchProgress:
-    """How far the search is, over all trials."""
+    """How far a search is, over all trials that this task runs."""
 
     trial: int  # trials that have begun
     trials: int
@@ -37,25 +37,50 @@ class Host:
     log: Callable[[str], None]  # a line of console.log
 
 
-class Engine(Protocol):
-    """Trains on prepared data (a Parquet file) and leaves its files in a folder.
+@dataclass(frozen=True)
+class Material:
+    """What an engine trains on."""
 
-    Raises:
-        EngineError: the inputs cannot be trained on.
+    prepared: Path  # Parquet, a row per period
+    config: ModelConfig
+    former: Path | None  # folder with the CSV and JSON files of the former job that the request names
+
+
+class Engine(Protocol):
+    """One training, in as many shares as there are tasks; what is dear to prepare is prepared once.
+
+    One task is the same way: it searches all trials, and finishes with its own share.
     """
 
-    def __call__(self, prepared: Path, config: ModelConfig, folder: Path, host: Host) -> None:
-        """Train."""
+    share_suffix: str  # of the file that a share is, without the dot
+
+    def search(self, trials: range, share: Path) -> None:
+        """Run these trials, counted from 1, and leave what they found in one file.
+
+        Raises:
+            EngineError: the material cannot be trained on.
+        """
+
+    def finish(self, shares: Sequence[Path], folder: Path) -> None:
+        """Make every file of the result from the shares of all trials, given in the order of trials.
+
+        Raises:
+            EngineError: the material cannot be trained on.
+        """
 
 
-def load(name: str) -> Engine:
-    """The engine of a name, imported only now.
+def load(name: str) -> Callable[[Material, Host], Engine]:
+    """The engine of a name, imported only now; calling it is cheap and raises nothing.
 
     Raises:
         EngineError: it is not part of this image.
     """
     if name == "native":
-        from trainer.engines.native.engine import train
+        from trainer.engines.native.engine import NativeEngine
 
-        return train
+        return NativeEngine
+    if name == "robyn":
+        from trainer.engines.robyn import RobynEngine
+
+        return RobynEngine
     raise EngineError(f"this trainer has no engine '{name}'")

@@ -23,7 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="infra.local.bench", description=__doc__)
     parser.add_argument("--data", type=Path, help="a CSV file for the whole job, instead of generated data")
     parser.add_argument("--settings", type=Path, help="its settings, as they lie beside an upload")
-    parser.add_argument("parts", nargs="*", help="search, job, pipeline, extract (default: all)")
+    parser.add_argument("parts", nargs="*", help="one or more of the parts (default: all)")
     args = parser.parse_args()
     if (args.data is None) != (args.settings is None):
         parser.error("--data and --settings go together")
@@ -43,10 +43,25 @@ def _parts(upload: tuple[Path, Path] | None) -> dict[str, Callable[[], list[Figu
 
         return measure()
 
+    def hypervolume() -> list[Figure]:
+        from infra.local.bench.hypervolume import measure
+
+        return measure()
+
+    def outputs() -> list[Figure]:
+        from infra.local.bench.outputs import measure
+
+        return measure(FOLDER / "outputs")
+
     def job() -> list[Figure]:
         from infra.local.bench.job import measure
 
         return measure(FOLDER / "job", upload)
+
+    def tasks() -> list[Figure]:
+        from infra.local.bench.tasks import measure
+
+        return measure(FOLDER / "tasks")
 
     def pipeline() -> list[Figure]:
         from infra.local.bench.pipeline import measure
@@ -58,7 +73,15 @@ def _parts(upload: tuple[Path, Path] | None) -> dict[str, Callable[[], list[Figu
 
         return measure(FOLDER / "extract")
 
-    return {"search": search, "job": job, "pipeline": pipeline, "extract": extract}
+    return {
+        "search": search,
+        "hypervolume": hypervolume,
+        "outputs": outputs,
+        "job": job,
+        "tasks": tasks,
+        "pipeline": pipeline,
+        "extract": extract,
+    }
 
 
 def bench(parts: dict[str, Callable[[], list[Figure]]]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.engines.native import panels, style
-from trainer.engines.native.budget import Reallocation
+from trainer.engines.native.budget import Frame, Reallocation
 from trainer.engines.native.efficiency import efficiency
 from trainer.engines.native.page import Page
 from trainer.engines.native.result import Floats, Result
@@ -78,11 +78,11 @@ def _header(figure: Figure, page: Page, answer: Reallocation, height: float) -> 
     aim = f"most {page.dependent} for the budget" if more else f"most {page.dependent} at the target"
     write(0.3, 0.22, style.heading(f"Where should the money go: {aim}", 70), 18, style.INK)
     periods = f"{len(frame.dates)} {page.period}s, {frame.dates[0]} to {frame.dates[-1]}"
-    low, high = frame.low, frame.high
-    bounds = f"{low.min():.3g} to {high.max():.3g} times today's spend"
+    own = len(frame.question.channel_budgets)
+    bounds = _bounds(frame) + (f"; {own} with a budget of its own" if own else "")
     asked = "" if more else f"; {page.metric} asked for {style.amount(frame.target)}"
     write(0.3, 0.6, f"Model {frame.model.solution}; today is the mean of {periods}", 10)
-    write(0.3, 0.82, f"Each channel may move within {bounds}{asked}", 10)
+    write(0.3, 0.82, f"{bounds}{asked}", 10)
     before, after = _totals(page, answer, frame.today), _totals(page, answer, answer.spend)
     meanings = (page.per_period("spend"), page.per_period(page.dependent), page.metric)
     for i, (old, new, meaning) in enumerate(zip(before, after, meanings, strict=True)):
@@ -96,6 +96,15 @@ def _header(figure: Figure, page: Page, answer: Reallocation, height: float) -> 
         "paid media.  Money is in the currency of the data.",
         8.5,
     )
+
+
+def _bounds(frame: Frame) -> str:
+    """How far the channels without a budget of their own may move."""
+    free = [name not in frame.question.channel_budgets for name in frame.spend_names]
+    if not any(free):
+        return "No channel may move freely"
+    low, high = frame.factors[:, free]
+    return f"Each channel may move within {low.min():.3g} to {high.max():.3g} times today's spend"
 
 
 def _totals(page: Page, answer: Reallocation, spend: Floats) -> tuple[float, float, float]:
@@ -146,7 +155,7 @@ def _curves(axes: Axes, page: Page, answer: Reallocation) -> None:
     widest = 1.25 * float(max(frame.today.max(), answer.spend.max()))
     grid = np.linspace(0.0, widest, _POINTS)
     responses = np.array([frame.curves.response(np.full(len(frame.names), spend)) for spend in grid])
-    low, high = frame.low * frame.today, frame.high * frame.today
+    low, high = frame.limits
     before, after = frame.curves.response(frame.today), frame.curves.response(answer.spend)
     for i, name in enumerate(frame.names):
         colour, within = page.colours[name], (grid >= low[i]) & (grid <= high[i])

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from contracts.model import BudgetQuestion, ChannelBounds
+from contracts.budget import BudgetQuestion, ChannelBounds
 from trainer.engines.native.allocator import Curves, best_roas, curves_of, reach_target, spend_budget
 from trainer.engines.native.efficiency import efficiency
-from trainer.engines.native.result import DependentType, Floats, Inputs, ModelAnswer
+from trainer.engines.native.result import DependentType, Floats, Inputs, InvalidInputs, ModelAnswer
 
 WIDER = 3.0
 """How much further than asked the bounds of the second, "unbound" answer reach (Robyn: multiplier)."""
@@ -44,9 +44,12 @@ class Frame:
     """The periods that are asked about."""
     history: Floats
     """(2, c) spend per period in the window, and over the dates asked about; the latter is today's."""
-    low: Floats
-    """Lowest spend as a factor of today's."""
-    high: Floats
+    factors: Floats
+    """(2, c) lowest and highest spend as factors of today's; may be infinite for a channel's own budget."""
+    limits: Floats
+    """(2, c) lowest and highest spend per period."""
+    wider: Floats
+    """(2, c) limits that are three times as far from today's spend; a channel's own budget stays."""
     budget: float
     """Only with scenario max_response."""
     target: float
@@ -57,12 +60,6 @@ class Frame:
         """Spend per period over the dates."""
         today: Floats = self.history[1]
         return today
-
-    @property
-    def wider_bounds(self) -> tuple[Floats, Floats]:
-        """Factors of today's spend that are three times as far from it as asked."""
-        high = 1 + (self.high - 1) * WIDER
-        return np.maximum(0.0, 1 - (1 - self.low) * WIDER), np.where(high < 0, self.high * WIDER, high)
 
     @property
     def span(self) -> str:
@@ -78,34 +75,70 @@ class Reallocation:
     spend: Floats
     """(c,) best spend per period within the bounds; money in currency."""
     wider: Floats
-    """(c,) within bounds that are three times as far away; NaN if even these hold no answer."""
+    """(c,) best spend per period within `Frame.wider`; NaN if even these hold no answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What was spent and earned over the dates asked about; arrays are (c,), in sums over the dates."""
+
+    dates: Any
+    names: list[str]
+    spend_names: list[str]
+    spend: Floats
+    """As in the data, in currency."""
+    response: Floats
+    """Contributions of the model, in units of the dependent variable."""
 
 
 def reallocate(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> Reallocation:
-    """The split of money over the paid channels with the largest response; raises Infeasible."""
+    """The split of money over the paid channels with the largest response.
+
+    Raises Infeasible, and InvalidInputs for a channel that the model does not have and for the scenario
+    `historical`, which `history` answers.
+    """
+    _check_question(inputs, question)
     frame = _frame(inputs, model, question)
-    spend = _answer(frame, frame.low, frame.high, frame.target)
-    low, high = frame.wider_bounds
+    spend = _answer(frame, frame.limits, frame.target)
     target = 1.0 if inputs.dependent_type == "revenue" else 1.5 * frame.target  # as Robyn asks here
     try:
-        wider = _answer(frame, low, high, target)
+        wider = _answer(frame, frame.wider, target)
     except Infeasible:
         wider = np.full_like(spend, math.nan)
     return Reallocation(frame, spend, wider)
 
 
+def history(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> History:
+    """What the paid channels cost and earned over the question's dates; raises Infeasible."""
+    _check_dates(inputs, question)
+    order = _order(inputs)
+    first, last = _rows(inputs, question)
+    rows = slice(first, last + 1)
+    return History(
+        dates=inputs.window_dates[rows],
+        names=[inputs.paid[i] for i in order],
+        spend_names=[inputs.spend_names[i] for i in order],
+        spend=inputs.spend[inputs.window][rows, order].sum(axis=0),
+        response=np.array([model.media[i].response[rows].sum() for i in order]),
+    )
+
+
+def _order(inputs: Inputs) -> list[int]:
+    """The paid channels by the name of the modelled column."""
+    return sorted(range(len(inputs.paid)), key=lambda i: inputs.paid[i])
+
+
 def _frame(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> Frame:
     _check_dates(inputs, question)
-    order = sorted(range(len(inputs.paid)), key=lambda i: inputs.paid[i])
+    order = _order(inputs)
     first, last = _rows(inputs, question)
     columns = [len(inputs.columns) - len(inputs.media) + i for i in order]
     values = inputs.values[inputs.window][:, columns]
     today = values[first : last + 1].mean(axis=0)
     curves = curves_of([model.media[i] for i in order])
     spend_names = [inputs.spend_names[i] for i in order]
-    default = question.bounds or _BOUNDS[question.scenario]
-    bounds = [question.channel_bounds.get(name, default) for name in spend_names]
     periods = last + 1 - first
+    factors, limits, wider = _limits(question, spend_names, today, periods)
     kind = inputs.dependent_type
     if not (today * curves.coefficient).any():
         raise Infeasible(
@@ -122,11 +155,50 @@ def _frame(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> Fram
         curves=curves,
         dates=inputs.window_dates[first : last + 1],
         history=np.array([values.mean(axis=0), today]),
-        low=np.array([bound.low for bound in bounds]),
-        high=np.array([bound.high for bound in bounds]),
-        budget=question.total / periods if question.total else float(today.sum()),
+        factors=factors,
+        limits=limits,
+        wider=wider,
+        budget=_budget(question, today, limits, periods),
         target=question.target or _TARGET[kind] * before,
     )
+
+
+def _limits(
+    question: BudgetQuestion, names: list[str], today: Floats, periods: int
+) -> tuple[Floats, Floats, Floats]:
+    """`Frame.factors`, `.limits` and `.wider`."""
+    default = question.bounds or _BOUNDS[question.scenario]
+    bounds = [question.channel_bounds.get(name, default) for name in names]
+    low, high = np.array([[bound.low for bound in bounds], [bound.high for bound in bounds]])
+    far = 1 + (high - 1) * WIDER
+    wider = np.array([np.maximum(0.0, 1 - (1 - low) * WIDER), np.where(far < 0, high * WIDER, far)]) * today
+    factors = np.array([low, high])
+    limits = factors * today
+    for name, budget in question.channel_budgets.items():
+        i = names.index(name)
+        limits[:, i] = wider[:, i] = np.array(budget) / periods
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factors[:, i] = limits[:, i] / today[i]
+    return factors, limits, wider
+
+
+def _budget(question: BudgetQuestion, today: Floats, limits: Floats, periods: int) -> float:
+    """What is to be spent per period."""
+    if question.total:
+        return question.total / periods
+    spent = float(today.sum())
+    every = len(question.channel_budgets) == len(today)
+    return float(np.clip(spent, limits[0].sum(), limits[1].sum())) if every else spent
+
+
+def _check_question(inputs: Inputs, question: BudgetQuestion) -> None:
+    if question.scenario == "historical":
+        raise InvalidInputs("scenario historical: nothing is to be reallocated; call `history`")
+    named = question.channel_bounds.keys() | question.channel_budgets.keys()
+    unknown = sorted(named - set(inputs.spend_names))
+    if unknown:
+        known = ", ".join(inputs.spend_names)
+        raise InvalidInputs(f"{', '.join(unknown)}: no spend column of the model; there are: {known}")
 
 
 def _check_dates(inputs: Inputs, question: BudgetQuestion) -> None:
@@ -149,9 +221,9 @@ def _rows(inputs: Inputs, question: BudgetQuestion) -> tuple[int, int]:
     return nearest(question.start, 0), nearest(question.end, len(dates) - 1)
 
 
-def _answer(frame: Frame, low: Floats, high: Floats, target: float) -> Floats:
+def _answer(frame: Frame, limits: Floats, target: float) -> Floats:
     today, curves = frame.today, frame.curves
-    low, high = low * today, high * today
+    low, high = limits
     if frame.question.scenario == "max_response":
         _check_budget(frame, float(low.sum()), float(high.sum()))
         return spend_budget(curves, low, high, frame.budget, today)
@@ -163,21 +235,29 @@ def _answer(frame: Frame, low: Floats, high: Floats, target: float) -> Floats:
         wish = f"{target:,.4g} {frame.span}"
         raise Infeasible(
             f"no split within the bounds is better than {reached}, but budget.target asks for {wish}; "
-            "ask for less, or widen budget.bounds"
+            f"ask for less, or widen {_bounds_of(frame)}"
         )
     return reach_target(curves, low, high, roas, today)
 
 
 def _check_budget(frame: Frame, least: float, most: float) -> None:
     periods = len(frame.dates)
-    asked = f"budget.total {frame.budget * periods:,.2f} for the {periods} periods {frame.span}"
+    spent = "" if frame.question.total else ", as was spent,"
+    asked = f"budget.total {frame.budget * periods:,.2f}{spent} for the {periods} periods {frame.span}"
     if frame.budget < least * (1 - _TOLERANCE):
         raise Infeasible(
             f"{asked} is less than the lower bounds of all channels together, {least * periods:,.2f}; "
-            "raise it, or lower the bounds"
+            f"raise it, or lower {_bounds_of(frame)}"
         )
     if frame.budget > most * (1 + _TOLERANCE):
         raise Infeasible(
             f"{asked} is more than the upper bounds of all channels together, {most * periods:,.2f}; "
-            "lower it, or raise the bounds"
+            f"lower it, or raise {_bounds_of(frame)}"
         )
+
+
+def _bounds_of(frame: Frame) -> str:
+    """The fields of the request that bound the channels."""
+    question = frame.question
+    fields = [name for name in ("channel_bounds", "channel_budgets") if getattr(question, name)]
+    return " or ".join(f"budget.{name}" for name in ("bounds", *fields))

@@ -1,79 +1,101 @@
-"""The native engine as the trainer calls it: a Parquet file in, the files of a result out."""
+"""The native engine as the trainer calls it: a Parquet file in, shares, the files of a result out."""
 
 from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Sequence
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from contracts.model import BudgetQuestion, ModelConfig
-from trainer.engines.base import EngineError, Host, SearchProgress
-from trainer.engines.native import (
-    allocator_picture,
-    files,
-    onepager,
-    prophet_picture,
-    reallocated,
-    search_picture,
-)
-from trainer.engines.native.budget import Infeasible, reallocate
+from contracts.model import ModelConfig
+from trainer.engines.base import EngineError, Host, Material, SearchProgress
+from trainer.engines.native import outputs
 from trainer.engines.native.convergence import convergence
-from trainer.engines.native.fit import answer, fit
-from trainer.engines.native.result import InvalidInputs, Progress, Result
+from trainer.engines.native.fit import Beginning, begin, conclude, prepare
+from trainer.engines.native.recreate import fixed
+from trainer.engines.native.result import Inputs, InvalidInputs, Progress
+from trainer.engines.native.search import Candidates, Plan, search
+from trainer.engines.native.share import read_shares, write_share
 
+_SAME = 1e-6
 _LIBRARIES = ("numpy", "numba", "prophet", "holidays", "pandas")
 
 
-def train(prepared: Path, config: ModelConfig, folder: Path, host: Host) -> None:
-    """Fit, choose, and write files and one-pager into `folder`.
+class NativeEngine:
+    """Implements `trainer.engines.base.Engine`."""
 
-    Raises:
-        EngineError: data and configuration do not fit together.
-    """
-    data = pd.read_parquet(prepared)
-    host.log(f"{len(data)} periods, {config.search.trials} trials of {config.search.iterations} iterations")
-    try:
-        result = fit(
-            data, config, cores=host.cores, progress=_Tracker(host, config.search.iterations), step=host.step
+    share_suffix = "parquet"
+
+    def __init__(self, material: Material, host: Host) -> None:
+        self._material, self._host = material, host
+
+    @cached_property
+    def _training(self) -> tuple[Beginning, Inputs]:
+        material, host = self._material, self._host
+        data = pd.read_parquet(material.prepared)
+        try:
+            with host.step("prepare"):
+                begun = begin(data, material.config, material.former)
+            for line in begun.refresh.notes if begun.refresh else ():
+                host.log(f"refresh: {line}")
+            return begun, prepare(data, begun.config, reference=begun.reference, step=host.step)
+        except InvalidInputs as error:
+            raise EngineError(str(error)) from error
+
+    def search(self, trials: range, share: Path) -> None:
+        """Run these trials, and leave every candidate in one file.
+
+        Raises:
+            EngineError: data and configuration do not fit together.
+        """
+        host, (begun, inputs) = self._host, self._training
+        plan = begun.plan
+        host.log(
+            f"{len(inputs.dates)} periods, trials {trials[0]} to {trials[-1]} of {plan.trials}, "
+            f"{plan.iterations} iterations each"
         )
-    except InvalidInputs as error:
-        raise EngineError(str(error)) from error
-    candidates, pareto = len(result.candidates), len(result.pareto)
-    host.log(f"{candidates} candidates, {pareto} Pareto models; best is {result.best.solution}")
-    for one in convergence(result.candidates):
-        host.log(one.message)
-    with host.step("outputs"):
-        files.write(result, config, folder)
-        _draw(result, config, folder)
-        if config.budget:
-            _answer_budget(result, config.budget, folder, host)
-        (folder / "provenance.json").write_text(json.dumps(_provenance(config), indent=2), encoding="utf-8")
+        with host.step("search"):
+            found = search(
+                inputs, plan, trials=trials, threads=host.cores, progress=_Tracker(host, plan.iterations)
+            )
+        write_share(found, share)
+
+    def finish(self, shares: Sequence[Path], folder: Path) -> None:
+        """Choose among all candidates, and write files and one-pagers into `folder`.
+
+        Raises:
+            EngineError: the shares are of tasks that prepared different columns.
+        """
+        host, (begun, inputs) = self._host, self._training
+        found = read_shares(shares)
+        if len(shares) > 1:
+            _check_agreement(inputs, found)
+        result = conclude(inputs, found, step=host.step)
+        candidates, pareto = len(result.candidates), len(result.pareto)
+        host.log(f"{candidates} candidates, {pareto} Pareto models; best is {result.best.solution}")
+        for one in convergence(result.candidates):
+            host.log(one.message)
+        with host.step("outputs"):
+            outputs.write(result, begun.config, folder, host.log, begun.refresh)
+            provenance = json.dumps(_provenance(begun.config), indent=2)
+            (folder / "provenance.json").write_text(provenance, encoding="utf-8")
 
 
-def _draw(result: Result, config: ModelConfig, folder: Path) -> None:
-    """The best model's one-pager, those of the other winners, and the pictures of search and Prophet."""
-    title = f"What drove {config.columns.dependent}?"
-    onepager.draw(result, config, folder / "onepager.png", title)
-    for solution in set(result.clusters.winners) - {result.best.solution}:
-        onepager.draw(result, config, folder / f"{solution}.png", title, answer(result, solution))
-    search_picture.draw(result, folder / "pareto_front.png")
-    if result.inputs.prophet:
-        prophet_picture.draw(result.inputs, folder / "prophet_decomp.png")
-
-
-def _answer_budget(result: Result, question: BudgetQuestion, folder: Path, host: Host) -> None:
-    """A question without an answer is answered with the reason; the training itself is fine."""
-    try:
-        found = reallocate(result.inputs, result.best, question)
-    except Infeasible as error:
-        host.log(f"budget: {error}")
-        reallocated.write_refusal(result.best, question, str(error), folder)
-        return
-    reallocated.write(found, folder)
-    allocator_picture.draw(result, found, folder / "allocator.png")
+def _check_agreement(inputs: Inputs, found: Candidates) -> None:
+    """Every task prepares the columns for itself, and Prophet's optimum is not the same on every machine."""
+    for _, row in found.table[found.table["iterNG"] == 1].iterrows():
+        first = {str(name): value for name, value in row.items()}
+        here = search(fixed(inputs, first), Plan(iterations=1, trials=1, seed=0)).table.iloc[0]
+        if not np.isclose(here["nrmse"], first["nrmse"], rtol=_SAME, atol=0):
+            raise EngineError(
+                f"the task of trial {first['trial']} prepared other columns than the task that merges: "
+                f"NRMSE {first['nrmse']} there, {here['nrmse']} here; train with one task (size: small)"
+            )
 
 
 def _provenance(config: ModelConfig) -> dict[str, object]:
@@ -87,7 +109,7 @@ def _provenance(config: ModelConfig) -> dict[str, object]:
 
 
 class _Tracker:
-    """Adds the trials' progress up."""
+    """Adds the progress of this task's trials up."""
 
     def __init__(self, host: Host, iterations: int) -> None:
         self._host = host
@@ -103,7 +125,7 @@ class _Tracker:
         seen = self._trials.values()
         unseen = progress.trials - len(seen)
         total = SearchProgress(
-            trial=max(self._trials),
+            trial=len(seen),
             trials=progress.trials,
             iteration=sum(one.iteration for one in seen),
             iterations=sum(one.iterations for one in seen) + unseen * self._iterations,

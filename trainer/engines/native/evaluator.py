@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from contracts.model import HYPERPARAMETERS
 from trainer.engines.native import kernel
-from trainer.engines.native.result import Floats, Inputs, Study
+from trainer.engines.native.result import INTERCEPT, Floats, Inputs, Study
 
 _ONE_DAY = np.timedelta64(1, "D")
 
@@ -22,6 +22,8 @@ class Problem(NamedTuple):
     dependent: Floats  # (n,)
     first: int  # first row of the window
     spend_share: Floats  # (paid,), of the window
+    former_shares: Floats  # (1 + p,), of a refresh: the former model's shares, the intercept first; else (0,)
+    moved: float  # of a refresh: the share of the window that is new
     lower: Floats  # (p,), limits of the coefficients
     upper: Floats
     trend: int  # column whose limits flip to [-1, 0] if its sum over the train rows is negative; -1: none
@@ -98,6 +100,8 @@ def _problem(inputs: Inputs) -> Problem:
         dependent=np.ascontiguousarray(inputs.dependent[inputs.window]),
         first=inputs.first,
         spend_share=spend / spend.sum(),
+        former_shares=_former_shares(inputs),
+        moved=inputs.reference.steps / (inputs.stop - inputs.first) if inputs.reference else 0.0,
         lower=lower,
         upper=upper,
         trend=inputs.columns.index("trend") if "trend" in inputs.prophet else -1,
@@ -113,6 +117,11 @@ def _problem(inputs: Inputs) -> Problem:
         study_lift=np.array([s.lift for s in studies], dtype=float),
         study_scale=np.array([_day_scale(s, inputs) for s in studies], dtype=float),
     )
+
+
+def _former_shares(inputs: Inputs) -> Floats:
+    shares = inputs.reference.shares if inputs.reference else {}
+    return np.array([shares[name] for name in (INTERCEPT, *inputs.columns)] if shares else [], dtype=float)
 
 
 def _limits(inputs: Inputs) -> tuple[Floats, Floats]:

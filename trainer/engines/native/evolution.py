@@ -38,10 +38,13 @@ class Evolution(NamedTuple):
     donor: Floats  # (d,) scratch
 
 
-def evolution(seed: int, iterations: int, dimensions: int, weights: tuple[float, ...]) -> Evolution:
+def evolution(
+    seed: int, iterations: int, dimensions: int, weights: tuple[float, ...], start: Floats | None = None
+) -> Evolution:
     """A new search for `iterations` candidates; the first 30 are Gaussian around the middle.
 
-    `seed` is that of numpy's global state, from which nevergrad draws the seed of its own.
+    `seed` is that of numpy's global state, from which nevergrad draws the seed of its own. The rows of
+    `start`, (s, d) in [0, 1], take the place of the first s of the 30; where one is NaN the draw stays.
     """
     own = np.random.RandomState(seed).randint(2**32, dtype=np.uint32)
     random = np.random.RandomState(own)
@@ -51,6 +54,9 @@ def evolution(seed: int, iterations: int, dimensions: int, weights: tuple[float,
         random.rand()  # at each of the first answers nevergrad draws too, without an effect
     _, words, position, *_ = random.get_state(legacy=True)
     bounce(proposals)
+    if start is not None:
+        first = proposals[: min(len(start), POPULATION)]
+        first[:] = np.where(np.isnan(start[: len(first)]), first, start[: len(first)])
     return Evolution(
         proposals=proposals,
         losses=np.zeros((iterations, len(weights))),

@@ -10,23 +10,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow
-import pyarrow.csv
 
 from contracts.base import SCHEMA_VERSION
 from contracts.model import ModelConfig
+from trainer.engines.native.answers import Answers
 from trainer.engines.native.convergence import convergence
 from trainer.engines.native.efficiency import METRIC, efficiency, marginal_efficiency
 from trainer.engines.native.fit import answer
+from trainer.engines.native.recreate import document
 from trainer.engines.native.result import INTERCEPT, Inputs, MediaAnswer, ModelAnswer, Result
 from trainer.engines.native.solvers import compare_solvers
+from trainer.engines.tables import write_csv
 
 _IDS = ["solID", "trial", "iterNG", "iterPar", "iterations"]
 _SELECTION = ["coef0", "mape.qt10", "robynPareto", "error_score"]
 
 
 def write(result: Result, config: ModelConfig, folder: Path) -> None:
-    """Write models.parquet, the pareto_*.csv files and best_model.json into `folder`, which must exist."""
+    """Write the tables, and the documents of the best model and the winners, into `folder`; it must exist."""
     members = result.clusters.members[["solID", "cluster", "top_sol"]]
     _models(result).to_parquet(folder / "models.parquet", compression="zstd", index=False)
     tables = {
@@ -37,16 +38,17 @@ def write(result: Result, config: ModelConfig, folder: Path) -> None:
         "pareto_clusters_ci": _confidence(result.clusters.confidence),
     }
     if not result.lift.empty:
-        tables["pareto_calibration"] = result.lift.rename(columns={"liftMedia": "rn"})
+        tables["pareto_calibration"] = _calibration(result.lift)
     for name, table in tables.items():
         write_csv(table, folder / f"{name}.csv")
+    if config.annotations:
+        notes = [{"date": str(note.date), "text": note.text} for note in config.annotations]
+        write_csv(pd.DataFrame(notes), folder / "annotations.csv")
     write_json(best_model(result, config), folder / "best_model.json")
-
-
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Full precision, no row numbers, nothing for a missing number; several times faster than pandas."""
-    rows = pyarrow.Table.from_pandas(table, preserve_index=False)
-    pyarrow.csv.write_csv(rows, path, pyarrow.csv.WriteOptions(quoting_style="needed"))
+    write_json(document(result, result.best, config), folder / "model.json")
+    for solution in result.other_winners:
+        name = f"RobynModel-{solution}.json"
+        write_json(document(result, answer(result, solution), config), folder / name)
 
 
 def write_json(document: dict[str, Any], path: Path) -> None:
@@ -106,6 +108,11 @@ def _pareto_hyperparameters(result: Result) -> pd.DataFrame:
     return table[[name for name in table.columns if name not in moved] + moved]
 
 
+def _calibration(lift: pd.DataFrame) -> pd.DataFrame:
+    days = ["liftStart", "liftEnd", "decompStart", "decompEnd"]
+    return lift.rename(columns={"liftMedia": "rn"}).astype(dict.fromkeys(days, str))
+
+
 def _confidence(table: pd.DataFrame) -> pd.DataFrame:
     """Robyn's columns of the clusters' intervals: the interval as text, and a step of its density's grid."""
     low, high = table["ci_low"], table["ci_up"]
@@ -135,7 +142,12 @@ def _winners(result: Result) -> list[dict[str, Any]]:
 
 def _pareto_decomposition(result: Result) -> pd.DataFrame:
     """Contributions by period of every Pareto solution, in units of the dependent variable."""
-    tables = [_decomposition(answer(result, solution)) for solution in result.pareto]
+    answers, candidates = Answers(result.inputs), result.candidates
+    pareto = candidates[candidates["solID"].isin(result.pareto)].set_index("solID", drop=False)
+    chosen = pareto.loc[list(result.pareto)].to_dict("records")
+    tables = [
+        _decomposition(answers.model({str(name): value for name, value in row.items()})) for row in chosen
+    ]
     return pd.concat(tables, ignore_index=True)
 
 

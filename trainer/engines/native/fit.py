@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,9 +14,11 @@ from contracts.model import ModelConfig
 from trainer.engines.native import inputs as preparation
 from trainer.engines.native.answers import Answers
 from trainer.engines.native.clusters import cluster, with_clusters
+from trainer.engines.native.former import Former, front
 from trainer.engines.native.pareto import MIN_CANDIDATES, Selection, select
 from trainer.engines.native.prophet_columns import ProphetColumns, decompose
-from trainer.engines.native.result import Inputs, ModelAnswer, Result
+from trainer.engines.native.refresh import Continued, move_on
+from trainer.engines.native.result import Inputs, InvalidInputs, ModelAnswer, Reference, Result
 from trainer.engines.native.search import Candidates, Plan, Report, search
 
 Step = Callable[[str], AbstractContextManager[Any]]
@@ -32,6 +36,7 @@ def fit(
     data: pd.DataFrame,
     config: ModelConfig,
     *,
+    former: Path | None = None,
     cores: int = 1,
     progress: Report = lambda _: None,
     prophet: ProphetColumns | None = None,
@@ -40,12 +45,57 @@ def fit(
     """Search, select and explain a marketing mix model of `data`.
 
     `data` has a row per period, ascending without gaps, with every column that `config.columns` names. The
-    result depends on the data, the configuration and its seed only, not on `cores`. `prophet` replaces the
+    result depends on the data, the configuration and its seed only, not on `cores`. `former` is the folder of
+    the result that `config` goes on from (search.start_from, refresh_of). `prophet` replaces the
     decomposition; `step` sees prepare, decompose, search and select. `progress` is called in the caller's
     thread.
 
     Raises InvalidInputs, a line per problem, where data and configuration do not fit.
     """
+    with step("prepare"):
+        begun = begin(data, config, former)
+    inputs = prepare(data, begun.config, reference=begun.reference, prophet=prophet, step=step)
+    return fit_inputs(inputs, begun.plan, cores=cores, progress=progress, step=step)
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """What is trained in truth, the former result looked at."""
+
+    config: ModelConfig
+    plan: Plan
+    refresh: Continued | None = None
+
+    @property
+    def reference(self) -> Reference | None:
+        """Of a refresh: the former model."""
+        return self.refresh.reference if self.refresh else None
+
+
+def begin(data: pd.DataFrame, config: ModelConfig, former: Path | None) -> Beginning:
+    """The training that `config` asks for, which may go on from the former result in a folder.
+
+    Raises InvalidInputs, a line per problem, where the former result is missing or does not fit.
+    """
+    if config.former and former is None:
+        raise InvalidInputs(f"the result of job {config.former} does not exist any more")
+    if former and config.refresh_of:
+        interval = preparation.check(data, config)
+        refresh = move_on(data, interval, config, Former(former))
+        return Beginning(refresh.config, Plan.of(refresh.config.search), refresh)
+    start = front(Former(former).hyperparameters, config) if former and config.search.start_from else ()
+    return Beginning(config, Plan.of(config.search, start))
+
+
+def prepare(
+    data: pd.DataFrame,
+    config: ModelConfig,
+    *,
+    reference: Reference | None = None,
+    prophet: ProphetColumns | None = None,
+    step: Step = nullcontext,
+) -> Inputs:
+    """What `fit` searches, `reference` being the former model of a refresh; raises what it raises."""
     with step("prepare"):
         interval = preparation.check(data, config)
     with step("decompose"):
@@ -58,8 +108,7 @@ def fit(
             interval,
         )
     with step("prepare"):
-        inputs = preparation.build(data, config, prophet)
-    return fit_inputs(inputs, Plan.of(config.search), cores=cores, progress=progress, step=step)
+        return replace(preparation.build(data, config, prophet), reference=reference)
 
 
 def fit_inputs(
@@ -74,9 +123,25 @@ def fit_inputs(
     """`fit` from ready inputs; fronts are added until they hold `min_candidates` models."""
     with step("search"):
         candidates = search(inputs, plan, threads=cores, progress=progress)
+    return conclude(inputs, candidates, step=step, min_candidates=min_candidates)
+
+
+def conclude(
+    inputs: Inputs,
+    candidates: Candidates,
+    *,
+    step: Step = nullcontext,
+    min_candidates: int = MIN_CANDIDATES,
+) -> Result:
+    """Select and explain among the candidates of all trials."""
     with step("select"):
         calibrated = bool(inputs.studies)
-        selection = select(candidates.table, calibrated=calibrated, min_candidates=min_candidates)
+        selection = select(
+            candidates.table,
+            calibrated=calibrated,
+            min_candidates=min_candidates,
+            best_by="decomp.rssd" if inputs.reference else "error_score",
+        )
         return _result(inputs, candidates, selection)
 
 

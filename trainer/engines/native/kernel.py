@@ -422,6 +422,36 @@ def _fit_errors(actual: Any, fitted: Any, freedom: float) -> tuple[float, float]
 
 
 @compiled
+def _drift(problem: Problem, work: Work, beta: Any) -> float:
+    """DECOMP.RSSD of a refresh: how far all shares are from the former model's (robyn-spec §8).
+
+    Paid channels and everything else count as two root mean squares; the more of the window is new, the more
+    the latter counts. inf if nothing has an effect.
+    """
+    rows, columns = work.design.shape
+    first = columns - problem.media.shape[0]
+    paid = len(problem.spend_share)
+    effects = work.vectors[9]
+    total = rows * beta[0]
+    for j in range(columns):
+        effects[j] = 0.0
+        for t in range(rows):
+            effects[j] += work.design[t, j]
+        effects[j] *= beta[1 + j]
+        total += effects[j]
+    if total == 0.0:
+        return float(np.inf)
+    channels, others = 0.0, (rows * beta[0] / total - problem.former_shares[0]) ** 2
+    for j in range(columns):
+        squared = (effects[j] / total - problem.former_shares[1 + j]) ** 2
+        if first <= j < first + paid:
+            channels += squared
+        else:
+            others += squared
+    return float(np.sqrt(channels / paid) + np.sqrt(others / (1 + columns - paid)) / (1.0 - problem.moved))
+
+
+@compiled
 def _rssd(problem: Problem, work: Work, beta: Any) -> float:
     """DECOMP.RSSD over the paid channels with the zero penalty (robyn-spec §8); inf if none has an effect."""
     rows, columns = work.design.shape
@@ -535,6 +565,9 @@ def evaluate(problem: Problem, hyper: Any, work: Work, outcome: Any, beta: Any) 
     outcome[0] = outcome[7] if validated > train else outcome[6]
     if not converged:
         outcome[0] = np.inf
-    outcome[1] = _rssd(problem, work, beta)
+    if len(problem.former_shares):
+        outcome[1] = _drift(problem, work, beta)
+    else:
+        outcome[1] = _rssd(problem, work, beta)
     outcome[2] = _mape(problem, hyper, work, outcome, beta)
     outcome[9] = ridge

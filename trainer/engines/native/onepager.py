@@ -33,7 +33,7 @@ def draw(
     import matplotlib
 
     with matplotlib.rc_context(style.RC):
-        page = Page(result, model or result.best)
+        page = Page(result, model or result.best, config.annotations)
         _compose(page, config, title).savefig(path, dpi=_DPI, metadata={"Title": title})
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from contracts.model import Annotation
 from trainer.engines.native import style
 from trainer.engines.native.efficiency import METRIC, efficiency, marginal_efficiency
 from trainer.engines.native.result import INTERCEPT, MediaAnswer, ModelAnswer, Result
@@ -10,8 +13,9 @@ from trainer.engines.native.result import INTERCEPT, MediaAnswer, ModelAnswer, R
 class Page:
     """A model of a result as the panels need it; paid channels before organic, best earner first."""
 
-    def __init__(self, result: Result, model: ModelAnswer) -> None:
+    def __init__(self, result: Result, model: ModelAnswer, annotations: Sequence[Annotation] = ()) -> None:
         self.result, self.model, self.inputs = result, model, result.inputs
+        self.annotations = annotations
         self.total = float(self.model.fitted.sum())
         self.kind = self.inputs.dependent_type
         self.revenue = self.kind == "revenue"

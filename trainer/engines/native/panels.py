@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainer.engines.native import style
+from trainer.engines.native import notes, style
 from trainer.engines.native.page import Page
 from trainer.engines.native.result import INTERCEPT, MediaAnswer
 
@@ -21,6 +21,9 @@ _MOST_STEPS = 12
 
 _LONGEST_DECAY = 53
 """Periods of adstock that are drawn at most."""
+
+_PARTS = 0.4
+"""Inches above actual and predicted for the names of their parts."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,11 @@ def fit(axes: Axes, page: Page) -> None:
     axes.plot(model.dates, model.actual, color=style.INK, linewidth=1.3, label="actual")
     axes.plot(model.dates, model.fitted, color=style.ACCENT, linewidth=1.6, label="predicted")
     low, high = axes.get_ylim()
-    low = min(low, 0) if low < 0.4 * high else low
-    axes.set_ylim(low, high + 0.18 * (high - low))
+    axes.set_ylim(min(low, 0) if low < 0.4 * high else low, high)
+    axes.margins(x=0.01)
+    notes.labelled(axes, page.annotations, _PARTS)
     _parts(axes, page)
     axes.grid(axis="y")
-    axes.margins(x=0.01)
     axes.xaxis.get_offset_text().set_visible(False)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, borderaxespad=0, fontsize=9)
     amounts(axes.yaxis, page.per_period(page.dependent))

@@ -28,10 +28,16 @@ class Selection:
     pareto: tuple[str, ...]
     """solIDs of the Pareto solutions, by front and NRMSE."""
     best: str
-    """solID of the Pareto solution with the smallest error score; of equals the first one proposed."""
+    """solID of the Pareto solution with the smallest `best_by`; of equals the first one proposed."""
 
 
-def select(candidates: pd.DataFrame, *, calibrated: bool, min_candidates: int = MIN_CANDIDATES) -> Selection:
+def select(
+    candidates: pd.DataFrame,
+    *,
+    calibrated: bool,
+    min_candidates: int = MIN_CANDIDATES,
+    best_by: str = "error_score",
+) -> Selection:
     """Judge candidates by `nrmse` and `decomp.rssd`; `mape` only filters, and counts in the error score.
 
     With fewer than `min_candidates` models in all fronts together, all of them are Pareto solutions.
@@ -46,7 +52,7 @@ def select(candidates: pd.DataFrame, *, calibrated: bool, min_candidates: int = 
     )
     fronts = _number_of_fronts(front[passed], min_candidates)
     chosen = judged[judged["robynPareto"] <= fronts].sort_values(["robynPareto", "nrmse"], kind="stable")
-    best = chosen.loc[[chosen["error_score"].sort_index().idxmin()], "solID"].iloc[0]
+    best = chosen.loc[[chosen[best_by].sort_index().idxmin()], "solID"].iloc[0]
     return Selection(judged, fronts, tuple(chosen["solID"]), str(best))
 
 

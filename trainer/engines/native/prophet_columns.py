@@ -115,7 +115,7 @@ def _forecast(
     interval: Interval,
 ) -> pd.DataFrame:
     components = config.components
-    table = _holiday_table(dates, str(config.holiday_country), interval) if "holiday" in components else None
+    table = _holiday_table(dates, config, interval) if "holiday" in components else None
     with _quiet():
         from prophet import Prophet  # here, because it takes most of a second
 
@@ -135,20 +135,30 @@ def _forecast(
     return forecast
 
 
-def _holiday_table(dates: pd.DatetimeIndex, country: str, interval: Interval) -> pd.DataFrame:
-    """The country's public holidays as Prophet wants them: columns ds (a date of the data) and holiday.
+def _holiday_table(dates: pd.DatetimeIndex, config: ProphetConfig, interval: Interval) -> pd.DataFrame:
+    """The country's and the custom holidays for Prophet: columns ds (a date of the data) and holiday.
 
-    Holidays of one period and calendar year become one holiday whose name joins theirs, so that another
-    combination has another effect (robyn-spec §2.2).
+    Of weekly and monthly data, holidays of one period and calendar year become one holiday whose name joins
+    theirs, so that another combination has another effect (robyn-spec §2.2).
     """
-    calendar = _calendar(country, dates[0].year, (dates[-1] + pd.Timedelta(days=31)).year)
+    years = dates[0].year, (dates[-1] + pd.Timedelta(days=31)).year
+    calendar = _calendar(config.holiday_country, *years) if config.holiday_country else []
+    calendar = sorted([*calendar, *((day.date, day.name) for day in config.holidays)])
     days = pd.to_datetime(pd.Series([day for day, _ in calendar]))
-    table = pd.DataFrame({"ds": days, "holiday": [name for _, name in calendar], "year": days.dt.year})
+    table = pd.DataFrame({"ds": days, "holiday": [_effect_name(name) for _, name in calendar]})
+    if interval == "day":
+        return table
     if interval == "week":
         table["ds"] -= pd.to_timedelta((days.dt.day_of_week - dates[0].day_of_week) % 7, unit="D")
-    elif interval == "month":
+    else:
         table["ds"] = days.dt.to_period("M").dt.to_timestamp()
-    return table.groupby(["ds", "year"])["holiday"].agg(", ".join).reset_index()[["ds", "holiday"]]
+    joined = table.groupby(["ds", days.dt.year.rename("year")])["holiday"].agg(", ".join)
+    return joined.reset_index()[["ds", "holiday"]]
+
+
+def _effect_name(holiday: str) -> str:
+    """A name that Prophet takes: none of its own words, and not what it puts between name and day."""
+    return f"holiday {holiday.replace('_delim_', ' ')}"
 
 
 def _calendar(country: str, first_year: int, last_year: int) -> list[tuple[date, str]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.engines.native import panels, style
+from contracts.model import Annotation
+from trainer.engines.native import notes, panels, style
 from trainer.engines.native.result import Inputs
 
 _WIDTH = 16.0
@@ -19,10 +21,11 @@ _READING = {
 }
 
 
-def draw(inputs: Inputs, path: Path) -> None:
+def draw(inputs: Inputs, annotations: Sequence[Annotation], path: Path) -> None:
     """Write the picture to `path` as a PNG, 2240 pixels wide, a panel per component over all dates.
 
     Components are in units of the dependent variable per period; the window of the model is shaded.
+    Annotations are named in the first panel.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -30,7 +33,8 @@ def draw(inputs: Inputs, path: Path) -> None:
     dependent = style.label(inputs.dependent_name)
     columns = dict(zip(inputs.columns, inputs.values.T, strict=True))
     series = {dependent: inputs.dependent} | {name: columns[name] for name in inputs.prophet}
-    height = 1.5 + _ROW * len(series)
+    rows = [1.6 if annotations else 1.0, *[1.0] * len(inputs.prophet)]
+    height = 1.5 + _ROW * sum(rows)
     with matplotlib.rc_context(style.RC):
         figure = Figure(figsize=(_WIDTH, height))
         figure.text(
@@ -44,12 +48,17 @@ def draw(inputs: Inputs, path: Path) -> None:
         grid = figure.add_gridspec(
             len(series), 1, left=0.07, right=0.98, top=1 - 1.15 / height, bottom=0.5 / height, hspace=0.75
         )
+        grid.set_height_ratios(rows)
         for row, (name, values) in enumerate(series.items()):
             axes = figure.add_subplot(grid[row, 0])
             axes.axvspan(*inputs.window_dates[[0, -1]], color=style.FAINT, alpha=0.3, linewidth=0)
             axes.plot(inputs.dates, values, color=style.ACCENT if row else style.INK, linewidth=1.4)
             axes.grid(axis="y")
             axes.margins(x=0.01)
+            if row:
+                notes.lines(axes, annotations)
+            else:
+                notes.labelled(axes, annotations, 0)
             axes.xaxis.get_offset_text().set_visible(False)
             panels.amounts(axes.yaxis, f"per {inputs.interval}")
             reading = _READING.get(name, "actual; shaded: the window of the model")

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from contracts.base import SCHEMA_VERSION
-from contracts.model import BudgetQuestion
-from trainer.engines.native.budget import WIDER, Frame, Reallocation
+from contracts.budget import BudgetQuestion
+from trainer.engines.native.budget import WIDER, Frame, History, Reallocation, history
 from trainer.engines.native.efficiency import METRIC, efficiency
-from trainer.engines.native.files import write_csv, write_json
-from trainer.engines.native.result import DependentType, Floats, ModelAnswer
+from trainer.engines.native.files import write_json
+from trainer.engines.native.result import DependentType, Floats, Inputs, ModelAnswer
+from trainer.engines.tables import write_csv
 
 _Columns = dict[str, Any]
 
@@ -23,6 +24,11 @@ def write(answer: Reallocation, folder: Path) -> None:
     frame = answer.frame
     write_csv(table(answer), folder / f"{frame.model.solution}_{frame.question.scenario}_reallocated.csv")
     write_json(document(answer), folder / "allocator.json")
+
+
+def write_history(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion, folder: Path) -> None:
+    """Write the allocator.json of a question about the past; raises Infeasible."""
+    write_json(historical_document(inputs, model, question), folder / "allocator.json")
 
 
 def write_refusal(model: ModelAnswer, question: BudgetQuestion, reason: str, folder: Path) -> None:
@@ -60,13 +66,12 @@ def table(answer: Reallocation) -> pd.DataFrame:
 
 
 def _question(frame: Frame) -> _Columns:
-    wider = dict(zip(("low", "up"), frame.wider_bounds, strict=True))
     bounds: _Columns = {}
-    for side, factor in (("low", frame.low), ("up", frame.high)):
-        bounds |= {f"constr_{side}": factor, f"constr_{side}_abs": factor * frame.today}
+    for side, factor, limit in zip(("low", "up"), frame.factors, frame.limits, strict=True):
+        bounds |= {f"constr_{side}": factor, f"constr_{side}_abs": limit}
     bounds["unconstr_mult"] = WIDER
-    for side, factor in wider.items():
-        bounds |= {f"constr_{side}_unb": factor, f"constr_{side}_unb_abs": factor * frame.today}
+    for side, limit in zip(("low", "up"), frame.wider, strict=True):
+        bounds |= {f"constr_{side}_unb": limit / frame.today, f"constr_{side}_unb_abs": limit}
     return {
         "solID": frame.model.solution,
         "dep_var_type": frame.inputs.dependent_type,
@@ -143,21 +148,58 @@ def document(answer: Reallocation) -> dict[str, Any]:
     Spend and response are over the dates, `mean_spend` per period. Numbers may be NaN or infinite.
     """
     frame = answer.frame
+    past = history(frame.inputs, frame.model, frame.question)
     asked = {"budget": frame.budget * len(frame.dates)}
     if frame.question.scenario == "target_efficiency":
         asked = {"target": frame.target}
     return {
         **_head(frame.model, frame.question),
-        "feasible": True,
-        "metric": METRIC[frame.inputs.dependent_type],
-        "start": str(frame.dates[0]),
-        "end": str(frame.dates[-1]),
-        "interval": frame.inputs.interval,
-        "periods": len(frame.dates),
+        **_found(past, frame.inputs),
         **asked,
+        "historical": _past(past, slice(None), frame.inputs.dependent_type),
         "before": _total(frame, frame.today),
         "after": _total(frame, answer.spend),
-        "channels": [_channel(answer, i) for i in range(len(frame.names))],
+        "channels": [
+            _past_channel(past, i, frame.inputs.dependent_type) | _channel(answer, i)
+            for i in range(len(frame.names))
+        ],
+    }
+
+
+def historical_document(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> dict[str, Any]:
+    """The content of allocator.json if nothing but the past was asked for; raises Infeasible."""
+    past, kind = history(inputs, model, question), inputs.dependent_type
+    return {
+        **_head(model, question),
+        **_found(past, inputs),
+        "historical": _past(past, slice(None), kind),
+        "channels": [_past_channel(past, i, kind) for i in range(len(past.names))],
+    }
+
+
+def _found(past: History, inputs: Inputs) -> dict[str, Any]:
+    return {
+        "feasible": True,
+        "metric": METRIC[inputs.dependent_type],
+        "start": str(past.dates[0]),
+        "end": str(past.dates[-1]),
+        "interval": inputs.interval,
+        "periods": len(past.dates),
+    }
+
+
+def _past(past: History, channels: slice, kind: DependentType) -> dict[str, float]:
+    """What channels cost in the data and earned in the model, over the dates."""
+    periods = len(past.dates)
+    spend, response = float(past.spend[channels].sum()), float(past.response[channels].sum())
+    return _figures(spend / periods, response / periods, periods, kind)
+
+
+def _past_channel(past: History, i: int, kind: DependentType) -> dict[str, Any]:
+    return {
+        "name": past.spend_names[i],
+        "modelled": past.names[i],
+        "historical": _past(past, slice(i, i + 1), kind),
     }
 
 
@@ -181,10 +223,9 @@ def _figures(spend: float, response: float, periods: int, kind: DependentType) -
 
 def _channel(answer: Reallocation, i: int) -> dict[str, Any]:
     frame = answer.frame
+    (low, high), spends = frame.factors[:, i], frame.limits[:, i] * len(frame.dates)
     return {
-        "name": frame.spend_names[i],
-        "modelled": frame.names[i],
-        "bounds": {"low": frame.low[i], "high": frame.high[i]},
+        "bounds": {"low": low, "high": high, "spend": spends},
         "before": _channel_figures(frame, frame.today, i),
         "after": _channel_figures(frame, answer.spend, i),
     }

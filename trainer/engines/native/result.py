@@ -7,6 +7,7 @@ periods of the data's interval. Table columns have Robyn's names: tables are wri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -75,6 +76,16 @@ class Study:
     """One past the last row inside the study."""
 
 
+@dataclass(frozen=True)
+class Reference:
+    """The former model that a refresh stays close to."""
+
+    shares: Mapping[str, float]
+    """Share of the fitted total of every variable, the intercept among them."""
+    steps: int
+    """Periods by which the window has moved on."""
+
+
 @dataclass(frozen=True, eq=False)
 class Inputs:
     """Everything that a search needs, numeric (Robyn: dt_mod and the inputs that belong to it)."""
@@ -119,6 +130,8 @@ class Inputs:
     studies: tuple[Study, ...] = ()
     intercept_sign: InterceptSign = "non_negative"
     solver: Solver = "robyn"
+    reference: Reference | None = None
+    """Only of a refresh: DECOMP.RSSD is the distance to this former model."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -289,4 +302,10 @@ class Result:
     decompAbsScaled, decompAbsTotalScaled, calibrated_pct, mape_lift."""
     clusters: Clusters
     best: ModelAnswer
-    """The Pareto solution with the smallest error score. `fit.answer(result, solution)` gives others."""
+    """The Pareto solution with the smallest error score, of a refresh the one with the smallest DECOMP.RSSD.
+    `fit.answer(result, solution)` gives others."""
+
+    @property
+    def other_winners(self) -> tuple[str, ...]:
+        """solIDs of the winners of the clusters, without the best model, by cluster."""
+        return tuple(one for one in self.clusters.winners if one != self.best.solution)

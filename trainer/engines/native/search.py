@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
@@ -40,10 +40,12 @@ class Plan:
     unmoved_iterations: int | None = None
     """A trial ends when its Pareto front has not moved for so many iterations."""
     seconds: float | None = None
-    """Wall time for all trials, in equal shares; a trial makes at least some steps."""
+    """Wall time for the trials of one `search`, in equal shares; a trial makes at least some steps."""
+    start: tuple[Mapping[str, float], ...] = ()
+    """Hyperparameters by name that every trial tries first, at most 30."""
 
     @classmethod
-    def of(cls, search: Search) -> Plan:
+    def of(cls, search: Search, start: tuple[Mapping[str, float], ...] = ()) -> Plan:
         """The plan that a request asks for."""
         stop = search.stop
         return cls(
@@ -51,6 +53,7 @@ class Plan:
             weights=tuple(search.objective_weights) if search.objective_weights else None,
             unmoved_iterations=stop.unmoved_iterations if stop else None,
             seconds=stop.seconds if stop else None,
+            start=start,
         )
 
 
@@ -64,16 +67,24 @@ class Candidates:
     """(k, 1 + p) the intercept, then the design columns' coefficients."""
 
 
-def search(inputs: Inputs, plan: Plan, *, threads: int = 1, progress: Report = lambda _: None) -> Candidates:
-    """Run all trials in up to `threads` threads; the result is the same for any number of them.
+def search(
+    inputs: Inputs,
+    plan: Plan,
+    *,
+    trials: range | None = None,
+    threads: int = 1,
+    progress: Report = lambda _: None,
+) -> Candidates:
+    """Run all trials, or only `trials`, in up to `threads` threads; what a trial finds depends on neither.
 
     A trial is compiled code that holds no lock, so threads do what processes would, and start at once. With
-    nothing to search there is one candidate. `progress` is called in the caller's thread, about twice a
-    second for each trial.
+    nothing to search trial 1 has one candidate and the others none. `progress` is called in the caller's
+    thread, about twice a second for each trial; it counts the trials that are run here.
     """
-    plan = plan if dimensions(inputs) else replace(plan, trials=1)
-    trials, threads = plan.trials, min(threads, plan.trials)
-    seconds = math.inf if plan.seconds is None else plan.seconds / math.ceil(trials / threads)
+    planned = plan.trials if dimensions(inputs) else 1
+    ours = [trial for trial in (range(1, planned + 1) if trials is None else trials) if trial <= planned]
+    plan, threads = replace(plan, trials=len(ours)), max(1, min(threads, len(ours)))
+    seconds = math.inf if plan.seconds is None else plan.seconds / (math.ceil(len(ours) / threads) or 1)
     reports: SimpleQueue[Progress] = SimpleQueue()
     given_up = threading.Event()
 
@@ -81,7 +92,7 @@ def search(inputs: Inputs, plan: Plan, *, threads: int = 1, progress: Report = l
         return run_trial(inputs, plan, trial, reports.put, seconds, given_up)
 
     with ThreadPoolExecutor(threads) as pool:
-        running = [pool.submit(one, trial) for trial in range(1, trials + 1)]
+        running = [pool.submit(one, trial) for trial in ours]
         try:
             while wait(running, _SECONDS_BETWEEN_REPORTS).not_done or not reports.empty():
                 while not reports.empty():
@@ -89,8 +100,8 @@ def search(inputs: Inputs, plan: Plan, *, threads: int = 1, progress: Report = l
         finally:
             given_up.set()
             pool.shutdown(wait=False, cancel_futures=True)
-        found = [each.result() for each in running]
-    return Candidates(_table(inputs, found), np.vstack([trace.beta for trace in found]))
+        found = [each.result() for each in running] or [_empty(_evaluator(inputs), 0)]
+    return Candidates(_table(inputs, ours or [1], found), np.vstack([trace.beta for trace in found]))
 
 
 def dimensions(inputs: Inputs) -> dict[str, Range]:
@@ -115,7 +126,8 @@ def run_trial(
     evaluator, searched = _evaluator(inputs), dimensions(inputs)
     iterations = plan.iterations if searched else 1
     weights = plan.weights or (1.0,) * (3 if inputs.studies else 2)
-    state = evolution(plan.seed + trial, iterations, len(searched), weights)
+    start = _start(plan.start, searched)
+    state = evolution(plan.seed + trial, iterations, len(searched), weights, start)
     space, trace = _space(evaluator, searched), _empty(evaluator, iterations)
     patience = plan.unmoved_iterations or _FOR_EVER
     started = due = time.monotonic()
@@ -131,6 +143,16 @@ def run_trial(
             report(Progress(trial, plan.trials, done, done if ended else iterations, nrmse, rssd))
             due = now + _SECONDS_BETWEEN_REPORTS
     return trace.head(done)
+
+
+def _start(models: tuple[Mapping[str, float], ...], searched: dict[str, Range]) -> Floats:
+    """(s, d) where models lie in the ranges, at the nearer end if outside; NaN where a model has no value."""
+    places = [
+        [(model.get(name, math.nan) - low) / (high - low) for name, (low, high) in searched.items()]
+        for model in models
+    ]
+    start: Floats = np.clip(np.array(places).reshape(len(models), len(searched)), 0.0, 1.0)
+    return start
 
 
 def _space(evaluator: Evaluator, searched: dict[str, Range]) -> Space:
@@ -160,14 +182,14 @@ def _evaluator(inputs: Inputs) -> Evaluator:
     return evaluator
 
 
-def _table(inputs: Inputs, found: list[Trace]) -> pd.DataFrame:
+def _table(inputs: Inputs, trials: list[int], found: list[Trace]) -> pd.DataFrame:
     """The columns of `Result.candidates` up to `coef0`, all trials one after another."""
     names = hyperparameter_names(inputs)
     hyper = pd.DataFrame(np.vstack([trace.hyper for trace in found]), columns=names)
     media = [f"{name}_{kind}" for kind in ("inflexion", "inflation") for name in inputs.media]
     outcome = pd.DataFrame(np.vstack([trace.outcome for trace in found]), columns=[*kernel.METRICS, *media])
     lengths = [len(trace.hyper) for trace in found]
-    trial = np.repeat(np.arange(1, len(found) + 1), lengths)
+    trial = np.repeat(trials, lengths)
     iteration = np.concatenate([np.arange(1, length + 1) for length in lengths])
     head = pd.DataFrame({"trial": trial, "iterNG": iteration, "iterPar": 1})
     head.insert(0, "solID", [f"{t}_{i}_1" for t, i in zip(trial, iteration, strict=True)])

@@ -34,7 +34,12 @@ def draw(result: Result, path: Path) -> None:
         trials = result.candidates["trial"].nunique()
         title = f"How far did the search get? {len(result.candidates):,} candidates in {trials} trials"
         figure.text(0.02, 0.97, title, va="top", fontsize=18, fontweight="bold")
-        note = "NRMSE: error of the prediction.  DECOMP.RSSD: distance between shares of spend and of effect."
+        shares = (
+            "to the former model's shares"
+            if result.inputs.reference
+            else "between shares of spend and of effect"
+        )
+        note = f"NRMSE: error of the prediction.  DECOMP.RSSD: distance {shares}."
         figure.text(0.02, 0.915, f"{note}  Smaller is better.", va="top", fontsize=10, color=style.MUTED)
         grid = figure.add_gridspec(
             len(found), 2, left=0.055, right=0.98, top=0.8, bottom=0.09, hspace=0.75, wspace=0.16

@@ -1,0 +1,74 @@
+"""What the allocator may be asked about a model."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from contracts.base import Authored, ColumnName, Range
+
+
+class ChannelBounds(Authored):
+    """How far the allocator may move a channel, as factors of its historical spend."""
+
+    low: float = Field(ge=0)
+    high: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.high < self.low:
+            raise ValueError(f"high ({self.high}) is below low ({self.low})")
+        return self
+
+
+_IGNORED: dict[str, tuple[str, ...]] = {
+    "max_response": ("target",),
+    "target_efficiency": ("total",),
+    "historical": ("total", "target", "bounds", "channel_bounds", "channel_budgets"),
+}
+
+
+class BudgetQuestion(Authored):
+    """What the allocator is asked for the chosen model (Robyn: robyn_allocator).
+
+    `max_response` asks for the largest response to a total budget, `target_efficiency` for the largest
+    response at a ROAS or CPA, and `historical` only what was spent and earned.
+    """
+
+    scenario: Literal["max_response", "target_efficiency", "historical"] = "max_response"
+    total: float | None = Field(
+        None,
+        gt=0,
+        description="total budget over the dates, in currency; left out: as spent, or if every channel has a "
+        "budget, what is nearest to that",
+    )
+    target: float | None = Field(None, gt=0, description="ROAS or CPA to reach; only with target_efficiency")
+    start: date | None = None
+    end: date | None = None
+    bounds: ChannelBounds | None = None
+    channel_bounds: dict[ColumnName, ChannelBounds] = {}
+    channel_budgets: dict[ColumnName, Range] = Field(
+        {}, description="spend of a channel over the dates, in currency, fixed or [low, high]; not its bounds"
+    )
+
+    @field_validator("channel_budgets")
+    @classmethod
+    def _possible(cls, budgets: dict[str, Range]) -> dict[str, Range]:
+        for name, (low, high) in budgets.items():
+            if not 0 <= low <= high:
+                raise ValueError(f"{name}: [{low}, {high}] must satisfy 0 <= low <= high")
+        return budgets
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        twice = sorted(self.channel_budgets.keys() & self.channel_bounds.keys())
+        if twice:
+            raise ValueError(f"{', '.join(twice)}: has channel_bounds and channel_budgets; give one of them")
+        ignored = [name for name in _IGNORED[self.scenario] if getattr(self, name)]
+        if ignored:
+            raise ValueError(f"{', '.join(ignored)}: not used with scenario {self.scenario}")
+        if self.start and self.end and self.end < self.start:
+            raise ValueError(f"budget dates end ({self.end}) before they start ({self.start})")
+        return self

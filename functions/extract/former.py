@@ -1,0 +1,79 @@
+"""Whether a request can begin with the result of the former job that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pydantic import ValidationError
+
+from contracts.job import Job, JobState
+from contracts.model import Columns, ModelConfig
+from contracts.request import TrainRequest
+from functions.runtime import Runtime
+
+STARTS_FROM = "native"
+"""The engine that can start from a former front; both engines can refresh, and begin with either's result."""
+
+_Compared = tuple[str, Iterable[str], Iterable[str]]
+"""What must be the same: what it is, the former job's names, this request's."""
+
+
+def former_errors(runtime: Runtime, request: TrainRequest) -> Iterator[str]:
+    """Everything that the job store knows to be in the way; the files are looked at by the engine."""
+    if request.former is None:
+        return
+    where = "refresh_of" if request.refresh_of else "search.start_from"
+    engine = request.engine or runtime.settings.engines[0]
+    if request.search.start_from and engine != STARTS_FROM:
+        yield f"{where}: needs the engine {STARTS_FROM}; this request has the engine {engine}"
+    job = runtime.ports.jobs.get(Job, request.former)
+    if job is None:
+        yield f"{where}: there is no job '{request.former}'"
+        return
+    for problem in _problems(job, request):
+        yield f"{where}: job {job.job_id} {problem}"
+
+
+def _problems(job: Job, request: TrainRequest) -> Iterator[str]:
+    if job.state is not JobState.SUCCEEDED:
+        later = "" if job.state.terminal else "; send the request with a new request_id when it has succeeded"
+        yield f"has no result: it is {job.state}{later}"
+    try:
+        former = TrainRequest.model_validate(job.request)
+    except ValidationError:
+        yield "has a request that is not valid, or not any more; its result cannot be continued"
+        return
+    if former.validate_only:
+        yield "only validated its data; it has no model"
+    compared = [*_searched(former, request), *(_divided(former, request) if request.refresh_of else [])]
+    for what, theirs, ours in compared:
+        if set(theirs) != set(ours):
+            yield f"has other {what}: {_listed(theirs)}; this request: {_listed(ours)}"
+
+
+def _searched(former: ModelConfig, request: ModelConfig) -> Iterator[_Compared]:
+    """What hyperparameters are named after."""
+    yield "adstock", [former.adstock], [request.adstock]
+    yield "media columns", former.columns.media, request.columns.media
+
+
+def _divided(former: ModelConfig, request: ModelConfig) -> Iterator[_Compared]:
+    """What the response is divided into: a refresh compares the shares."""
+    theirs, ours = former.columns, request.columns
+    yield "dependent variable", [theirs.dependent], [ours.dependent]
+    yield "dependent_type", [theirs.dependent_type], [ours.dependent_type]
+    yield (
+        "spend columns",
+        [paid.spend for paid in theirs.paid_media],
+        [paid.spend for paid in ours.paid_media],
+    )
+    yield "prophet.components", former.prophet.components, request.prophet.components
+    yield "context columns and factors", _context(theirs), _context(ours)
+
+
+def _context(columns: Columns) -> list[str]:
+    return [variable.name for variable in (*columns.context, *columns.factors)]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

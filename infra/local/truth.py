@@ -1,0 +1,175 @@
+"""`python -m infra.local.truth`: how near models come to the truth of generated data."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from contracts.model import ModelConfig
+from contracts.request import TrainRequest
+from infra.local.demo_data import CHANNELS, PAID, Channel, DemoData, demo_request, generate
+from trainer.engines.native.answers import Answers
+from trainer.engines.native.fit import prepare
+from trainer.engines.native.pareto import select
+from trainer.engines.native.prophet_columns import ProphetColumns
+from trainer.engines.native.result import Inputs, ModelAnswer
+from trainer.engines.native.search import Plan, search
+
+SEPARATE = (1.5, 2.0, 3.0)
+"""The truth separates two channels if the better one's ROAS is so many times the other's."""
+
+STUDY_WEEKS = 12
+_SPENDS = [channel.name for channel in PAID]
+
+
+def world(seed: int) -> DemoData:
+    """Four years of weekly data with another truth for every seed.
+
+    ROAS from 0.5 to 4, equally likely on a logarithmic scale, adstock from 0 to 0.6, curves from concave to
+    S-shaped; baseline and noise are those of the demo data.
+    """
+    random = np.random.default_rng(seed)
+    return generate(seed, channels=tuple(_drawn(channel, random) for channel in CHANNELS))
+
+
+def _drawn(channel: Channel, random: np.random.Generator) -> Channel:
+    effect = 0.5 * 8 ** random.uniform() if channel.name in _SPENDS else channel.effect
+    theta, alpha, gamma = random.uniform((0.0, 0.7, 0.4), (0.6, 2.0, 0.9))
+    return replace(channel, effect=float(effect), theta=float(theta), alpha=float(alpha), gamma=float(gamma))
+
+
+def lift_studies(data: DemoData) -> list[dict[str, Any]]:
+    """A perfect experiment of each paid channel, over the weeks in which it spent most."""
+    studies = []
+    for name in _SPENDS:
+        last = int(np.nanargmax(data.table[name].rolling(STUDY_WEEKS).sum()))
+        rows = slice(last + 1 - STUDY_WEEKS, last + 1)
+        dates = data.table["date"][rows].dt.date.astype(str)
+        studies.append(
+            {
+                "channels": [name],
+                "start": dates.iloc[0],
+                "end": dates.iloc[-1],
+                "lift": float(data.components[name][rows].sum()),
+                "spend": float(data.table[name][rows].sum()),
+                "confidence": 0.95,
+                "scope": "total",
+            }
+        )
+    return studies
+
+
+def study(seed: int, iterations: int = 2000, trials: int = 5) -> dict[str, pd.DataFrame]:
+    """Several ways to a model of the world of a seed, each compared with the truth (see `compare`)."""
+    data = world(seed)
+    request = demo_request("truth", iterations, trials)
+    request["search"]["seed"] = seed
+    config = _config(request)
+    inputs, plan = prepare(data.table, config), Plan.of(config.search)
+    design = dict(zip(inputs.columns, inputs.values.T, strict=True))
+    prophet = ProphetColumns(
+        {name: design[name] for name in inputs.prophet}, {"promotion": design["promotion"]}
+    )
+    calibrated = prepare(data.table, _config({**request, "calibration": lift_studies(data)}), prophet=prophet)
+    best, fitted = _models(inputs, plan)
+    converged, _ = _models(replace(inputs, solver="converged"), plan)
+    _, alone = _models(inputs, replace(plan, weights=(1.0, 0.0)))
+    with_studies, _ = _models(calibrated, plan)
+    models = {
+        "best model": best,
+        "best model, solver converged": converged,
+        "smallest NRMSE of the same search": fitted,
+        "smallest NRMSE, searched for it alone": alone,
+        "best model, a lift study of each channel": with_studies,
+    }
+    return {name: compare(model, data) for name, model in models.items()}
+
+
+def _config(request: dict[str, Any]) -> ModelConfig:
+    return TrainRequest.model_validate(request).model_spec()
+
+
+def _models(inputs: Inputs, plan: Plan) -> tuple[ModelAnswer, ModelAnswer]:
+    """The best model of a search, and the one with the smallest NRMSE."""
+    table = search(inputs, plan).table
+    best = select(table, calibrated=bool(inputs.studies)).best
+    by_name, answers = table.set_index("solID", drop=False), Answers(inputs)
+    chosen = (by_name.loc[name] for name in (best, str(table["solID"].to_numpy()[table["nrmse"].argmin()])))
+    first, second = (answers.model({str(key): value for key, value in row.items()}) for row in chosen)
+    return first, second
+
+
+def compare(model: ModelAnswer, data: DemoData) -> pd.DataFrame:
+    """Per paid channel `share` of the paid effect and `roas`, and what is true of both."""
+    found = {media.spend_name: float(media.response.sum()) for media in model.media if media.spend_name}
+    earned, true = pd.Series(found)[_SPENDS], pd.Series(data.contributions)[_SPENDS]
+    spend = data.table[_SPENDS].sum()
+    return pd.DataFrame(
+        {
+            "share": earned / earned.sum(),
+            "true_share": true / true.sum(),
+            "roas": earned / spend,
+            "true_roas": true / spend,
+        }
+    )
+
+
+def ranked(tables: Iterable[pd.DataFrame], factor: float) -> tuple[int, int]:
+    """Pairs of channels that are ranked right by ROAS, of those that the truth separates by `factor`."""
+    right = pairs = 0
+    for table in tables:
+        for pair in combinations(table.sort_values("true_roas").index, 2):
+            (low, high), (less, more) = table.loc[list(pair), ["roas", "true_roas"]].to_numpy().T
+            if more >= factor * less:
+                pairs += 1
+                right += bool(high > low)
+    return right, pairs
+
+
+def row(tables: list[pd.DataFrame]) -> list[str]:
+    """One line of the table of figures."""
+    together = pd.concat(tables)
+    share = (together["share"] - together["true_share"]).abs()
+    roas = (together["roas"] / together["true_roas"] - 1).abs()
+    ranks = [ranked(tables, factor) for factor in SEPARATE]
+    return [
+        *(f"{right} of {pairs}, {right / pairs:.0%}" for right, pairs in ranks),
+        f"{share.median():.1%}, {share.max():.0%}",
+        f"{roas.median():.0%}, {roas.max():.0%}",
+    ]
+
+
+def main() -> int:
+    """Study as many seeds as asked for, and print a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    parser = argparse.ArgumentParser(prog="infra.local.truth", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=24)
+    parser.add_argument("--processes", type=int, default=1)
+    args = parser.parse_args()
+    with ProcessPoolExecutor(args.processes) as pool:
+        found = list(pool.map(study, range(1, args.seeds + 1)))
+    table = Table(title=f"{args.seeds} worlds of {len(_SPENDS)} paid channels")
+    columns = [f"ranked right from {factor:g} ×" for factor in SEPARATE]
+    for column in ("way", *columns, "error of shares, median and worst", "of ROAS, median and worst"):
+        table.add_column(column)
+    for name in found[0]:
+        table.add_row(name, *row([tables[name] for tables in found]))
+    console = Console()
+    if not console.is_terminal:
+        console.width = 150
+    console.print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Every file of a result: tables, documents and pictures; docs/results.md says what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from contracts.budget import BudgetQuestion
+from contracts.model import ModelConfig
+from trainer.engines.native import (
+    allocator_picture,
+    files,
+    onepager,
+    prophet_picture,
+    reallocated,
+    refresh_picture,
+    refresh_report,
+    search_picture,
+)
+from trainer.engines.native.budget import Infeasible, reallocate
+from trainer.engines.native.fit import answer
+from trainer.engines.native.refresh import Continued
+from trainer.engines.native.result import Result
+from trainer.engines.tables import add_parquet
+
+Log = Callable[[str], None]
+
+
+def write(
+    result: Result,
+    config: ModelConfig,
+    folder: Path,
+    log: Log = lambda _: None,
+    refresh: Continued | None = None,
+) -> None:
+    """Write tables (CSV and Parquet), documents and pictures into `folder`, which must exist.
+
+    `config` is the one that `result` was fitted with; if it asks a budget question, its answer is there too.
+    `log` is told why a budget question has no answer. A `refresh` is reported with its former models.
+    """
+    files.write(result, config, folder)
+    if refresh:
+        refresh_report.write(result.best.solution, refresh, folder)
+        refresh_picture.draw(config, folder)
+    _draw(result, config, folder)
+    if config.budget:
+        _answer_budget(result, config.budget, folder, log)
+    add_parquet(folder)
+
+
+def _draw(result: Result, config: ModelConfig, folder: Path) -> None:
+    """The best model's one-pager, those of the other winners, and the pictures of search and Prophet."""
+    title = f"What drove {config.columns.dependent}?"
+    onepager.draw(result, config, folder / "onepager.png", title)
+    for solution in result.other_winners:
+        onepager.draw(result, config, folder / f"{solution}.png", title, answer(result, solution))
+    search_picture.draw(result, folder / "pareto_front.png")
+    if result.inputs.prophet:
+        prophet_picture.draw(result.inputs, config.annotations, folder / "prophet_decomp.png")
+
+
+def _answer_budget(result: Result, question: BudgetQuestion, folder: Path, log: Log) -> None:
+    """A question without an answer is answered with the reason; the training itself is fine."""
+    try:
+        if question.scenario == "historical":
+            reallocated.write_history(result.inputs, result.best, question, folder)
+            return
+        found = reallocate(result.inputs, result.best, question)
+    except Infeasible as error:
+        log(f"budget: {error}")
+        reallocated.write_refusal(result.best, question, str(error), folder)
+        return
+    reallocated.write(found, folder)
+    allocator_picture.draw(result, found, folder / "allocator.png")

@@ -1,0 +1,70 @@
+"""The tables of a result: CSV for people, and the same as Parquet with one type per column name.
+
+Both engines leave their tables as CSV; what is in them decides nothing about the Parquet types, so that the
+same column has the same type in every result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow
+import pyarrow.csv
+import pyarrow.parquet
+
+from contracts.model import RESERVED
+
+_TEXT = ("solID", "rn", "type", "channels", "periods", "boot_ci", "text", "dep_var_type", "liftMedia")
+_FLAGS = ("pos", "coef0", "mape.qt10", "top_sol")
+_COUNTS = ("trial", "iterNG", "iterPar", "iterations", "robynPareto", "cluster", "n", "refreshStatus")
+_DAYS = ("ds", "date", "date_min", "date_max", "liftStart", "liftEnd", "decompStart", "decompEnd")
+_TYPES: dict[str, pyarrow.DataType] = {
+    **dict.fromkeys(_TEXT, pyarrow.string()),
+    **dict.fromkeys(_FLAGS, pyarrow.bool_()),
+    **dict.fromkeys(_COUNTS, pyarrow.int64()),
+    **dict.fromkeys(_DAYS, pyarrow.date32()),
+}
+_BESIDE_THE_REQUESTS: dict[str, pyarrow.DataType] = {
+    name: kind for name, kind in _TYPES.items() if name in RESERVED
+}
+"""In tables with columns that the request names: no column of a request is called so."""
+
+_NOTHING = ["", "NA", "NaN"]
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Full precision, no row numbers, nothing for a missing number; several times faster than pandas."""
+    rows = pyarrow.Table.from_pandas(table, preserve_index=False)
+    pyarrow.csv.write_csv(rows, path, pyarrow.csv.WriteOptions(quoting_style="needed"))
+
+
+def add_parquet(folder: Path) -> None:
+    """Beside every CSV file of a folder the same table as Parquet (zstd), without R's row numbers.
+
+    The columns that Robyn names have fixed types (text, days, counts, flags); every other column is a double
+    if it holds only numbers, and otherwise what it looks like.
+    """
+    for path in sorted(folder.glob("*.csv")):
+        pyarrow.parquet.write_table(_read(path), path.with_suffix(".parquet"), compression="zstd")
+
+
+def _read(path: Path) -> pyarrow.Table:
+    from_request = path.stem == "raw_data" or path.stem.endswith("_matrix")
+    known = _BESIDE_THE_REQUESTS if from_request else _TYPES
+    options = pyarrow.csv.ConvertOptions(
+        column_types=known,
+        null_values=_NOTHING,
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    table = pyarrow.csv.read_csv(path, convert_options=options)
+    table = table.drop_columns([name for name in table.column_names if not name])
+    return table.cast(pyarrow.schema([(field.name, _type(field, known)) for field in table.schema]))
+
+
+def _type(field: pyarrow.Field, known: Mapping[str, pyarrow.DataType]) -> pyarrow.DataType:
+    """A column's type, which must not depend on whether its numbers happen to be whole, or to be there."""
+    number = pyarrow.types.is_integer(field.type) or pyarrow.types.is_null(field.type)
+    return known.get(field.name) or (pyarrow.float64() if number else field.type)

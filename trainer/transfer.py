@@ -1,0 +1,31 @@
+"""Files to objects and back."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from functions.ports import AlreadyExists, ObjectInfo, ObjectStore, Ports
+from functions.steps import existing
+
+_PIECE = 1 << 20
+
+
+def download(objects: ObjectStore, name: str, path: Path) -> None:
+    """Write an object's content to a file.
+
+    Raises:
+        NotFound: there is no such object.
+    """
+    with objects.reader(name) as source, path.open("wb") as target:
+        shutil.copyfileobj(source, target, _PIECE)
+
+
+def upload(ports: Ports, name: str, path: Path) -> ObjectInfo:
+    """Create an object with a file's content; one that is there already stays as it is."""
+    try:
+        with ports.objects.writer(name) as target, path.open("rb") as source:
+            shutil.copyfileobj(source, target, _PIECE)
+    except AlreadyExists:
+        return existing(ports, name)
+    return existing(ports, name)
