@@ -1,0 +1,182 @@
+"""The real Robyn, where it is installed, against the native engine on the same data and Prophet columns."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.engine.golden import load as recorded
+from tests.engine.robyn import Heard, material
+from tests.engine.test_refresh import request, train
+from trainer.engines.base import EngineError, Material, load
+from trainer.engines.native import files
+from trainer.engines.native.fit import fit
+from trainer.engines.native.prophet_columns import ProphetColumns
+from trainer.engines.native.recreate import recreate
+from trainer.engines.native.result import Result
+
+ERRORS = ["nrmse", "decomp.rssd", "mape", "rsq_train", "nrmse_train", "lambda"]
+CHANGED: dict[str, Any] = {
+    "search": {"iterations": 60, "trials": 2},
+    "annotations": [{"date": "2023-01-02", "text": "a new price"}],
+    "budget": {"start": "2023-01-02", "end": "2023-12-25"},
+}
+
+
+def has_robyn() -> bool:
+    rscript = shutil.which("Rscript")
+    code = "quit(status = !nzchar(system.file(package = 'Robyn')))"
+    return rscript is not None and subprocess.run([rscript, "-e", code], check=False).returncode == 0
+
+
+pytestmark = [
+    pytest.mark.skipif(not has_robyn(), reason="Robyn is not installed; R_LIBS names where it is"),
+    pytest.mark.timeout(0),
+]
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    return material(tmp_path_factory.mktemp("material"), "weekly_calibrated", **CHANGED)
+
+
+@pytest.fixture(scope="module")
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture(scope="module")
+def theirs(job: Material, heard: Heard, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Robyn's result: two tasks with a trial each, the second one first."""
+    folder = tmp_path_factory.mktemp("robyn")
+    engine, results = load("robyn")(job, heard.host()), folder / "results"
+    shares = [folder / "1.rds", folder / "2.rds"]
+    for trial in (2, 1):
+        engine.search(range(trial, trial + 1), shares[trial - 1])
+    results.mkdir()
+    engine.finish(shares, results)
+    return results
+
+
+@pytest.fixture(scope="module")
+def ours(job: Material, theirs: Path) -> Result:
+    """The native engine's result with the columns that Prophet gave to Robyn."""
+    return fit(pd.read_parquet(job.prepared), job.config, prophet=prophet_of(theirs))
+
+
+def prophet_of(results: Path) -> ProphetColumns:
+    given = json.loads((results / "model.json").read_text())["prophet"]
+    columns = {
+        kind: {name: np.array(values) for name, values in given[kind].items()}
+        for kind in ("components", "factors")
+    }
+    return ProphetColumns(**columns)
+
+
+def test_the_search_is_identical_and_the_errors_are_equal(theirs: Path, ours: Result) -> None:
+    models, candidates = pd.read_parquet(theirs / "models.parquet"), ours.candidates
+    assert models["solID"].tolist() == candidates["solID"].tolist()
+    hyper = [*ours.inputs.bounds, "lambda_hp"]
+    np.testing.assert_allclose(candidates[hyper], models[hyper], rtol=1e-12)
+    np.testing.assert_allclose(candidates[ERRORS], models[ERRORS], rtol=1e-9)
+    coefficients = models[[name for name in models if name.endswith("_coef")]].to_numpy()
+    np.testing.assert_allclose(ours.coefficients, coefficients, rtol=1e-9, atol=1e-9)
+
+
+def test_the_same_models_are_chosen(theirs: Path, ours: Result) -> None:
+    pareto = pd.read_csv(theirs / "pareto_hyperparameters.csv")
+    assert sorted(pareto["solID"]) == sorted(ours.pareto)
+    best = json.loads((theirs / "best_model.json").read_text())
+    assert best["sol_id"] == ours.best.solution
+    assert {winner["sol_id"] for winner in best["winners"]} == set(ours.clusters.winners)
+
+
+def test_the_files_are_those_of_the_native_engine(
+    job: Material, theirs: Path, ours: Result, tmp_path: Path
+) -> None:
+    files.write(ours, job.config, tmp_path)
+    written = {path.name for path in tmp_path.iterdir()}
+    tables = sorted(name for name in written if name.endswith(".csv"))
+    pictures = {"onepager.png", "pareto_front.png", "prophet_decomp.png", "allocator.png"}
+    assert written | pictures | {"provenance.json", "allocator.json"} <= {
+        path.name for path in theirs.iterdir()
+    }
+    for name in tables:
+        keys = [key for key in ("solID", "rn", "cluster", "ds") if key in pd.read_csv(theirs / name)]
+        one, other = (pd.read_csv(folder / name).sort_values(keys) for folder in (theirs, tmp_path))
+        pd.testing.assert_frame_equal(
+            one.reset_index(drop=True), other.reset_index(drop=True), rtol=1e-9, atol=1e-9, check_dtype=False
+        )
+    assert list(pd.read_parquet(theirs / "models.parquet")) == list(
+        pd.read_parquet(tmp_path / "models.parquet")
+    )
+    for name in ("best_model.json", "model.json"):
+        same(json.loads((theirs / name).read_text()), json.loads((tmp_path / name).read_text()), name)
+
+
+NOT_COMPARED = {"solvers", "versions", "InputCollect"}
+
+
+def same(there: Any, here: Any, where: str) -> None:
+    """Documents with the same keys and numbers."""
+    if isinstance(here, dict):
+        assert set(there) == set(here), where
+        for key in here.keys() - NOT_COMPARED:
+            same(there[key], here[key], f"{where} {key}")
+    elif isinstance(here, list):
+        assert len(there) == len(here), where
+        for i, (one, other) in enumerate(zip(there, here, strict=True)):
+            same(one, other, f"{where} {i}")
+    elif isinstance(here, float):
+        assert there == pytest.approx(here, rel=1e-9, abs=1e-9), where
+    else:
+        assert there == here, where
+
+
+def test_the_native_engine_computes_robyns_model_again(job: Material, theirs: Path) -> None:
+    model = json.loads((theirs / "model.json").read_text())
+    again = recreate(pd.read_parquet(job.prepared), model)
+    best = json.loads((theirs / "best_model.json").read_text())
+    assert again.best.candidate["nrmse"] == pytest.approx(best["nrmse"], rel=1e-9)
+
+
+def test_progress_counts_every_candidate_and_the_log_says_what_was_used(theirs: Path, heard: Heard) -> None:
+    assert theirs.is_dir()
+    assert [told.iteration for told in heard.progress].count(60) >= 2
+    assert heard.steps == ["load", "decompose", "search"] * 2 + ["load", "select", "outputs"]
+    assert any("in 1 processes; BLAS threads: 1" in line for line in heard.log)
+
+
+def test_a_refresh_is_the_native_engines_too(tmp_path: Path) -> None:
+    train("weekly_geometric", request("weekly_geometric"), slice(0, 199), tmp_path / "former")
+    search = {"iterations": 40, "trials": 1}
+    job = material(tmp_path, refresh_of="de-weekly-0123456789ab", window={}, search=search)
+    job, results = replace(job, former=tmp_path / "former"), tmp_path / "results"
+    results.mkdir()
+    engine = load("robyn")(job, Heard().host())
+    engine.search(range(1, 2), tmp_path / "1.rds")
+    engine.finish([tmp_path / "1.rds"], results)
+    ours = fit(pd.read_parquet(job.prepared), job.config, former=job.former, prophet=prophet_of(results))
+    models = pd.read_parquet(results / "models.parquet")
+    hyper = [*ours.inputs.bounds, "lambda_hp"]
+    np.testing.assert_allclose(ours.candidates[hyper], models[hyper], rtol=1e-12)
+    np.testing.assert_allclose(ours.candidates[ERRORS], models[ERRORS], rtol=1e-9)
+    assert json.loads((results / "best_model.json").read_text())["sol_id"] == ours.best.solution
+    reports = ("hyperparameters.csv", "aggregated.csv", "alldecomp_matrix.csv", "decomposition.png")
+    assert all((results / f"report_{name}").is_file() for name in reports)
+
+
+def test_what_robyn_refuses_is_told_with_its_words(tmp_path: Path) -> None:
+    job = material(tmp_path)
+    data = recorded("weekly_geometric").data.assign(competitor_sales=1.0)
+    data.assign(date=pd.to_datetime(data["date"]).dt.date).to_parquet(job.prepared)
+    with pytest.raises(EngineError, match="competitor_sales"):
+        load("robyn")(job, Heard().host()).search(range(1, 2), tmp_path / "share")

@@ -1,0 +1,227 @@
+"""The engine `robyn`: Meta's Robyn on R, as a process of its own that reads a folder and leaves a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from contracts.model import ModelConfig
+from trainer.engines.base import EngineError, Host, Material, SearchProgress
+from trainer.engines.native import refresh_picture, refresh_report
+from trainer.engines.native.fit import Beginning, begin
+from trainer.engines.native.refresh import Continued
+from trainer.engines.native.result import InvalidInputs
+from trainer.engines.tables import add_parquet, write_csv
+
+SCRIPT = Path(__file__).resolve().parents[2] / "r" / "run.R"
+LOG_LINES_OF_AN_ERROR = 50
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_IN_C = {"LC_ALL": "C.UTF-8", "TZ": "UTC"}  # the order of names is the order of what is searched
+_ENDED_BY: dict[int, str] = {
+    signal.SIGKILL: "it was killed, most likely because there was not enough memory",
+    signal.SIGTERM: "it was told to stop, most likely because the time of the task was up",
+    signal.SIGSEGV: "it crashed with a segmentation fault",
+}
+
+
+class RFailed(RuntimeError):
+    """R ended without a result. The notes hold the last lines of its log, and the calls that failed."""
+
+
+class RobynEngine:
+    """Implements `trainer.engines.base.Engine` with `Rscript r/run.R`."""
+
+    share_suffix = "rds"
+
+    def __init__(self, material: Material, host: Host) -> None:
+        self._material, self._host = material, host
+
+    @cached_property
+    def _data(self) -> pd.DataFrame:
+        return pd.read_parquet(self._material.prepared)
+
+    @cached_property
+    def _begun(self) -> Beginning:
+        try:
+            begun = begin(self._data, self._material.config, self._material.former)
+        except InvalidInputs as error:
+            raise EngineError(str(error)) from error
+        for line in begun.refresh.notes if begun.refresh else ():
+            self._host.log(f"refresh: {line}")
+        return begun
+
+    def search(self, trials: range, share: Path) -> None:
+        """Run these trials, a process each, and leave Robyn's inputs and models in one file.
+
+        Raises:
+            EngineError: Robyn does not take data or configuration, or R is not there.
+            RFailed: R ended for any other reason.
+        """
+        with TemporaryDirectory(prefix="robyn-") as scratch:
+            out = Path(scratch)
+            self._run(out, "--trials", f"{trials[0]}:{trials[-1]}", "--out", str(out), planned=len(trials))
+            shutil.move(out / "share.rds", share)
+
+    def finish(self, shares: Sequence[Path], folder: Path) -> None:
+        """Merge the shares, choose the models, and leave every file of the result.
+
+        Raises:
+            EngineError: Robyn does not take data or configuration, or R is not there.
+            RFailed: R ended for any other reason.
+        """
+        with TemporaryDirectory(prefix="robyn-") as scratch:
+            ready = Path(scratch) / "shares"
+            ready.mkdir()
+            for number, share in enumerate(shares):
+                (ready / f"{number:04}.rds").symlink_to(share.resolve())
+            self._run(Path(scratch), "--shares", str(ready), "--out", str(folder), planned=0)
+        if self._begun.refresh:
+            self._report(self._begun.refresh, folder)
+        add_parquet(folder)
+        (folder / "models.csv").unlink()  # with every candidate it is large
+
+    def _report(self, refresh: Continued, folder: Path) -> None:
+        model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        refresh_report.write(model["ExportedModel"]["select_model"], refresh, folder)
+        refresh_picture.draw(self._begun.config, folder)
+
+    def _run(self, scratch: Path, *words: str, planned: int) -> None:
+        source = scratch / "in"
+        source.mkdir()
+        self._write_inputs(source)
+        rscript = shutil.which("Rscript")
+        if rscript is None:
+            raise EngineError("this trainer has no R: Rscript is not on its PATH; use the engine native")
+        command = [rscript, str(SCRIPT), "--in", str(source), "--cores", str(self._host.cores), *words]
+        listener = _Listener(self._host, planned)
+        if status := _listen(command, listener):
+            raise listener.failure(status)
+
+    def _write_inputs(self, folder: Path) -> None:
+        """What r/run.R reads: data.csv with the columns that are modelled, and config.json."""
+        config, refresh = self._begun.config, self._begun.refresh
+        names = list(dict.fromkeys(name for _, name in config.columns.roles()))
+        write_csv(self._data[names], folder / "data.csv")
+        document: dict[str, Any] = {
+            "model": config.model_dump(mode="json"),
+            "space": space(config),
+            "data_sha256": hashlib.sha256(self._material.prepared.read_bytes()).hexdigest(),
+        }
+        if refresh:
+            document["refresh"] = {
+                "shares": refresh.reference.shares,
+                "steps": refresh.reference.steps,
+                "added_start": str(refresh.moved.added_start),
+            }
+        (folder / "config.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+def _listen(command: Sequence[str], listener: _Listener) -> int:
+    """Run R to its end; its exit status. It is killed if the host cannot take what it tells."""
+    with (
+        listener,
+        subprocess.Popen(  # noqa: S603 (no shell; every word is ours)
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=_environment(),
+        ) as process,
+    ):
+        try:
+            for line in process.stderr or ():
+                listener.hear(line.rstrip())
+        except BaseException:
+            process.kill()
+            raise
+    return process.returncode
+
+
+def space(config: ModelConfig) -> dict[str, tuple[float, float]]:
+    """The ranges of Robyn's `hyperparameters`, by its names; two equal numbers are a fixed value.
+
+    Robyn has ranges of its own for lambda and penalties. They are not given here, for what is given comes
+    earlier in the order of the search.
+    """
+    validated = {"train_size": config.search.train_size} if config.search.time_series_validation else {}
+    return config.hyperparameters.ranges | config.bounds | validated
+
+
+def _environment() -> dict[str, str]:
+    """That of this process; R's processes have one thread each, and the Python that has nevergrad is ours."""
+    inherited = {"RETICULATE_PYTHON": sys.executable, "RETICULATE_AUTOCONFIGURE": "0", **os.environ}
+    return inherited | _IN_C | dict.fromkeys(_ONE_THREAD, "1")
+
+
+class _Listener:
+    """Hears what R tells: log, steps, progress, and in the end its error."""
+
+    def __init__(self, host: Host, planned: int) -> None:
+        self._host = host
+        self._planned = planned  # trials
+        self._last: deque[str] = deque(maxlen=LOG_LINES_OF_AN_ERROR)
+        self._error: dict[str, str] = {}
+        self._trials: dict[int, dict[str, Any]] = {}
+        self._step = ExitStack()
+
+    def __enter__(self) -> _Listener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._step.close()
+
+    def hear(self, line: str) -> None:
+        """One line of R's stderr."""
+        kind, _, told = line.partition(" ")
+        if kind == "@step":
+            self._step.close()
+            self._step.enter_context(self._host.step(json.loads(told)))
+        elif kind == "@progress":
+            self._progress(json.loads(told))
+        elif kind == "@error":
+            self._error = json.loads(told)
+        elif line:
+            self._last.append(line)
+            self._host.log(line)
+
+    def failure(self, status: int) -> Exception:
+        """Why R ended with this exit status (negative: by a signal)."""
+        message = self._error.get("message", "").strip()
+        if self._error.get("kind") == "untrainable":
+            return EngineError(message)
+        if not message:
+            message = f"R ended with status {status}: {_ENDED_BY.get(-status, 'it told no reason')}"
+        error = RFailed(message)
+        error.add_note("\n".join(["the last lines of R's log:", *self._last]))
+        if self._error:
+            error.add_note(f"R's calls: {self._error['call']}")
+        return error
+
+    def _progress(self, told: dict[str, Any]) -> None:
+        self._trials[told["trial"]] = told
+        seen = self._trials.values()
+        self._host.progress(
+            SearchProgress(
+                trial=len(seen),
+                trials=self._planned,
+                iteration=sum(one["iteration"] for one in seen),
+                iterations=self._planned * told["iterations"],
+                nrmse=min(one["nrmse"] for one in seen),
+                rssd=min(one["rssd"] for one in seen),
+            )
+        )
