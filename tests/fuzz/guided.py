@@ -14,7 +14,8 @@ with atheris.instrument_imports(include=["contracts", "functions", "yaml"]):
     from contracts.request import SettingsError, parse_settings
     from functions.errors import Permanent
     from functions.extract.decode import decode_upload
-    from functions.message import decode, json_object
+    from functions.extract.readable import readable
+    from functions.message import decode
     from functions.notifications import object_event
 
 
@@ -25,7 +26,7 @@ def settings(data: bytes) -> None:
 
 def request(data: bytes) -> None:
     with suppress(Permanent):
-        canonical_json(json_object(data)).encode()
+        readable(data)
 
 
 def notification(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""One file, extracted and validated in its own process: prints the peak memory in MB, and what was said."""
+"""One file or message, handled in its own process: prints the peak memory in MB, and what was said."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from functions.errors import Permanent
 from functions.extract.decode import decode_upload
+from functions.extract.readable import readable
 from functions.validate.prepare import prepare
 from infra.local.bench.figures import peak_memory_mb
 from tests.data.cases import request
@@ -16,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def said_of(source: Path, dataset: Path) -> str:
     try:
+        if source.suffix == ".json":
+            return "; ".join(readable(source.read_bytes())[1])
         with source.open("rb") as stream, dataset.open("wb") as out:
             decode_upload(f"drop-zone/DE/{source.name}", stream, out)
         found = prepare(dataset, request(), "fingerprint").report.findings

@@ -1,4 +1,4 @@
-"""Whatever is in a file of up to 200 MB, extracting and validating it takes less than 1 GiB, and ends."""
+"""Whatever is in a file of 200 MB, or in a message of 10 MB, handling it takes less than 1 GiB, and ends."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.fuzz.measured import ROOT
 
 BOUND_MB = 1024
 SIZE = 200_000_000
+MESSAGE = 10_000_000  # Pub/Sub takes no larger one
 
 
 def fill(path: Path, head: bytes, line: bytes) -> None:
@@ -105,16 +106,36 @@ def many_row_groups(path: Path) -> None:
     pq.write_table(pa.table({f"c{i}": np.zeros(10_000) for i in range(10)}), path, row_group_size=1)
 
 
+def odd_numbers(path: Path) -> None:
+    path.write_text('{"request_id": "a", "x": [' + "NaN,1e999," * (MESSAGE // 10) + "1]}")
+
+
+def repeated_fields(path: Path) -> None:
+    path.write_text('{"request_id": "a"' + ',"x":1' * (MESSAGE // 6) + "}")
+
+
+def many_fields(path: Path) -> None:
+    path.write_text('{"request_id": "a"' + "".join(f',"{i}":1' for i in range(MESSAGE // 10)) + "}")
+
+
+def deep_lists(path: Path) -> None:
+    half = MESSAGE // 2
+    path.write_text('{"request_id": "a", "x": ' + "[" * half + "]" * half + "}")
+
+
 CSV = (tiny_cells, many_columns, most_columns, one_line, one_header, quoted_lines, words_for_numbers)
 PARQUET = (
     long_texts, zeros, repeated_text, huge_cells, huge_pages, nested, many_parquet_columns, many_row_groups,
 )  # fmt: skip
+MESSAGES = (odd_numbers, repeated_fields, many_fields, deep_lists)
+KINDS = {"csv": CSV, "parquet": PARQUET, "json": MESSAGES}
+SUFFIXES = {write: suffix for suffix, writers in KINDS.items() for write in writers}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak memory of a process is read from /proc")
-@pytest.mark.parametrize("write", [*CSV, *PARQUET], ids=lambda write: write.__name__)
+@pytest.mark.parametrize("write", SUFFIXES, ids=lambda write: write.__name__)
 def test_memory_stays_under_the_bound(tmp_path: Path, write: Callable[[Path], None]):
-    path = tmp_path / f"data.{'csv' if write in CSV else 'parquet'}"
+    path = tmp_path / f"data.{SUFFIXES[write]}"
     write(path)
     assert path.stat().st_size <= 1.1 * SIZE
     command = [sys.executable, "-m", "tests.fuzz.measured", str(path), str(tmp_path / "dataset.parquet")]
