@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from contracts.events import NOTIFIED_PREFIXES, TOPICS
 from contracts.job import Document
 from functions.errors import Unavailable
 from functions.ports import Ports
+
+_TOPICS = {*TOPICS, *NOTIFIED_PREFIXES.values()}
 
 
 class Crash(BaseException):
@@ -31,28 +34,33 @@ class Frame:
     actor: str
     state: str  # of the job that it is about, when it began
     fault: str = "none"
-    at: int = 0  # at which of its port calls, counted from 1
+    at: int | str = 0  # at which of its port calls, counted from 1, or at the first whose name begins so
     length: int = 1  # how many calls in a row an error lasts
-    execution: str = ""
+    process: str = ""  # of the platform, if it is a task
     calls: int = 0
     generation: int = 0  # of the newest object when it began
 
-    def due(self, when: str) -> str:
-        """The fault that happens at this point of the present call, if one does."""
-        kind, _, its_when = self.fault.partition("-")
-        last = self.at + (self.length if kind == "error" else 1)
-        return kind if its_when == when and self.at <= self.calls < last else ""
+    def begins(self, point: str) -> str:
+        """One more call of a port begins; the fault that strikes it, if one does."""
+        self.calls += 1
+        if isinstance(self.at, str) and point.startswith(self.at):
+            self.at = self.calls
+        if isinstance(self.at, str):
+            return ""
+        last = self.at + (self.length if self.fault.startswith("error") else 1)
+        return self.fault if self.at <= self.calls < last else ""
 
 
 @dataclass
 class Faults:
     """Decides at each point what happens; knows which processes are at work, the innermost last."""
 
+    everywhere: Frame = field(default_factory=lambda: Frame("", ""))  # counts the calls of all processes
     meanwhile: Callable[[], None] = lambda: None
     told: Callable[[str, tuple[Any, ...]], None] = lambda *_: None
     stack: list[Frame] = field(default_factory=list)
     outage: str = ""  # the port that does not answer at present
-    doomed: set[str] = field(default_factory=set)  # executions that were killed while they are on the stack
+    doomed: set[str] = field(default_factory=set)  # tasks that were killed while they are on the stack
     covered: set[tuple[str, str, str]] = field(default_factory=set)
 
     @contextmanager
@@ -66,35 +74,40 @@ class Faults:
     def around(self, point: str, args: tuple[Any, ...], call: Callable[[], Any]) -> Any:
         if not self.stack:
             return call()
-        self.enter(point, args)
+        fault = self.enter(point, args)
         result = call()
-        self.leave(point)
+        self.leave(point, fault)
         return result
 
-    def enter(self, point: str, args: tuple[Any, ...]) -> None:
+    def enter(self, point: str, args: tuple[Any, ...]) -> str:
+        """The fault that strikes this call, before or after it."""
         frame = self.stack[-1]
-        frame.calls += 1
+        its, everybodys = frame.begins(point), self.everywhere.begins(point)
         if self.outage and point.startswith(self.outage):
             self._cover(frame, f"outage@{point}")
             raise Unavailable(f"{self.outage} does not answer")
-        self._act(frame, point, "before")
+        self._act(point, its or everybodys, "before")
         self.told(point, args)
+        return its or everybodys
 
-    def leave(self, point: str) -> None:
-        self._act(self.stack[-1], point, "after")
+    def leave(self, point: str, fault: str) -> None:
+        self._act(point, fault, "after")
 
-    def _act(self, frame: Frame, point: str, when: str) -> None:
-        kind = frame.due(when)
-        if kind:
-            self._cover(frame, f"{kind}-{when}@{point}")
+    def _act(self, point: str, fault: str, when: str) -> None:
+        frame = self.stack[-1]
+        kind, _, its_when = fault.partition("-")
+        if its_when == when:
+            self._cover(frame, f"{fault}@{point}")
+            self._strike(kind, point)
+        if frame.process in self.doomed:
+            raise Crash(f"{frame.process} was killed")
+
+    def _strike(self, kind: str, point: str) -> None:
         if kind == "crash":
             raise Crash(point)
         if kind == "error":
-            raise Unavailable(f"no answer {when} {point}")
-        if kind == "meanwhile":
-            self.meanwhile()
-        if frame.execution in self.doomed:
-            raise Crash(f"{frame.execution} was killed")
+            raise Unavailable(f"no answer from {point}")
+        self.meanwhile()
 
     def _cover(self, frame: Frame, fault: str) -> None:
         self.covered.add((frame.state, frame.actor, fault))
@@ -128,10 +141,10 @@ class Watched:
             with real(*args, **kwargs) as stream:
                 yield stream
             return
-        self._faults.enter(point, args)
+        fault = self._faults.enter(point, args)
         with real(*args, **kwargs) as stream:
             yield stream
-        self._faults.leave(point)
+        self._faults.leave(point, fault)
 
 
 def _about(value: Any) -> str:
@@ -142,7 +155,7 @@ def _about(value: Any) -> str:
         return value.__name__
     if isinstance(value, str) and "/" in value:
         return f"{value.split('/')[0]}/{value.rsplit('/', 1)[1].split('.')[0].rstrip('-0123456789')}"
-    return value if isinstance(value, str) and value.islower() and "_" not in value else ""
+    return value if value in _TOPICS else ""
 
 
 def watched(ports: Ports, faults: Faults) -> Ports:

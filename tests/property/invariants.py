@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contracts.attempt import Manifest, Outcome
+from contracts.attempt import Manifest, Merge, Outcome
 from contracts.job import TERMINAL, TRANSITIONS, DeadLetter, Job, JobState, Queue, Upload
 from contracts.names import Attempt, dataset, model_summary, results
-from contracts.request import job_id_for
-from functions.ports import NotFound
+from contracts.request import job_id_for, upload_key
+from functions.attempts import read_claim
+from functions.ports import ExecutionState, NotFound
 
 if TYPE_CHECKING:
     from tests.property.faults import Frame
     from tests.property.simulation import Simulation
+    from tests.property.trainings import SteppedLife
 
 S = JobState
 MAX_ATTEMPTS = 3
@@ -36,7 +41,8 @@ class Invariants:
         self.bodies: dict[str, list[str]] = {}
         self.accepted: dict[str, str] = {}
         self.timelines: dict[str, list[tuple[str, int]]] = {}
-        self.outcomes: dict[str, int] = {}
+        self.once: dict[str, int] = {}  # objects that are never written again
+        self.failing: set[str] = set()  # jobs whose engine was made to fail
         self.events: dict[tuple[str, int, str], str] = {}
         self.refused: set[str] = set()
         self.garbage: set[str] = set()
@@ -81,11 +87,40 @@ class Invariants:
                 (event["state"], event["attempt"]) in steps, f"published before it was committed: {event}"
             )
 
+    def merges(self, life: SteppedLife, shares: Sequence[Path], trials: int) -> None:
+        """A task is about to merge the shares of all tasks."""
+        found = [trial for share in shares for trial in json.loads(share.read_text())]
+        promise(
+            found == list(range(1, trials + 1)), f"task {life.index} merges the trials {found} of {trials}"
+        )
+        merge = Merge.model_validate_json(self.sim.raw.objects.read(life.attempt.merge))
+        ours = Merge(execution=life.task.cloud_run_execution, task=life.index)
+        promise(merge == ours, f"{ours} merges, but {merge} does")
+
     def _ends(self, outcome: Outcome) -> None:
+        attempt = Attempt(outcome.job_id, outcome.attempt)
+        if self.sim.raw.objects.stat(attempt.outcome):
+            return  # too late: the first counts
+        promise(
+            self.sim.raw.objects.stat(attempt.claim),
+            f"{attempt} is ended, but may still be claimed by anybody",
+        )
+        promise(
+            outcome.status != "failed" or outcome.job_id in self.failing,
+            f"a training failed by itself: {outcome.error}",
+        )
+        claimed = read_claim(self.sim.raw, attempt)
+        if outcome.status == "crashed" and claimed and claimed.execution:
+            execution = self.sim.raw.launcher.get(claimed.execution)
+            well = execution and execution.state is ExecutionState.SUCCEEDED
+            promise(not well, f"every task of {attempt} exited well, but none of them left an outcome")
+        if outcome.status == "succeeded":
+            manifest = f"{results(self.sim.raw.jobs.get(Job, outcome.job_id))}manifest.json"
+            promise(self.sim.raw.objects.stat(manifest), f"{attempt} succeeded without a manifest")
         if outcome.status == "timed-out":
-            beat = self.sim.raw.objects.stat(Attempt(outcome.job_id, outcome.attempt).heartbeat(0))
+            beats = list(self.sim.raw.objects.list(attempt.heartbeats))
             frame = self.sim.faults.stack[-1]
-            if beat is not None and beat.generation <= frame.generation:
+            for beat in (beat for beat in beats if beat.generation <= frame.generation):
                 age = self.sim.clock.now() - beat.updated + self.sim.clock.skew
                 promise(age >= timedelta(minutes=3), f"a live attempt was ended: its heartbeat is {age} old")
 
@@ -95,13 +130,16 @@ class Invariants:
         for job in self.sim.jobs():
             self._timeline(job)
             self._key(job)
-        self._outcomes_stay()
-        queue = self.sim.raw.jobs.get(Queue, "default")
-        slots = [(slot.job_id, slot.attempt) for slot in queue.slots] if queue else []
-        limit = self.sim.settings.queues["default"]
-        promise(len(slots) <= limit, f"{len(slots)} slots are taken of {limit}: {slots}")
-        promise(len(set(slots)) == len(slots), f"a slot is taken twice: {slots}")
+        self._written_once()
+        for queue in self.sim.raw.jobs.find(Queue):
+            self._slots(queue)
         self._trainings()
+
+    def _slots(self, queue: Queue) -> None:
+        slots = [(slot.job_id, slot.attempt) for slot in queue.slots]
+        limit = self.sim.settings.queues[queue.name]
+        promise(len(slots) <= limit, f"{len(slots)} slots of {queue.name} are taken of {limit}: {slots}")
+        promise(len(set(slots)) == len(slots), f"a slot is taken twice: {slots}")
 
     def _timeline(self, job: Job) -> None:
         steps = [(entry.state.value, entry.attempt) for entry in job.timeline]
@@ -132,14 +170,15 @@ class Invariants:
         promise(self.accepted.setdefault(job.job_id, body) == body, f"{job.job_id}: its request was replaced")
         promise(job.upload or body in self.bodies[job.job_id], f"{job.job_id}: nobody sent its request")
 
-    def _outcomes_stay(self) -> None:
-        for info in self.sim.raw.objects.list("outcomes/"):
-            known = self.outcomes.setdefault(info.name, info.generation)
-            promise(known == info.generation, f"{info.name} was overwritten")
+    def _written_once(self) -> None:
+        for info in [*self.sim.raw.objects.list("outcomes/"), *self.sim.raw.objects.list("scratch/")]:
+            if "/heartbeat-" not in info.name and "/log-" not in info.name:
+                known = self.once.setdefault(info.name, info.generation)
+                promise(known == info.generation, f"{info.name} was overwritten")
 
     def _trainings(self) -> None:
-        for (job_id, attempt), count in self.sim.living().items():
-            promise(count == 1, f"{count} live trainings of {job_id}, attempt {attempt}")
+        for (job_id, attempt), executions in self.sim.trainings.living().items():
+            promise(len(executions) == 1, f"{executions} train {job_id}, attempt {attempt}")
             job = self.sim.raw.jobs.get(Job, job_id)
             promise(
                 job and job.attempt == attempt and job.state is not S.CANCELLED,
@@ -159,19 +198,23 @@ class Invariants:
         promise(not self.sim.embedded.bus.pending(), "messages are still under way")
         missing = self.bodies.keys() - {job.job_id for job in jobs}
         letters = self.sim.raw.jobs.find(DeadLetter)
-        promise(not missing or letters, f"requests without a job: {missing}")
+        buried = [base64.b64decode(letter.data).decode(errors="replace") for letter in letters]
+        for job_id in missing:
+            bodies = [json.loads(body)["request_id"] for body in self.bodies[job_id]]
+            promise(any(bodies[0] in text for text in buried), f"a request without a job: {bodies[0]}")
         for job in jobs:
             self._ended(job)
-        queue = self.sim.raw.jobs.get(Queue, "default")
-        promise(not queue or not queue.slots, f"slots leaked: {queue and queue.slots}")
+        for queue in self.sim.raw.jobs.find(Queue):
+            promise(not queue.slots, f"slots of {queue.name} leaked: {queue.slots}")
         self._nothing_forgotten(letters)
+        self._no_message_lost(letters)
 
     def _ended(self, job: Job) -> None:
         last = (job.job_id, job.attempt, job.state.value)
         promise(last in self.events, f"upstream was not told of {last}: {sorted(self.events)}")
         steps = {(e.attempt, e.state.value) for e in job.timeline if e.state in TERMINAL}
         told = {(attempt, state) for job_id, attempt, state in self.events if job_id == job.job_id}
-        promise(told <= steps, f"{job.job_id}: upstream was told of {told}, but there was {steps}")
+        promise(told == steps, f"{job.job_id}: upstream was told of {told}, but there was {steps}")
         if len(self.bodies.get(job.job_id, [])) > 1:
             promise(job.job_id in self.refused, f"{job.job_id}: another body was not refused")
         if job.state is S.SUCCEEDED and not job.request.get("validate_only"):
@@ -194,8 +237,21 @@ class Invariants:
     def _nothing_forgotten(self, letters: list[DeadLetter]) -> None:
         buried = {letter.data for letter in letters}
         promise(self.garbage <= buried, f"messages vanished without a dead letter: {self.garbage - buried}")
+        for upload in self.sim.raw.jobs.find(Upload, state="STARTED"):
+            for name, _, generation in (settings.rpartition("#") for settings in upload.settings):
+                job_id = job_id_for(upload_key(upload.name, upload.generation, name, int(generation)))
+                promise(self.sim.raw.jobs.get(Job, job_id), f"{upload.key} was started, but has no job")
         settings = {i.name for i in self.sim.raw.objects.list("drop-zone/") if i.name.endswith(".yaml")}
         for upload in self.sim.raw.jobs.find(Upload, state="WAITING"):
             its = {"drop-zone/AT/request.yaml", upload.name.replace(".csv", ".request.yaml")}
             replaced = self.sim.raw.objects.stat(upload.name).generation != upload.generation
             promise(replaced or not its & settings, f"{upload.key} waits although there are {settings}")
+
+    def _no_message_lost(self, letters: list[DeadLetter]) -> None:
+        """Every delivery was acknowledged by its function, or its message is a dead letter."""
+        (row,) = self.sim.embedded._database.rows("SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'")
+        buried = {(letter.letter_id, letter.subscription) for letter in letters}
+        for number in set(range(1, row["seq"] + 1)) - self.sim.answered:
+            delivery = self.sim.taken.get(number)
+            known = delivery and (delivery.message_id, delivery.subscription) in buried
+            promise(known, f"a message vanished: {delivery or number}")

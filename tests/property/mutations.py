@@ -13,18 +13,21 @@ from types import FunctionType
 from typing import Any
 from unittest import mock
 
-from functions import attempts, steps
+from functions import attempts, entry, steps
+from functions.adapters.embedded.bus import SqliteBus
 from functions.adapters.embedded.jobs import SqliteJobStore
 from functions.extract import accept, dataset, uploads
 from functions.finalize import handler as finalize
 from functions.launch import handler as launch
 from functions.summarize import handler as summarize
 from functions.sweep import cancelling, queues, running, waiting, wakeups
+from functions.sweep import handler as sweep
 from functions.validate import handler as validate
 from functions.web import actions
+from trainer import transfer
 from trainer.life import Life
 
-_LOADED = (attempts, steps, accept, dataset, uploads, finalize, launch, summarize, cancelling, queues, running,
+_LOADED = (attempts, entry, steps, sweep, transfer, accept, dataset, uploads, finalize, launch, summarize, cancelling, queues, running,
            waiting, wakeups, validate, actions)  # fmt: skip
 
 
@@ -100,6 +103,50 @@ MUTATIONS: dict[str, list[Edit]] = {
     "cancel-without-stopping": [Edit(cancelling.sweep_cancelling, "if not stop(runtime.ports, attempt):", "if False:"),
                                 Edit(finalize._stopped, "if not stop(ports, names.attempt_of(job)):", "if False:")],
     "validated-only-not-told-again": [Edit(validate.handle, " or _only_validated(job)", "")],
+    "outcome-overwritten": [
+        Edit(steps.create_once, "runtime.ports.objects.create(name, data, metadata)", "runtime.ports.objects.replace(name, data, None)")
+    ],
+    "success-told-before-its-manifest": [
+        Edit(Life._succeed, "    manifest_json =", "    self._end(status='succeeded')\n    manifest_json =", Life)
+    ],
+    "cancelled-without-a-tombstone": [
+        Edit(attempts.stop, "holder = claim(ports, attempt, None).execution",
+             "held = read_claim(ports, attempt)\n    holder = held.execution if held else None")
+    ],
+    "ended-without-a-tombstone": [
+        Edit(running._end, "claim(runtime.ports, names.attempt_of(job), None)", "pass")
+    ],
+    "settings-looked-for-before-the-upload-is-recorded": [
+        Edit(uploads._data_arrived, "upload = record(runtime, country, data)",
+             "settings = _settings_for(runtime, country, data.name)\n    upload = record(runtime, country, data)"),
+        Edit(uploads._data_arrived, "    settings = _settings_for(runtime, country, data.name)\n    if", "    if"),
+    ],
+    "failure-by-a-sweep-not-announced": [
+        Edit(wakeups.wake, "announce_attempt_end(runtime, failed, failed.attempt)", "pass"),
+        Edit(sweep._sweep, "elif asked and job.state in", "elif False and job.state in"),
+    ],
+    "failure-by-a-sweep-not-announced-again": [Edit(wakeups.wake, "ask_again(runtime, job)", "pass")],
+    "end-not-announced-before-a-retry": [Edit(actions._retried, "publish(ports, JOB_FINISHED, job_finished(job))", "pass")],
+    "abandoned-slot-not-resumed": [Edit(launch._resume, "for slot in queue.slots:", "for slot in []:")],
+    "own-slot-not-asked-for": [Edit(waiting._queued, "((full or moves) and not its_own)", "full or moves")],
+    "dead-letter-swallowed": [Edit(entry.deliver, '_to_dead_letters(message, runtime, "; ".join(lines))', "pass")],
+    "given-up-message-swallowed": [
+        Edit(SqliteBus._give_up, "self.enqueue(connection, DEAD_LETTERS,", "self.enqueue(connection, '',", SqliteBus)
+    ],
+    "oldest-heartbeat-of-all-tasks-counts": [
+        Edit(attempts.read_heartbeats, "Beat(infos[-1].updated,", "Beat(infos[0].updated,")
+    ],
+    "merge-by-whoever-sees-all-shares": [Edit(Life._merges, "return merger == ours", "return True", Life)],
+    "merge-before-all-shares-are-there": [
+        Edit(Life._merges, "if missing := len(set(shares) - there):", "if missing := 0:", Life)
+    ],
+    "merge-not-gone-on-with": [
+        Edit(Life._merges, "    ours = Merge(", "    if self.objects.stat(self.attempt.merge):\n        return False\n    ours = Merge(", Life)
+    ],
+    "share-overwritten": [
+        Edit(transfer.upload, "with ports.objects.writer(name) as target, path.open(\"rb\") as source:\n            shutil.copyfileobj(source, target, _PIECE)",
+             "ports.objects.replace(name, path.read_bytes(), None)")
+    ],
     "begun-uploads-not-finished": [Edit(uploads._finish_begun, "if reference in (upload.key, settings)", "if False")],
 }  # fmt: skip
 

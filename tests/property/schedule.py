@@ -6,28 +6,53 @@ does not give are 0, and 0 is always the calm choice, so a shorter tape is a sim
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from contracts.events import TRAIN_REQUESTS, TRAINING_READY
-from contracts.job import JobState
+from contracts.events import SWEEP_REQUESTS, TRAIN_REQUESTS, TRAINING_FINISHED
+from contracts.job import DeadLetter, Job, JobState, Queue
 from functions.adapters.embedded.bus import Delivery
 from functions.errors import Unavailable
+from functions.notifications import notification
+from functions.ports import ObjectInfo
 from functions.web import actions
 from functions.web.problems import Refused
 from tests.property.faults import FAULTS, Crash, Frame
-from tests.property.invariants import Violation, promise
-from tests.property.simulation import CURSED, Simulation
+from tests.property.invariants import Violation
+from tests.property.simulation import CURSED, SHORT, Simulation
+from tests.property.trainings import SteppedLife, process
+from trainer.engines.base import EngineError
 
 MAX_DEPTH = 2
-MAX_ROUNDS = 16
-"""Of deliver, train and sweep after the last fault: four states of a job, each woken at most three times."""
+_REACH = {"trainer": 45, "sweep-requests": 20, "summarize-finished": 16, "cancel": 4, "bury-dead-letters": 2}
+"""How many calls of ports a process makes, where that is far from a dozen."""
+_CALM = {"anything": range(16), "trainings": range(1, 5), "ends": range(4, 8), "arrivals": range(1)}
+"""So many steps go well at first, so that misfortune finds jobs in every state."""
 
 
-_REACH = (2, 6, 12, 30)
-"""A handler makes a few calls of ports, a training three dozen."""
+def _nobody(name: str) -> tuple[str, bytes, dict[str, str]]:
+    return notification(ObjectInfo(name, 1, 1, "AAAAAA==", datetime(2026, 11, 16, tzinfo=UTC)))
+
+
+GARBAGE: list[tuple[str, bytes, dict[str, str]]] = [
+    (TRAIN_REQUESTS, b"no request", {}),
+    (TRAIN_REQUESTS, b"", {}),
+    (TRAIN_REQUESTS, b"\xff\xfe", {}),
+    (TRAIN_REQUESTS, b"[1, 2]", {}),
+    (TRAIN_REQUESTS, b'{"request_id": 7}', {}),
+    (TRAIN_REQUESTS, b"[" * 100_000, {}),
+    (TRAINING_FINISHED, b'{"attempt": "all"}', {}),
+    (SWEEP_REQUESTS, b"at once", {}),
+    ("objects-datasets", b"{}", {}),
+    ("objects-outcomes", b"{}", {"eventType": "OBJECT_DELETE", "objectId": "outcomes/q0/attempt-1.json"}),
+    _nobody("datasets/DE/nobody/data.parquet"),
+    _nobody("datasets/strange"),
+    _nobody("outcomes/nobody/attempt-1.json"),
+    _nobody("outcomes/nobody/last.json"),
+]
+"""Messages that can never work."""
 
 
 class Tape:
@@ -50,45 +75,44 @@ class Schedule:
     def __init__(self, sim: Simulation, numbers: Sequence[int]) -> None:
         self.sim, self.tape, self.depth = sim, Tape(numbers), 0
         sim.faults.meanwhile = self._meanwhile
-        sim.while_training = lambda: self.tape.pick(3) and self._meanwhile()
-        self.emphasis = self.tape.pick(3)
+        self.trainings = sim.trainings
+        self.trainings.meanwhile = lambda: self.tape.pick(3) and self._meanwhile()
+        self.trainings.error = self._engine_fails
+        self.emphasis = list(_CALM)[self.tape.pick(len(_CALM))]
         self.actions = _weighted(*self._choices()[self.emphasis])
 
-    def _choices(self) -> list[list[tuple[Callable[[], None], int]]]:
-        """What may happen next and how often: anything, mostly trainings, mostly arrivals."""
-        return [
-            [(self.deliver, 10), (self.train, 5), (self.pass_time, 3), (self.sweep, 2), (self.late_sweep, 4),
-             (self.submit, 2), (self.cancel, 1), (self.retry, 1), (self.repeat, 2), (self.platform, 2),
-             (self.upload, 1), (self.outage, 1), (self.spoil, 1)],
-            [(self.deliver, 6), (self.train, 6), (self.platform, 4), (self.pass_time, 3), (self.sweep, 3),
-             (self.repeat, 2), (self.late_sweep, 1), (self.cancel, 1), (self.end_by_cancel, 3),
-             (self.retry, 1)],
-            [(self.deliver, 8), (self.upload, 5), (self.submit, 3), (self.late_sweep, 1), (self.cancel, 1),
-             (self.retry, 1)],
-        ]  # fmt: skip
+    def _choices(self) -> dict[str, list[tuple[Callable[[], None], int]]]:
+        """What may happen next and how often."""
+        return {
+            "anything": [
+                (self.deliver, 10), (self.train, 5), (self.pass_time, 3), (self.sweep, 2), (self.submit, 2),
+                (self.late_sweep, 4), (self.cancel, 1), (self.retry, 1), (self.repeat, 2), (self.platform, 2),
+                (self.upload, 1), (self.outage, 1), (self.spoil, 1), (self.pause, 1), (self.replay, 1)],
+            "trainings": [
+                (self.deliver, 5), (self.train, 12), (self.platform, 6), (self.pass_time, 3), (self.sweep, 3),
+                (self.repeat, 2), (self.late_sweep, 1), (self.cancel, 1), (self.end_by_cancel, 3),
+                (self.retry, 1)],
+            "ends": [
+                (self.deliver, 12), (self.train, 2), (self.late_sweep, 2), (self.repeat, 2), (self.retry, 2),
+                (self.cancel, 1), (self.spoil, 1), (self.pass_time, 1)],
+            "arrivals": [
+                (self.deliver, 8), (self.upload, 5), (self.submit, 3), (self.late_sweep, 1), (self.cancel, 1),
+                (self.retry, 1)],
+        }  # fmt: skip
 
     def run(self) -> None:
         """Everything on the tape, then peace, then what must be true in the end."""
-        self.sim.request(0)
-        for _ in range(
-            (self.tape.pick(16), 7, 0)[self.emphasis]
-        ):  # calm at first, so that misfortune finds jobs in every state
+        self.sim.request(self.tape.pick(2))
+        calm = _CALM[self.emphasis]
+        for _ in range(calm[self.tape.pick(len(calm))]):
             self._go_on()
         while not self.tape.ended:
             self._step()
-        self._come_to_rest()
-        self.sim.invariants.check_rest()
+        self.sim.come_to_rest()
 
     def _go_on(self) -> None:
-        due, tasks = self.sim.embedded.bus.due(), self.sim.tasks()
-        if due:
-            self.sim.deliver(due[0].id, Frame(due[0].subscription, "", generation=self._generation()))
-        elif tasks:
-            self.sim.train(tasks[0], Frame("trainer", ""))
-
-    def _generation(self) -> int:
-        (row,) = self.sim.embedded._database.rows("SELECT value FROM last_generation")
-        return int(row["value"])
+        if not self.sim.deliver_due() and (tasks := self.trainings.startable()):
+            self.trainings.train(tasks[0], Frame("trainer", "RUNNING"))
 
     def _step(self) -> None:
         self.actions[self.tape.pick(len(self.actions))]()
@@ -109,15 +133,11 @@ class Schedule:
 
     def _frame(self, actor: str, state: str) -> Frame:
         fault = FAULTS[self.tape.pick(len(FAULTS))]
-        generation = self._generation()
+        generation = self.sim.generation()
         if fault == "none":
             return Frame(actor, state, generation=generation)
-        at, length = 1 + self.tape.pick(_REACH[self.tape.pick(len(_REACH))]), 1 + self.tape.pick(3)
+        at, length = 1 + self.tape.pick(_REACH.get(actor, 12)), 1 + self.tape.pick(3)
         return Frame(actor, state, fault, at, length, generation=generation)
-
-    def _state(self, *names: str) -> str:
-        jobs = [job for job in self.sim.jobs() if any(job.job_id in name for name in names)]
-        return jobs[0].state.value if len(jobs) == 1 else "/".join(sorted({j.state.value for j in jobs}))
 
     def deliver(self) -> None:
         """Any message that is not being delivered at this moment, due or not."""
@@ -134,19 +154,15 @@ class Schedule:
         return bool(row and row["leased"])
 
     def _deliver(self, delivery: Delivery) -> None:
-        about = delivery.attributes.get("objectId", ""), delivery.data.decode(errors="replace")
-        frame = self._frame(delivery.subscription, self._state(*about))
-        self.sim.deliver(delivery.id, frame, lose_ack=self.tape.pick(8) == 7)
+        frame = self._frame(delivery.subscription, self.sim.state_of(delivery))
+        self.sim.deliver(delivery, frame, lose_ack=self.tape.pick(8) == 7)
 
     def train(self) -> None:
-        tasks = [
-            task
-            for task in self.sim.tasks()
-            if task["execution"] not in self.sim.dead and task["execution"] not in self.sim.executing
-        ]
-        if tasks and len(self.sim.executing) < 2:
+        tasks = self.trainings.startable()
+        if tasks and len(self.trainings.executing) < 3:
             task = tasks[self.tape.pick(len(tasks))]
-            self.sim.train(task, self._frame("trainer", self._state(task["job_id"])))
+            job = self.sim.raw.jobs.get(Job, task["job_id"])
+            self.trainings.train(task, self._frame("trainer", job.state.value))
 
     # time and sweeps
 
@@ -169,21 +185,22 @@ class Schedule:
     # people
 
     def submit(self) -> None:
-        number = self.tape.pick(3)
-        kind = self.tape.pick(8)
-        if kind == 7:
+        number, kind = self.tape.pick(4), self.tape.pick(10)
+        if kind == 9:
             self._submit_garbage()
-        elif kind in (5, 6):
+        elif kind in (7, 8):
             self.sim.request(9, table=CURSED)
-        elif kind == 4:
+        elif kind == 6:
             self.sim.request(8, validate_only=True)
+        elif kind == 5:
+            self.sim.request(7, table=SHORT)
+        elif kind == 4:
+            self.sim.request(6, colour="red")
         else:
             self.sim.request(number, revision="r2" if kind == 3 else "r1")
 
     def _submit_garbage(self) -> None:
-        data = b"no request"
-        self.sim.raw.bus.publish((TRAIN_REQUESTS, TRAINING_READY)[0], data)
-        self.sim.invariants.garbage.add(base64.b64encode(data).decode())
+        self.sim.garbage(*GARBAGE[self.tape.pick(len(GARBAGE))])
 
     def cancel(self) -> None:
         self._act(actions.cancel)
@@ -213,10 +230,27 @@ class Schedule:
         if self.tape.pick(2):
             self._deliver(self.sim.embedded.bus.pending()[-1])
 
+    def pause(self) -> None:
+        queues = self.sim.raw.jobs.find(Queue)
+        if queues:
+            queue = queues[self.tape.pick(len(queues))]
+            actions.pause(self.sim.raw, queue.name, not queue.paused)
+
+    def replay(self) -> None:
+        letters = self.sim.raw.jobs.find(DeadLetter)
+        if letters:
+            actions.replay(self.sim.raw, letters[self.tape.pick(len(letters))].letter_id)
+
     # misfortunes
 
     def repeat(self) -> None:
         """A message that was handled before comes again, however old."""
+        handled = [self.sim.taken[number] for number in sorted(self.sim.answered)]
+        ours = [delivery for delivery in handled if delivery.subscription != "bury-dead-letters"]
+        if self.tape.pick(2) and ours:
+            again = ours[self.tape.pick(len(ours))]
+            self.sim.embedded.bus.redeliver(again.subscription, again.data, again.attributes)
+            return
         names = [
             info.name for prefix in ("outcomes/", "datasets/") for info in self.sim.raw.objects.list(prefix)
         ]
@@ -224,20 +258,29 @@ class Schedule:
             self.sim.announce_again(names[self.tape.pick(len(names))])
 
     def platform(self) -> None:
-        what = self.tape.pick(4)
+        what = self.tape.pick(5)
         if what == 0:
-            self.sim.reap()
+            self.trainings.reap()
             return
-        tasks = self.sim.tasks()
-        if not tasks:
-            return
-        task = tasks[self.tape.pick(len(tasks))]
-        if what == 1:
-            self.sim.embedded.launcher.start(task["job_id"], task["attempt"], "auto", 1)
-        elif what == 2:
-            self.sim.kill(task)
-        elif task["execution"] not in self.sim.executing:
-            self.sim.vanish(task["execution"])
+        tasks = self.trainings.tasks()
+        if tasks and what == 4:
+            self._twin(tasks[self.tape.pick(len(tasks))])
+        elif tasks:
+            act = (self.trainings.start_again, self.trainings.kill, self.trainings.vanish)[what - 1]
+            act(tasks[self.tape.pick(len(tasks))])
+
+    def _twin(self, task: Any) -> None:
+        """A task's process is started once more while it lives."""
+        if process(task) in self.trainings.executing and len(self.trainings.executing) < 3:
+            self.trainings.train(task, self._frame("trainer", "RUNNING"), twin=True)
+
+    def _engine_fails(self, life: SteppedLife) -> Exception | None:
+        """Now and then an engine refuses its material, or has a bug."""
+        kind = self.tape.pick(16)
+        if kind < 14 or self.depth:
+            return None
+        self.sim.invariants.failing.add(life.task.job_id)
+        return EngineError("nothing can be made of this") if kind == 14 else ArithmeticError("a bug")
 
     def outage(self) -> None:
         self.sim.faults.outage = ("", "launcher", "bus", "warehouse", "objects", "jobs")[self.tape.pick(6)]
@@ -247,32 +290,6 @@ class Schedule:
         jobs = [job for job in self.sim.jobs() if job.state in (JobState.QUEUED, JobState.RUNNING)]
         if jobs and not self.depth:
             self.sim.spoil(jobs[self.tape.pick(len(jobs))])
-
-    # the end
-
-    def _come_to_rest(self) -> None:
-        sim = self.sim
-        sim.faults.outage, sim.clock.skew, sim.deliveries = "", timedelta(0), 0
-        for _ in range(MAX_ROUNDS):
-            sim.reap()
-            self._deliver_all()
-            while tasks := [task for task in sim.tasks() if task["execution"] not in sim.dead]:
-                sim.train(tasks[0], Frame("trainer", ""))
-                self._deliver_all()
-                sim.invariants.check()
-            if sim.invariants.at_rest() and not sim.dead:
-                break
-            sim.clock.time += timedelta(minutes=16)
-            sim.sweep()
-        sim.sweep()  # what only a sweep frees
-        self._deliver_all()
-        most = 100 + 60 * len(sim.jobs())
-        promise(sim.deliveries <= most, f"{sim.deliveries} deliveries to come to rest")
-
-    def _deliver_all(self) -> None:
-        generation = self._generation()
-        while due := self.sim.embedded.bus.due():
-            self.sim.deliver(due[0].id, Frame(due[0].subscription, "", generation=generation))
 
 
 def _weighted(*choices: tuple[Callable[[], None], int]) -> list[Callable[[], None]]:

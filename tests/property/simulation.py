@@ -6,8 +6,7 @@ import base64
 import functools
 import json
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,29 +18,33 @@ import pandas as pd
 import pyarrow as pa
 
 from contracts.events import JOB_FINISHED, SWEEP_REQUESTS, TRAIN_REQUESTS
-from contracts.job import Job
-from contracts.names import Attempt
+from contracts.job import Job, Queue
 from contracts.request import job_id_for
 from functions import entry, runtime
-from functions.adapters.embedded import Embedded, LauncherSettings
-from functions.errors import Transient, Unavailable
+from functions.adapters.embedded import Embedded, LauncherSettings, objects
+from functions.adapters.embedded.bus import Delivery
+from functions.errors import Unavailable
 from functions.log import Log
 from functions.message import decode
 from functions.notifications import notification
-from functions.ports import Conflict, NotFound
+from functions.ports import NotFound
 from functions.runtime import Runtime
-from functions.settings import EmbeddedSettings, TaskSettings
+from functions.settings import EmbeddedSettings
 from functions.validate import prepare as preparation
+from functions.web import actions
 from infra.local.demo_data import demo_request, demo_settings, generate
-from tests.pipeline.conftest import BEST_MODEL
 from tests.property.faults import Crash, Faults, Frame, watched
-from tests.property.invariants import Invariants, Violation
-from trainer.heartbeat import Pulse
-from trainer.life import Life
+from tests.property.invariants import Invariants, Violation, promise
+from tests.property.trainings import Trainings
 
-SLOTS = 1
+QUEUES = {"default": 1, "wide": 2}
+"""The requests of the wide queue are trained by several tasks each."""
 CURSED = "cursed"
 """A table that can never be read: its warehouse does not answer, for ever."""
+SHORT = "short"
+"""A table with too few rows to train on."""
+MAX_ROUNDS = 16
+"""Of deliver, train and sweep after the last fault: four states of a job, each woken at most three times."""
 
 
 class Quiet(Log):
@@ -82,7 +85,7 @@ def csv() -> bytes:
 
 
 class TableWarehouse:
-    """A warehouse in which every table holds the same rows, except the one that cannot be read."""
+    """A warehouse in which every table holds the same rows, but one is short and one cannot be read."""
 
     dialect: Literal["duckdb"] = "duckdb"
 
@@ -97,7 +100,7 @@ class TableWarehouse:
         if CURSED in sql:
             raise Unavailable("the warehouse does not answer")
         self._simulation.invariants.queried(sql.rsplit('"', 2)[1], self._simulation.faults.stack[-1])
-        yield iter([_batch()])
+        yield iter([_batch()[:3] if SHORT in sql else _batch()])
 
 
 _PREPARED: dict[str, Any] = {}
@@ -115,33 +118,6 @@ def _prepare_once(dataset: Any, request: Any, fingerprint: str) -> Any:
 PARQUET = b"prepared: the engine of a simulation does not read it"
 
 
-class Left(BaseException):
-    """The training ended itself, because its attempt has an outcome."""
-
-
-class SteppedPulse(Pulse):
-    """Beats when the engine says so."""
-
-    def __enter__(self) -> Pulse:
-        self.beat()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def _leave(self) -> None:
-        raise Left
-
-
-class SteppedLife(Life):
-    def _pulse(self) -> Pulse:
-        pulse = super()._pulse()
-        self.pulse = SteppedPulse(
-            pulse.objects, pulse.attempt, pulse.task, pulse.execution, pulse.progress, pulse.log
-        )
-        return self.pulse
-
-
 class Simulation:
     """One installation that is emptied between schedules, and what the world can do to it."""
 
@@ -152,7 +128,7 @@ class Simulation:
         )
         self.embedded._database.connection.execute("PRAGMA synchronous = OFF")
         self.settings = EmbeddedSettings(
-            family="embedded", folder=folder, engines=["native"], queues={"default": SLOTS}, log_format="text"
+            family="embedded", folder=folder, engines=["native"], queues=QUEUES, log_format="text"
         )
         self.raw = replace(self.embedded.ports(), warehouses={"demo": TableWarehouse(self)})
         self.reset()
@@ -174,11 +150,10 @@ class Simulation:
         runtime.use(self.runtime)
         self.invariants = Invariants(self)
         self.faults.told = self.invariants.called
-        self.dead: set[str] = set()  # executions whose process is gone, which the platform has not noticed
-        self.executing: list[str] = []  # on the stack
-        self.training: dict[str, tuple[str, int]] = {}  # execution → attempt of the engines at work
-        self.while_training: Callable[[], object] = lambda: None
+        self.trainings = Trainings(self)
         self.deliveries = 0
+        self.taken: dict[int, Delivery] = {}  # every delivery that was begun
+        self.answered: set[int] = set()
 
     def _push(self, endpoint: str, envelope: dict[str, Any]) -> None:
         self.deliveries += 1
@@ -194,11 +169,18 @@ class Simulation:
     # what users do
 
     def request(self, number: int, revision: str = "r1", table: str = "", **more: Any) -> None:
-        body = {**demo_request(f"q{number}", iterations=5, trials=1), **more}
+        """Publish a request; those of odd number go to the wide queue, with a task for each trial."""
+        queue, trials, size = ("wide", 3, "large") if number % 2 else ("default", 1, "small")
+        its = {"queue": queue, "size": size, "revision": revision}
+        body = {**demo_request(f"q{number}", iterations=5, trials=trials), **its, **more}
         body["source"] = {**body["source"], "table": table or f"sales{number}"}
-        body["revision"] = revision
         self.invariants.requested(job_id_for(f"q{number}"), body)
         self.raw.bus.publish(TRAIN_REQUESTS, json.dumps(body).encode())
+
+    def garbage(self, topic: str, data: bytes, attributes: Mapping[str, str] | None = None) -> None:
+        """Publish a message that can never work."""
+        self.raw.bus.publish(topic, data, attributes)
+        self.invariants.garbage.add(base64.b64encode(data).decode())
 
     def upload(self, name: str) -> None:
         data = csv() if name.endswith(".csv") else demo_settings(5, 1).encode()
@@ -206,9 +188,31 @@ class Simulation:
 
     # what the world does
 
-    def deliver(self, delivery_id: int, frame: Frame, lose_ack: bool = False) -> None:
+    def deliver(self, delivery: Delivery, frame: Frame, lose_ack: bool = False) -> None:
+        self.taken[delivery.id] = delivery
         with self.faults.process(frame), suppress(Crash, NotFound):  # died, or was delivered meanwhile
-            self.embedded.bus.deliver(delivery_id, lose_ack=lose_ack)
+            if self.embedded.bus.deliver(delivery.id, lose_ack=lose_ack):
+                self.answered.add(delivery.id)
+
+    def deliver_due(self, generation: int | None = None) -> bool:
+        """Deliver the message that is due longest, in peace; False if none is due."""
+        due = self.embedded.bus.due()
+        if due:
+            newest = self.generation() if generation is None else generation
+            frame = Frame(due[0].subscription, self.state_of(due[0]), generation=newest)
+            self.deliver(due[0], frame)
+        return bool(due)
+
+    def generation(self) -> int:
+        """Of the newest object."""
+        (row,) = self.embedded._database.rows("SELECT value FROM last_generation")
+        return int(row["value"])
+
+    def state_of(self, delivery: Delivery) -> str:
+        """The state of the job that a message is about."""
+        about = delivery.attributes.get("objectId", "") + delivery.data.decode(errors="replace")
+        named = [job for job in self.jobs() if job.job_id in about or f'"{job.request_id}"' in about]
+        return named[0].state.value if named else ""
 
     def sweep(self) -> None:
         self.raw.bus.publish(SWEEP_REQUESTS, b"{}")
@@ -217,97 +221,6 @@ class Simulation:
         info = self.raw.objects.stat(name)
         if info:
             self.raw.bus.publish(*notification(info))
-
-    def tasks(self) -> list[Any]:
-        """What the platform believes to run, one row per task."""
-        self.embedded.launcher.step()
-        return list(self.embedded.launcher._tasks("RUNNING"))
-
-    def train(self, task: Any, frame: Frame) -> None:
-        """Let a process of an execution live, until it ends or is killed."""
-        name = task["execution"]
-        frame.execution = name
-        self.executing.append(name)
-        try:
-            with self.faults.process(frame):
-                code = self._live(task)
-        finally:
-            self.executing.remove(name)
-        if name in self.faults.doomed:
-            self.faults.doomed.remove(name)
-        elif code == 137:
-            self.dead.add(name)
-        else:
-            self.embedded.launcher.finish_task(name, 0, code)
-
-    def _live(self, task: Any) -> int:
-        settings = TaskSettings(
-            job_id=task["job_id"],
-            attempt=task["attempt"],
-            cloud_run_execution=task["execution"],
-            cloud_run_task_index=0,
-            cloud_run_task_count=1,
-            cloud_run_task_attempt=task["task_attempt"],
-        )
-        life = SteppedLife(self.runtime, settings)
-        with mock.patch("trainer.life.load", return_value=functools.partial(self._engine, life)):
-            try:
-                life.live()
-            except (Crash, Left) as end:
-                return 0 if isinstance(end, Left) else 137
-            except (Transient, Conflict):  # the interpreter ends with 1
-                return 1
-        return 0
-
-    def _engine(self, life: SteppedLife, _prepared: Path, _config: Any, folder: Path, _host: Any) -> None:
-        """Computes nothing, but takes its time: the world goes on at three points."""
-        this = (life.task.job_id, life.task.attempt)
-        execution = life.task.cloud_run_execution
-        self.training[execution] = this
-        try:
-            self.invariants.check()
-            for _ in range(3):
-                self.faults.around("engine.train()", (), self.while_training)
-                life.pulse.look()
-        finally:
-            self.training.pop(execution, None)
-        for name, content in _files().items():
-            (folder / name).write_bytes(content)
-
-    def living(self) -> Counter[tuple[str, int]]:
-        """How many engines of each attempt are at work; a process that was killed is not."""
-        return Counter(
-            this for execution, this in self.training.items() if execution not in self.faults.doomed
-        )
-
-    def reap(self) -> None:
-        """The platform notices which processes are gone, and kills those of cancelled executions."""
-        for task in self.tasks():
-            name = task["execution"]
-            if name in self.dead:
-                self.dead.remove(name)
-            elif not task["cancelled"] or name in self.faults.doomed:
-                continue
-            elif name in self.executing:
-                self.faults.doomed.add(name)
-            self.embedded.launcher.finish_task(name, 0, 137)
-
-    def kill(self, task: Any) -> None:
-        """SIGKILL to a process; the platform notices at once."""
-        name = task["execution"]
-        if name in self.executing:
-            if name in self.faults.doomed:
-                return
-            self.faults.doomed.add(name)
-        self.dead.discard(name)
-        self.embedded.launcher.finish_task(name, 0, 137)
-
-    def vanish(self, name: str) -> None:
-        """The platform forgets an execution."""
-        with self.embedded._database.transaction() as connection:
-            connection.execute("DELETE FROM executions WHERE name = ?", (name,))
-            connection.execute("DELETE FROM tasks WHERE execution = ?", (name,))
-        self.dead.discard(name)
 
     def spoil(self, job: Job) -> None:
         """A file of a result is lost."""
@@ -320,20 +233,32 @@ class Simulation:
     def jobs(self) -> list[Job]:
         return self.raw.jobs.find(Job)
 
-    def outcomes(self) -> list[str]:
-        return [info.name for info in self.raw.objects.list("outcomes/")]
+    def come_to_rest(self) -> None:
+        """Peace: every message arrives, every training lives on, until nothing waits any more."""
+        self.faults.outage, self.clock.skew, self.deliveries = "", timedelta(0), 0
+        for queue in self.raw.jobs.find(Queue, paused=True):
+            actions.pause(self.raw, queue.name, False)
+        for _ in range(MAX_ROUNDS):
+            self.trainings.reap()
+            self._deliver_all()
+            while tasks := self.trainings.startable():
+                self.trainings.train(tasks[0], Frame("trainer", "RUNNING"))
+                self._deliver_all()
+                self.invariants.check()
+            if self.invariants.at_rest() and not self.trainings.dead:
+                break
+            self.clock.time += timedelta(minutes=16)
+            self.sweep()
+        self.sweep()  # what only a sweep frees
+        self._deliver_all()
+        most = 100 + 60 * len(self.jobs())
+        promise(self.deliveries <= most, f"{self.deliveries} deliveries to come to rest")
+        self.invariants.check_rest()
 
-    def attempt(self, job: Job) -> Attempt:
-        return Attempt(job.job_id, job.attempt)
-
-
-@functools.cache
-def _files() -> dict[str, bytes]:
-    provenance = {"engine": "native", "seed": 1}
-    return {
-        "best_model.json": json.dumps(BEST_MODEL).encode(),
-        "provenance.json": json.dumps(provenance).encode(),
-    }
+    def _deliver_all(self) -> None:
+        generation = self.generation()
+        while self.deliver_due(generation):
+            pass
 
 
 @contextmanager
@@ -342,6 +267,7 @@ def simulation(folder: Path) -> Iterator[Simulation]:
     with (
         mock.patch.object(preparation, "prepare", _prepare_once),
         mock.patch.object(preparation, "to_parquet", return_value=PARQUET),
+        mock.patch.object(objects, "object_path", functools.cache(objects.object_path)),
         mock.patch.object(entry.time, "sleep"),
         mock.patch("trainer.life.cpu_seconds", return_value=0.0),
         mock.patch("trainer.steps.cpu_seconds", return_value=0.0),

@@ -12,16 +12,17 @@ from tests.property.schedule import broken, run
 from tests.property.simulation import Simulation
 from tests.property.tapes import KEPT, load, tape
 
-SCHEDULES = 250
+SCHEDULES, PART = 500, 100
 SEED = 20261116
 
 
-def test_promises_are_kept_in_any_schedule(sim: Simulation):
+@pytest.mark.parametrize("start", range(0, SCHEDULES, PART))
+def test_promises_are_kept_in_any_schedule(sim: Simulation, start: int):
     covered: set[tuple[str, str, str]] = set()
-    for number in range(SCHEDULES):
+    for number in range(start, start + PART):
         assert broken(sim, tape(SEED, number)) == "", f"schedule {number} of seed {SEED}"
         covered |= sim.faults.covered
-    assert len(covered) > 600, "the schedules hardly went wrong"
+    assert len(covered) > 250, f"the schedules hardly went wrong: {len(covered)}"
     states = {state for state, _, _ in covered}
     assert {"ACCEPTED", "EXTRACTED", "QUEUED", "RUNNING", "TRAINED", "CANCELLING"} <= states
 
