@@ -8,10 +8,10 @@ RUN := NUMBA_CACHE_DIR=$(CURDIR)/.numba $(VENV)/bin/python
 LOCAL := $(RUN) -m infra.local --folder $(FOLDER)
 
 .DEFAULT_GOAL := help
-.PHONY: chaos help setup demo up submit cancel retry replay stop test-deps test lint format bench schemas lock clean
+.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps test lint format bench truth functions-archive schemas lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-17s %s\n", $$1, $$2 }'
 
 setup: $(VENV)/local.done ## install what the system needs into .venv
 
@@ -51,16 +51,17 @@ replay: setup ## send the dead letters again, or one: LETTER=<id>
 stop: setup ## stop the system; what was training is retried at the next `make up`
 	@$(LOCAL) stop
 
-test-deps: ## install what some tests need beside Python: a browser, Java (Debian, as root)
-	command -v chromium >/dev/null && command -v java >/dev/null || { \
+test-deps: ## install what some tests need beside Python: a browser, Java, R (Debian, as root)
+	command -v chromium >/dev/null && command -v java >/dev/null && command -v Rscript >/dev/null || { \
 	  apt-get update --quiet --quiet && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends chromium default-jre-headless; }
+	  DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends chromium default-jre-headless \
+	    r-base-core r-cran-jsonlite r-cran-testthat; }
 
 test: $(VENV)/dev.done ## lint, types and every test
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n auto --maxprocesses 4
 
 format: $(VENV)/dev.done ## format the code
 	@$(VENV)/bin/ruff check --fix-only --quiet .
@@ -69,14 +70,24 @@ format: $(VENV)/dev.done ## format the code
 bench: $(VENV)/dev.done ## measure: search, a whole job, the pipeline, extract
 	@$(RUN) -m infra.local.bench
 
+truth: $(VENV)/dev.done ## how near models come to the truth of generated data: SEEDS=24
+	@$(RUN) -m infra.local.truth $(if $(SEEDS),--seeds $(SEEDS))
+
 chaos: $(VENV)/dev.done ## many schedules of misfortune: N=100000, SEED=1 to repeat a run
 	@$(RUN) -m tests.property.chaos $(or $(N),10000) $(if $(SEED),--seed $(SEED))
+
+chaos-real: $(VENV)/dev.done ## real processes, killed at random, and a disk that is full once: JOBS=300, SEED=1
+	@$(RUN) -m tests.chaos embedded --jobs $(or $(JOBS),300) $(if $(SEED),--seed $(SEED))
+	@$(RUN) -m tests.chaos gcp --jobs 30 $(if $(SEED),--seed $(SEED))
 
 schemas: $(VENV)/dev.done ## export the JSON Schemas and .env.example from the contracts
 	@$(RUN) -m contracts.export
 
+functions-archive: setup ## make .build/functions.zip, what the functions are deployed from
+	@$(RUN) -m infra.archive .build/functions.zip
+
 lock: ## pin the dependencies again (needs uv)
-	for name in local dev gcp fakesnow; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in local gcp dev functions trainer robyn fakesnow; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## remove what make has made, but not FOLDER
-	rm -rf $(VENV) .test-env .demo .bench .numba .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .test-env .build .demo .bench .numba .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,77 @@
+"""The self-test of an image: one small training with all that a job uses, without a job.
+
+It also leaves the machine code of every function that a training calls in NUMBA_CACHE_DIR.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import nullcontext
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from contracts.model import ModelConfig
+from trainer.engines.base import Host, Material, load
+
+_WEEKS = 120
+_FIRST = date(2023, 1, 2)
+CONFIG: dict[str, Any] = {
+    "columns": {
+        "date": "week",
+        "dependent": "sales",
+        "dependent_type": "revenue",
+        "paid_media": ["tv", {"spend": "search", "exposure": "clicks"}, "social"],
+        "context": ["price"],
+    },
+    "prophet": {"components": ["trend", "season", "holiday"], "holiday_country": "DE"},
+    "search": {"iterations": 150, "trials": 2, "time_series_validation": True},
+    "calibration": [
+        {
+            "channels": ["tv"],
+            "start": "2024-01-01",
+            "end": "2024-03-24",
+            "lift": 60_000,
+            "spend": 30_000,
+            "confidence": 0.9,
+        }
+    ],
+    "budget": {"scenario": "max_response"},
+}
+"""What is trained: with a calibration and a validation part, so that every function is called."""
+
+
+def check() -> list[str]:
+    """Train on generated data and return the names of the files that the training left.
+
+    Raises:
+        trainer.engines.base.EngineError: the engine refuses them.
+    """
+    with tempfile.TemporaryDirectory(prefix="check-") as name:
+        folder = Path(name)
+        prepared, share, results = folder / "data.parquet", folder / "share", folder / "results"
+        results.mkdir()
+        _table().to_parquet(prepared)
+        host = Host(cores=1, step=lambda _: nullcontext(), progress=lambda _: None, log=lambda _: None)
+        config = ModelConfig.model_validate(CONFIG)
+        engine = load("native")(Material(prepared, config, former=None), host)
+        engine.search(range(1, config.search.trials + 1), share)
+        engine.finish([share], results)
+        return sorted(path.name for path in results.iterdir())
+
+
+def _table() -> pd.DataFrame:
+    """Weekly sales and spends, in one currency."""
+    random = np.random.default_rng(1)
+    weeks = np.arange(_WEEKS)
+    spends = {name: random.gamma(2, 1_000, _WEEKS) for name in ("tv", "search", "social")}
+    price = random.normal(10, 0.5, _WEEKS)
+    baseline = 50_000 + 50 * weeks + 5_000 * np.sin(2 * np.pi * weeks / 52)
+    earned = sum(30 * np.sqrt(spend) for spend in spends.values())
+    sales = baseline + earned - 500 * price + random.normal(0, 500, _WEEKS)
+    dates = [_FIRST + timedelta(weeks=int(week)) for week in weeks]
+    clicks = spends["search"] * random.uniform(0.8, 1.2, _WEEKS)
+    return pd.DataFrame({"week": dates, "sales": sales, **spends, "clicks": clicks, "price": price})
