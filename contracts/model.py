@@ -259,6 +259,11 @@ class Search(Authored):
     solver: Solver = Field(
         "robyn", description="robyn: stops where Robyn stops, several percent off; converged: at the optimum"
     )
+    best_by: Literal["error_score", "nrmse"] = Field(
+        "error_score",
+        description="the best model is the Pareto model with the smallest of these; error_score as Robyn, "
+        "nrmse where nothing speaks for channels that earn alike",
+    )
     stop: Stop | None = Field(None, description="end early; left out: never, as Robyn")
     start_from: JobId | None = Field(
         None,
@@ -401,6 +406,8 @@ class ModelConfig(Authored):
     def _wrong_former(self) -> Iterator[str]:
         if self.refresh_of and self.search.start_from:
             yield "refresh_of: a refresh begins at its former model; leave search.start_from out"
+        if self.refresh_of and self.search.best_by != "error_score":
+            yield "refresh_of: the best model is the one nearest to its former one; leave search.best_by out"
         if self.refresh_of and self.window.start:
             yield "refresh_of: the former window moves on, at its length; leave window.start out"
 

@@ -131,6 +131,7 @@ def _engine_errors(request: TrainRequest, engine: str) -> Iterator[str]:
     """What only the native engine can do."""
     for name, asked in {
         "search.solver: converged": request.search.solver == "converged",
+        "search.best_by: nrmse": request.search.best_by == "nrmse",
         "search.stop": request.search.stop is not None,
     }.items():
         if asked and engine != "native":

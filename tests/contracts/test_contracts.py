@@ -98,6 +98,7 @@ def small(**columns: object) -> dict:
         ({"refresh_of": {"job": JOB, "bounds_freedom": 0}}, "refresh_of.bounds_freedom"),
         ({"refresh_of": JOB, "window": {"start": "2024-01-01"}}, "leave window.start out"),
         ({"refresh_of": JOB, "search": {"start_from": JOB}}, "leave search.start_from out"),
+        ({"refresh_of": JOB, "search": {"best_by": "nrmse"}}, "leave search.best_by out"),
         (small(paid_media=["y"]), "named twice"),
         (small(context=["season"]), "columns.context[0]: 'season'"),
         ({"source": TABLE}, "source.table.table"),

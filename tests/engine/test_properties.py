@@ -131,3 +131,13 @@ def test_how_the_work_is_divided_changes_nothing(trials: int, threads: int, seed
     table = pd.concat([part.table for part in parts if len(part.table)], ignore_index=True)
     pd.testing.assert_frame_equal(table, whole.table, check_exact=True)
     np.testing.assert_array_equal(np.vstack([part.coefficients for part in parts]), whole.coefficients)
+
+
+def test_the_best_model_has_the_smallest_of_what_was_asked_for() -> None:
+    inputs, plan = load("weekly_geometric_split").inputs, Plan(300, 2, 7)
+    by_score, by_fit = (fit_inputs(replace(inputs, best_by=by), plan) for by in ("error_score", "nrmse"))
+    assert by_score.pareto == by_fit.pareto
+    chosen = by_fit.candidates[by_fit.candidates["solID"].isin(by_fit.pareto)]
+    assert by_fit.best.candidate["nrmse"] == chosen["nrmse"].min()
+    assert by_score.best.candidate["error_score"] == chosen["error_score"].min()
+    assert by_score.best.solution != by_fit.best.solution

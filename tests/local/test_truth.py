@@ -20,7 +20,7 @@ def of(found: list[dict[str, pd.DataFrame]], way: str) -> list[pd.DataFrame]:
 
 
 def test_what_the_truth_separates_is_ranked_right_where_nothing_pulls_the_shares_together(found) -> None:
-    right, pairs = ranked(of(found, "smallest NRMSE, searched for it alone"), 1.5)
+    right, pairs = ranked(of(found, "best model by NRMSE, searched for it alone"), 1.5)
     assert pairs >= 15
     assert right / pairs >= 0.85
     right, pairs = ranked(of(found, "best model, a lift study of each channel"), 2.0)
@@ -28,7 +28,7 @@ def test_what_the_truth_separates_is_ranked_right_where_nothing_pulls_the_shares
 
 
 def test_the_best_model_is_better_than_chance_and_pulled_to_the_shares_of_spend(found) -> None:
-    best, fitted = (of(found, way) for way in ("best model", "smallest NRMSE, searched for it alone"))
+    best, fitted = (of(found, way) for way in ("best model", "best model by NRMSE, searched for it alone"))
     right, pairs = ranked(best, 1.5)
     assert right / pairs > 0.6
     errors = [

@@ -193,13 +193,14 @@ def test_a_source_that_cannot_be_read_rejects_the_job_with_the_reason(world: Wor
 
 
 def test_what_only_the_native_engine_can_do_is_refused_at_once_with_another(world: World):
-    search = {"solver": "converged", "stop": {"unmoved_iterations": 5}}
+    search = {"solver": "converged", "best_by": "nrmse", "stop": {"unmoved_iterations": 5}}
     job_id = world.submit("r1", engine="robyn", search=search)
     world.run()
     assert world.job(job_id).state is JobState.REJECTED
     assert [error.split(" needs ")[0] for error in world.job(job_id).error.errors] == [
         "engine: 'robyn' is not installed; there are: native",
         "search.solver: converged",
+        "search.best_by: nrmse",
         "search.stop",
     ]
 

@@ -17,13 +17,14 @@ test_that("every reason why Robyn cannot do it is told at once", {
   config$model$columns$factors <- list(list(name = "tr", sign = "default"))
   config$model$columns$context[[1]]$name <- "price index"
   config$model$search$solver <- "converged"
+  config$model$search$best_by <- "nrmse"
   config$model$search$stop <- list(seconds = 5)
   config$model$search$start_from <- "a-job"
   config$model$search$iterations <- 1
   config$space <- c(lapply(config$space, function(range) list(1, 1)), list(lambda = list(0.5)))
   error <- tryCatch(read_config(written(config)), error = identity)
   expect_s3_class(error, "untrainable")
-  for (word in c("price index", "factor 'tr'.*'trend'", "search.solver", "search.stop", "search.start_from",
+  for (word in c("price index", "factor 'tr'.*'trend'", "search.solver", "search.best_by", "search.stop", "search.start_from",
                  "search.iterations", "all are fixed")) {
     expect_match(conditionMessage(error), word)
   }

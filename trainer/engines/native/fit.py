@@ -140,7 +140,7 @@ def conclude(
             candidates.table,
             calibrated=calibrated,
             min_candidates=min_candidates,
-            best_by="decomp.rssd" if inputs.reference else "error_score",
+            best_by="decomp.rssd" if inputs.reference else inputs.best_by,
         )
         return _result(inputs, candidates, selection)
 

@@ -130,6 +130,8 @@ class Inputs:
     studies: tuple[Study, ...] = ()
     intercept_sign: InterceptSign = "non_negative"
     solver: Solver = "robyn"
+    best_by: Literal["error_score", "nrmse"] = "error_score"
+    """The best Pareto solution has the smallest of these; that of a refresh the smallest DECOMP.RSSD."""
     reference: Reference | None = None
     """Only of a refresh: DECOMP.RSSD is the distance to this former model."""
 
