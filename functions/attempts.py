@@ -60,6 +60,14 @@ def read_heartbeats(ports: Ports, attempt: Attempt) -> Beat | None:
     return Beat(infos[-1].updated, beats[-1].execution, len(beats) >= beats[-1].tasks, progress)
 
 
+def trains_already(ports: Ports, job: Job) -> str | None:
+    """The execution that trains a waiting job; None if nothing does, and then nothing ever will.
+
+    Whoever ends a job that waits asks first: a launch that was thought dead may still start a training.
+    """
+    return claim(ports, Attempt(job.job_id, job.attempt), None).execution
+
+
 def stop(ports: Ports, attempt: Attempt) -> bool:
     """Make sure that nothing of an attempt runs or will ever run; False while something still ends.
 

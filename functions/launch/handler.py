@@ -8,6 +8,7 @@ from datetime import timedelta
 from contracts import names
 from contracts.attempt import TrainingConfig
 from contracts.job import Job, JobState, Queue, Slot, Waiting
+from functions.attempts import trains_already
 from functions.errors import Permanent, Transient
 from functions.launch.sizes import placement
 from functions.message import Message
@@ -79,9 +80,12 @@ def _start(runtime: Runtime, job: Job) -> None:
     try:
         execution = _execution(runtime, job, _config(runtime, job))
     except Permanent as error:
-        refuse(runtime, job, error)
-        free_slot(runtime.ports, job, job.attempt)
-        return
+        holder = trains_already(runtime.ports, job)
+        if holder is None:
+            refuse(runtime, job, error)
+            free_slot(runtime.ports, job, job.attempt)
+            return
+        execution = holder
     commit(runtime.ports, job, JobState.RUNNING, execution=execution, progress=None)
     runtime.log("INFO", "started", job_id=job.job_id, attempt=job.attempt, execution=execution)
 

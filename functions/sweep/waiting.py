@@ -6,10 +6,11 @@ from contracts import names
 from contracts.base import canonical_json
 from contracts.events import TRAIN_REQUESTS, TRAINING_FINISHED, TrainingFinished
 from contracts.job import Job, JobState
+from functions.attempts import trains_already
 from functions.errors import BadRequest, BadSource
 from functions.runtime import Runtime
-from functions.steps import HANDLER_DEADLINE, announce_ready, publish, queue_of, refuse
-from functions.sweep.wakeups import announce_object, ask_again, postpone, wake
+from functions.steps import HANDLER_DEADLINE, announce_ready, commit, publish, queue_of, refuse
+from functions.sweep.wakeups import MAX_WAKEUPS, announce_object, ask_again, postpone, wake
 
 
 def sweep_waiting(runtime: Runtime, job: Job) -> None:
@@ -30,8 +31,9 @@ def _queued(runtime: Runtime, job: Job) -> None:
     """
     limit = runtime.settings.queues.get(job.queue)
     if limit is None:
-        ask_again(runtime, job)
-        refuse(runtime, job, BadRequest(f"queue: there is no queue '{job.queue}' any more"))
+        if not _trains(runtime, job):
+            ask_again(runtime, job)
+            refuse(runtime, job, BadRequest(f"queue: there is no queue '{job.queue}' any more"))
         return
     queue = queue_of(runtime.ports, job.queue)
     its_own = (job.job_id, job.attempt) in {(slot.job_id, slot.attempt) for slot in queue.slots}
@@ -40,8 +42,16 @@ def _queued(runtime: Runtime, job: Job) -> None:
     moves = any(now - slot.since < HANDLER_DEADLINE for slot in queue.slots)
     if queue.paused or ((full or moves) and not its_own):
         postpone(runtime, job, HANDLER_DEADLINE, wakeups=0)
-    else:
+    elif job.wakeups < MAX_WAKEUPS or not _trains(runtime, job):
         wake(runtime, job, lambda: announce_ready(runtime, job))
+
+
+def _trains(runtime: Runtime, job: Job) -> bool:
+    """Whether the attempt trains, which is committed then; if it does not, it never will."""
+    holder = trains_already(runtime.ports, job)
+    if holder is not None:
+        commit(runtime.ports, job, JobState.RUNNING, "the claim proves it", execution=holder, progress=None)
+    return holder is not None
 
 
 def _before_validation(runtime: Runtime, job: Job) -> None:
