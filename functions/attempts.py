@@ -7,7 +7,7 @@ from datetime import datetime
 
 from contracts.attempt import Claim, Heartbeat, Outcome, Progress
 from contracts.job import Job
-from contracts.names import Attempt
+from contracts.names import Attempt, attempt_of
 from contracts.problem import Problem
 from functions.ports import AlreadyExists, NotFound, Ports
 from functions.runtime import Runtime
@@ -65,7 +65,7 @@ def trains_already(ports: Ports, job: Job) -> str | None:
 
     Whoever ends a job that waits asks first: a launch that was thought dead may still start a training.
     """
-    return claim(ports, Attempt(job.job_id, job.attempt), None).execution
+    return claim(ports, attempt_of(job), None).execution
 
 
 def stop(ports: Ports, attempt: Attempt) -> bool:
@@ -97,5 +97,5 @@ def end_attempt(runtime: Runtime, job: Job, status: str, problem: Problem, ended
             "at": runtime.ports.clock.now(),
         }
     )
-    name = Attempt(job.job_id, job.attempt).outcome
+    name = attempt_of(job).outcome
     create_once(runtime, name, outcome.model_dump_json(indent=2).encode())

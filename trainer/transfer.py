@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from functions.ports import AlreadyExists, ObjectInfo, ObjectStore, Ports
@@ -23,9 +24,6 @@ def download(objects: ObjectStore, name: str, path: Path) -> None:
 
 def upload(ports: Ports, name: str, path: Path) -> ObjectInfo:
     """Create an object with a file's content; one that is there already stays as it is."""
-    try:
-        with ports.objects.writer(name) as target, path.open("rb") as source:
-            shutil.copyfileobj(source, target, _PIECE)
-    except AlreadyExists:
-        return existing(ports, name)
+    with suppress(AlreadyExists), ports.objects.writer(name) as target, path.open("rb") as source:
+        shutil.copyfileobj(source, target, _PIECE)
     return existing(ports, name)

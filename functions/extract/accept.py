@@ -133,6 +133,7 @@ def _engine_errors(request: TrainRequest, engine: str) -> Iterator[str]:
         "search.solver: converged": request.search.solver == "converged",
         "search.best_by: nrmse": request.search.best_by == "nrmse",
         "search.stop": request.search.stop is not None,
+        "search.start_from:": request.search.start_from is not None,
     }.items():
         if asked and engine != "native":
             yield f"{name} needs the engine native; this request has the engine {engine}"

@@ -11,9 +11,6 @@ from contracts.model import Columns, ModelConfig
 from contracts.request import TrainRequest
 from functions.runtime import Runtime
 
-STARTS_FROM = "native"
-"""The engine that can start from a former front; both engines can refresh, and begin with either's result."""
-
 _Compared = tuple[str, Iterable[str], Iterable[str]]
 """What must be the same: what it is, the former job's names, this request's."""
 
@@ -23,9 +20,6 @@ def former_errors(runtime: Runtime, request: TrainRequest) -> Iterator[str]:
     if request.former is None:
         return
     where = "refresh_of" if request.refresh_of else "search.start_from"
-    engine = request.engine or runtime.settings.engines[0]
-    if request.search.start_from and engine != STARTS_FROM:
-        yield f"{where}: needs the engine {STARTS_FROM}; this request has the engine {engine}"
     job = runtime.ports.jobs.get(Job, request.former)
     if job is None:
         yield f"{where}: there is no job '{request.former}'"

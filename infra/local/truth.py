@@ -17,7 +17,7 @@ from contracts.model import ModelConfig
 from contracts.request import TrainRequest
 from infra.local.demo_data import CHANNELS, PAID, Channel, DemoData, demo_request, generate
 from trainer.engines.native.answers import Answers
-from trainer.engines.native.fit import prepare
+from trainer.engines.native.fit import candidate_of, prepare
 from trainer.engines.native.pareto import select
 from trainer.engines.native.prophet_columns import ProphetColumns
 from trainer.engines.native.result import Inputs, ModelAnswer
@@ -100,11 +100,10 @@ def _config(request: dict[str, Any]) -> ModelConfig:
 def _models(inputs: Inputs, plan: Plan) -> tuple[ModelAnswer, ModelAnswer]:
     """The best Pareto model of a search by error score, and the best by NRMSE."""
     table, answers = search(inputs, plan).table, Answers(inputs)
-    rows = table.set_index("solID", drop=False)
 
     def best(by: str) -> ModelAnswer:
         solution = select(table, calibrated=bool(inputs.studies), best_by=by).best
-        return answers.model({str(name): value for name, value in rows.loc[solution].items()})
+        return answers.model(candidate_of(table, solution))
 
     return best("error_score"), best("nrmse")
 

@@ -1,22 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from functions.ports import JobStore, Launcher, ObjectStore
-from tests.adapters.families import FAMILIES, Family, MissingPart, StepClock
+from tests.adapters.families import FAMILIES, Family, StepClock, skipped_if_missing
 
 
 @pytest.fixture(params=FAMILIES)
 def family(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Family]:
-    with ExitStack() as stack:
-        try:
-            family = stack.enter_context(FAMILIES[request.param](tmp_path))
-        except MissingPart as reason:
-            pytest.skip(str(reason))
+    with skipped_if_missing(), FAMILIES[request.param](tmp_path) as family:
         yield family
 
 

@@ -25,6 +25,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
+
 from functions.adapters.embedded import Embedded
 from functions.adapters.embedded.bus import BusSettings
 from functions.adapters.embedded.launcher import LauncherSettings
@@ -49,6 +51,15 @@ class StepClock:
 
 class MissingPart(Exception):
     """Something that a family needs is not on this machine; the text says what."""
+
+
+@contextmanager
+def skipped_if_missing() -> Iterator[None]:
+    """Skips the test, with the reason, if a part that it needs is missing."""
+    try:
+        yield
+    except MissingPart as reason:
+        pytest.skip(str(reason))
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from functions.adapters.gcp.frozen import BLOCK
 from functions.errors import Permanent, Unavailable
 from functions.ports import AlreadyExists, Ports
 from functions.settings import SnowflakeConnection
-from tests.adapters.families import MissingPart
+from tests.adapters.families import skipped_if_missing
 from tests.adapters.family_gcp import gcp_settings, installation
 from tests.adapters.gcp_servers.emulators import free_port
 from tests.adapters.gcp_servers.storage import Bucket
@@ -47,11 +47,8 @@ class Installed:
 
 @pytest.fixture
 def gcp() -> Iterator[Installed]:
-    try:
-        with installation() as (settings, _, bucket):
-            yield Installed(gcp_ports(settings), bucket)
-    except MissingPart as reason:
-        pytest.skip(str(reason))
+    with skipped_if_missing(), installation() as (settings, _, bucket):
+        yield Installed(gcp_ports(settings), bucket)
 
 
 @pytest.mark.parametrize(

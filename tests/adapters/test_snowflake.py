@@ -17,7 +17,7 @@ import requests
 
 from functions.adapters.gcp.snowflake import SnowflakeSettings, SnowflakeWarehouse
 from functions.errors import BadSource, Failure, Permanent, Unavailable
-from tests.adapters.families import MissingPart
+from tests.adapters.families import skipped_if_missing
 from tests.adapters.warehouses import rows, snowflake_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def settings() -> SnowflakeSettings:
-    try:
+    with skipped_if_missing():
         return snowflake_settings()
-    except MissingPart as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture

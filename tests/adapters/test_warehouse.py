@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,17 +12,13 @@ import pytest
 
 from functions.errors import BadSource
 from functions.ports import Warehouse
-from tests.adapters.families import MissingPart
+from tests.adapters.families import skipped_if_missing
 from tests.adapters.warehouses import TABLE, WAREHOUSES, Told, from_table, rows
 
 
 @pytest.fixture(params=WAREHOUSES)
 def told(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Told]:
-    with ExitStack() as stack:
-        try:
-            told = stack.enter_context(WAREHOUSES[request.param](tmp_path))
-        except MissingPart as reason:
-            pytest.skip(str(reason))
+    with skipped_if_missing(), WAREHOUSES[request.param](tmp_path) as told:
         yield told
 
 

@@ -25,7 +25,7 @@ from functions.ports import Ports
 from functions.settings import GcpSettings
 from infra import archive
 from infra.local.demo_data import demo_csv, demo_settings, generate
-from tests.adapters.families import MissingPart
+from tests.adapters.families import skipped_if_missing
 from tests.adapters.gcp_servers.emulators import free_port
 from tests.environments import environment
 
@@ -169,11 +169,9 @@ def served(tmp_path: Path) -> Iterator[Served]:
     except ModuleNotFoundError as error:
         pytest.skip(f"requirements/gcp.txt is not installed ({error})")
     with ExitStack() as stack:
-        try:
+        with skipped_if_missing():
             python = environment(ROOT / "requirements" / "functions.txt")
             settings, addresses, _bucket = stack.enter_context(installation())
-        except MissingPart as reason:
-            pytest.skip(str(reason))
         create_topics(settings.project)
         variables = {**as_environment(settings), **addresses, **NO_IDENTITY, "PATH": os.environ["PATH"]}
         served = Served(tmp_path, gcp_ports(settings))

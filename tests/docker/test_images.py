@@ -17,7 +17,7 @@ import pytest
 import requests
 import yaml
 
-from tests.adapters.families import MissingPart
+from tests.adapters.families import skipped_if_missing
 from tests.adapters.gcp_servers.emulators import free_port
 from tests.environments import environment
 
@@ -121,10 +121,8 @@ def test_the_locks_of_one_installation_agree() -> None:
 def test_the_trainer_works_on_its_own_requirements_and_its_self_test_compiles_all_that_trainings_call() -> (
     None
 ):
-    try:
+    with skipped_if_missing():
         python = environment(ROOT / "requirements" / "trainer.txt")
-    except MissingPart as reason:
-        pytest.skip(str(reason))
     variables = {
         "PATH": os.environ["PATH"],
         "NUMBA_CPU_NAME": BASELINE[platform.machine()],

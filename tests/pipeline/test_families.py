@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from functions.ports import Ports
 from functions.runtime import Runtime
 from infra.local.demo_data import demo_csv, demo_settings, generate
 from infra.local.host import Host, QuietHandler, functions_app, local_settings
-from tests.adapters.families import MissingPart
+from tests.adapters.families import MissingPart, skipped_if_missing
 from tests.adapters.receiver import Receiver, receiving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,11 +83,7 @@ def serving() -> Iterator[str]:
 @pytest.fixture(params=[embedded, gcp], ids=["embedded", "gcp"])
 def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     family: Callable[[Path], AbstractContextManager[Running]] = request.param
-    with ExitStack() as stack:
-        try:
-            running = stack.enter_context(family(tmp_path))
-        except MissingPart as reason:
-            pytest.skip(str(reason))
+    with skipped_if_missing(), family(tmp_path) as running:
         yield running
 
 

@@ -18,7 +18,7 @@ from functions.adapters.gcp.snowflake import SnowflakeSettings, SnowflakeWarehou
 from functions.adapters.gcp.snowflake_login import connect
 from functions.runtime import Runtime
 from infra.local.demo_data import generate
-from tests.adapters.families import MissingPart
+from tests.adapters.families import skipped_if_missing
 from tests.adapters.snowflake_stand_in import serving
 from tests.pipeline.world import World
 
@@ -50,17 +50,14 @@ def on_snowflake(world: World, tmp_path: Path) -> Iterator[World]:
     """A world whose connection `demo` is Snowflake, with the generated data."""
     password = tmp_path / "password"
     password.write_text("not checked here")
-    try:
-        with serving() as url:
-            settings = SnowflakeSettings("org-acc", "svc", "READER", "WH", password_file=password, url=url)
-            table = generate().table
-            fill(settings, table.assign(date=table["date"].astype(str)))
-            world.ports = replace(world.ports, warehouses={"demo": SnowflakeWarehouse(settings)})
-            world.runtime = Runtime(world.ports, world.settings, world.runtime.log)
-            runtime.use(world.runtime)
-            yield world
-    except MissingPart as error:
-        pytest.skip(str(error))
+    with skipped_if_missing(), serving() as url:
+        settings = SnowflakeSettings("org-acc", "svc", "READER", "WH", password_file=password, url=url)
+        table = generate().table
+        fill(settings, table.assign(date=table["date"].astype(str)))
+        world.ports = replace(world.ports, warehouses={"demo": SnowflakeWarehouse(settings)})
+        world.runtime = Runtime(world.ports, world.settings, world.runtime.log)
+        runtime.use(world.runtime)
+        yield world
 
 
 def test_a_table_of_snowflake_is_trained_on_as_one_of_duckdb_is(on_snowflake: World) -> None:

@@ -144,7 +144,7 @@ MUTATIONS: dict[str, list[Edit]] = {
         Edit(Life._merges, "    ours = Merge(", "    if self.objects.stat(self.attempt.merge):\n        return False\n    ours = Merge(", Life)
     ],
     "share-overwritten": [
-        Edit(transfer.upload, "with ports.objects.writer(name) as target, path.open(\"rb\") as source:\n            shutil.copyfileobj(source, target, _PIECE)",
+        Edit(transfer.upload, "with suppress(AlreadyExists), ports.objects.writer(name) as target, path.open(\"rb\") as source:\n        shutil.copyfileobj(source, target, _PIECE)",
              "ports.objects.replace(name, path.read_bytes(), None)")
     ],
     "begun-uploads-not-finished": [Edit(uploads._finish_begun, "if reference in (upload.key, settings)", "if False")],

@@ -12,8 +12,8 @@ from unittest import mock
 
 from functions.errors import Transient
 from functions.ports import Conflict
-from functions.settings import TaskSettings
 from tests.pipeline.conftest import QuickEngine
+from tests.pipeline.world import task_settings
 from tests.property.faults import Crash, Frame
 from trainer.engines.base import Host, Material
 from trainer.heartbeat import Pulse
@@ -117,15 +117,7 @@ class Trainings:
             self._ended(task, code)
 
     def _live(self, task: Any) -> int:
-        settings = TaskSettings(
-            job_id=task["job_id"],
-            attempt=task["attempt"],
-            cloud_run_execution=task["execution"],
-            cloud_run_task_index=task["task_index"],
-            cloud_run_task_count=task["task_count"],
-            cloud_run_task_attempt=task["task_attempt"],
-        )
-        life = SteppedLife(self.sim.runtime, settings)
+        life = SteppedLife(self.sim.runtime, task_settings(task))
         with mock.patch("trainer.life.load", return_value=functools.partial(SlowEngine, self, life)):
             try:
                 life.live()

@@ -16,7 +16,7 @@ from contracts.model import ModelConfig
 from trainer.engines.base import EngineError, Host, Material, SearchProgress
 from trainer.engines.native import outputs
 from trainer.engines.native.convergence import convergence
-from trainer.engines.native.fit import Beginning, begin, conclude, prepare
+from trainer.engines.native.fit import Beginning, begin, candidate_of, conclude, prepare
 from trainer.engines.native.recreate import fixed
 from trainer.engines.native.result import Inputs, InvalidInputs, Progress
 from trainer.engines.native.search import Candidates, Plan, search
@@ -88,8 +88,8 @@ class NativeEngine:
 
 def _check_agreement(inputs: Inputs, found: Candidates) -> None:
     """Every task prepares the columns for itself, and Prophet's optimum is not the same on every machine."""
-    for _, row in found.table[found.table["iterNG"] == 1].iterrows():
-        first = {str(name): value for name, value in row.items()}
+    for solution in found.table.loc[found.table["iterNG"] == 1, "solID"]:
+        first = candidate_of(found.table, solution)
         here = search(fixed(inputs, first), Plan(iterations=1, trials=1, seed=0)).table.iloc[0]
         if not np.isclose(here["nrmse"], first["nrmse"], rtol=_SAME, atol=0):
             raise EngineError(

@@ -147,10 +147,11 @@ def conclude(
 
 def answer(result: Result, solution: str) -> ModelAnswer:
     """Any candidate of a result in full; KeyError if there is no such solID."""
-    return Answers(result.inputs).model(_candidate(result.candidates, solution))
+    return Answers(result.inputs).model(candidate_of(result.candidates, solution))
 
 
-def _candidate(candidates: pd.DataFrame, solution: str) -> dict[str, Any]:
+def candidate_of(candidates: pd.DataFrame, solution: str) -> dict[str, Any]:
+    """A candidate's row, by column; KeyError if there is no such solID."""
     rows = candidates[candidates["solID"] == solution]
     if rows.empty:
         raise KeyError(f"there is no candidate {solution}")
@@ -160,7 +161,7 @@ def _candidate(candidates: pd.DataFrame, solution: str) -> dict[str, Any]:
 def _result(inputs: Inputs, candidates: Candidates, selection: Selection) -> Result:
     answers = Answers(inputs)
     judged = selection.candidates
-    chosen = [_candidate(judged, solution) for solution in selection.pareto]
+    chosen = [candidate_of(judged, solution) for solution in selection.pareto]
     summaries = [_with_metrics(answers.model(candidate).summary, candidate) for candidate in chosen]
     aggregated = pd.concat(summaries, ignore_index=True)
     clusters = cluster(judged[judged["solID"].isin(selection.pareto)], aggregated, inputs)
@@ -174,7 +175,7 @@ def _result(inputs: Inputs, candidates: Candidates, selection: Selection) -> Res
         aggregated=with_clusters(aggregated, clusters),
         lift=pd.concat(lift, ignore_index=True) if lift else pd.DataFrame(),
         clusters=clusters,
-        best=answers.model(_candidate(judged, selection.best)),
+        best=answers.model(candidate_of(judged, selection.best)),
     )
 
 

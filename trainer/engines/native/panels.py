@@ -109,16 +109,8 @@ def _parts(axes: Axes, page: Page) -> None:
         first += rows
         axes.axvspan(dates[0], dates[-1], color=style.BASELINE, alpha=shade, linewidth=0)
         part = {"val": "validation"}.get(key, key) if split.validation else "all data"
-        axes.annotate(
-            f"{part}\nR² {page.model.candidate[f'rsq_{key}']:.2f}",
-            (dates[0] + (dates[-1] - dates[0]) / 2, 1),
-            (0, -3),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="center",
-            va="top",
-            fontsize=9,
-        )
+        middle = dates[0] + (dates[-1] - dates[0]) / 2
+        style.at_top(axes, middle, f"{part}\nR² {page.model.candidate[f'rsq_{key}']:.2f}")
 
 
 def shares(axes: Axes, page: Page) -> None:

@@ -79,17 +79,8 @@ def _name_part(axes: Axes, status: int, middle: Any, part: pd.DataFrame, periods
     off = (part["dep_var"] - part["depVarHat"]).abs().sum() / part["dep_var"].abs().sum()
     narrow = len(part) < _WIDE * periods
     name = f"refresh {status}" if status else "first model"
-    axes.annotate(
-        f"{name}: {style.percent(off)}" if narrow else f"{name}\n{style.percent(off)}",
-        (middle, 1),
-        (0, -3),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="center",
-        va="top",
-        fontsize=9,
-        rotation=90 if narrow else 0,
-    )
+    text = f"{name}: {style.percent(off)}" if narrow else f"{name}\n{style.percent(off)}"
+    style.at_top(axes, middle, text, rotation=90 if narrow else 0)
 
 
 def _draw_answers(config: ModelConfig, aggregated: pd.DataFrame, path: Path) -> None:

@@ -6,7 +6,10 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 INK = "#1F2933"
 MUTED = "#6B7280"
@@ -109,6 +112,21 @@ def _cut(text: str, longest: int) -> str:
 def heading(text: str, longest: int = 56) -> str:
     """A title that fits, cut at its end; `$` starts no formula."""
     return _cut(text, longest).replace("$", r"\$")
+
+
+def at_top(axes: Axes, where: Any, text: str, rotation: float = 0) -> None:
+    """Write at the upper edge, centred on a place of the horizontal axis."""
+    axes.annotate(
+        text,
+        (where, 1),
+        (0, -3),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        fontsize=9,
+        rotation=rotation,
+    )
 
 
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
