@@ -265,6 +265,11 @@ class Search(Authored):
         "nrmse where nothing speaks for channels that earn alike",
     )
     stop: Stop | None = Field(None, description="end early; left out: never, as Robyn")
+    allow_partial_trials: bool = Field(
+        False,
+        description="keep what a trial found before an error of R ended it; left out: the attempt fails "
+        "(engine robyn only)",
+    )
     start_from: JobId | None = Field(
         None,
         description="a former job with the same media and adstock: every trial tries its Pareto front first",

@@ -29,6 +29,13 @@ class ChannelResult(Exchanged):
     cpa: float | None = Field(None, description="currency per unit of response (dependent type conversion)")
 
 
+class PartialTrial(Exchanged):
+    """A trial that an error ended, whose candidates were kept as the request allows."""
+
+    trial: int
+    candidates: int
+
+
 class BestModel(Exchanged):
     """The Pareto solution with the smallest error score."""
 
@@ -60,6 +67,7 @@ class ModelSummary(Exchanged):
     window_end: str
     rows: int = Field(description="periods in the modelling window")
     candidates: int
+    partial_trials: list[PartialTrial] = []
     pareto_models: int
     best_model: BestModel
     inputs: dict[str, Any] = Field(description="the model configuration that was trained")

@@ -128,15 +128,17 @@ def _installation_errors(runtime: Runtime, request: TrainRequest) -> Iterator[st
 
 
 def _engine_errors(request: TrainRequest, engine: str) -> Iterator[str]:
-    """What only the native engine can do."""
-    for name, asked in {
-        "search.solver: converged": request.search.solver == "converged",
-        "search.best_by: nrmse": request.search.best_by == "nrmse",
-        "search.stop": request.search.stop is not None,
-        "search.start_from:": request.search.start_from is not None,
-    }.items():
-        if asked and engine != "native":
-            yield f"{name} needs the engine native; this request has the engine {engine}"
+    """What only one of the engines can do."""
+    search = request.search
+    for name, asked, able in (
+        ("search.solver: converged", search.solver == "converged", "native"),
+        ("search.best_by: nrmse", search.best_by == "nrmse", "native"),
+        ("search.stop:", search.stop is not None, "native"),
+        ("search.start_from:", search.start_from is not None, "native"),
+        ("search.allow_partial_trials:", search.allow_partial_trials, "robyn"),
+    ):
+        if asked and engine != able:
+            yield f"{name} needs the engine {able}; this request has the engine {engine}"
 
 
 def _refuse(runtime: Runtime, job: Job) -> None:

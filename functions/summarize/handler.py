@@ -56,6 +56,7 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
         window_end=best["window"]["end"],
         rows=best["window"]["rows"],
         candidates=best["candidates"],
+        partial_trials=best.get("partial_trials", []),  # a trainer of an earlier release leaves none
         pareto_models=best["pareto_models"],
         best_model=BestModel.model_validate(best),
         inputs=config.model.model_dump(mode="json"),

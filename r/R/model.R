@@ -21,6 +21,7 @@ best_model <- function(chosen, config) {
       interval = inputs$intervalType,
       window = list(start = inputs$dt_mod$ds[rows[1]], end = inputs$dt_mod$ds[rows[length(rows)]], rows = length(rows)),
       candidates = nrow(output$allPareto$resultHypParam),
+      partial_trials = partial_trials(chosen$models, config$model$search),
       pareto_fronts = output$pareto_fronts,
       pareto_models = length(output$allSolutions),
       winners = winners_of(chosen),
@@ -115,13 +116,21 @@ winners_of <- function(chosen) {
   })
 }
 
+# Those that an error ended.
+partial_trials <- function(models, search) {
+  candidates <- lapply(models[paste0("trial", seq_len(models$trials))], candidates_of)
+  short <- which(candidates < search$iterations)
+  lapply(unname(short), function(trial) list(trial = trial, candidates = candidates[[trial]]))
+}
+
+# Robyn writes "NAconverged" where there are too few candidates for its rule.
 convergence_of <- function(models) {
-  lapply(models$convergence$conv_msg, function(message) {
-    list(
-      objective = sub(" .*", "", message),
-      converged = !grepl(" NOT converged", message, fixed = TRUE),
-      message = as.character(message)
-    )
+  lapply(as.character(models$convergence$conv_msg), function(message) {
+    objective <- sub(" .*", "", message)
+    if (startsWith(message, paste(objective, "NAconverged"))) {
+      message <- paste(objective, "NOT converged: too few iterations to tell")
+    }
+    list(objective = objective, converged = startsWith(message, paste(objective, "converged")), message = message)
   })
 }
 

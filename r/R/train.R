@@ -49,16 +49,22 @@ train_trial <- function(inputs, search, trial) {
     ),
     prefix
   )
-  check_complete(models$trial1, search$iterations)
+  check_complete(models$trial1, search, prefix)
   models$trial1 <- relabel(models$trial1, as.integer(trial))
   list(models = models)
 }
 
-# After an error Robyn gives what it has so far; that is no trial.
-check_complete <- function(found, iterations) {
-  done <- nrow(found$resultCollect$resultHypParam)
-  if (done < iterations) stop("Robyn ended after ", done, " of ", iterations, " iterations; the reason is in the log")
+# After an error Robyn gives what it has so far; that is no trial, unless the request allows it.
+check_complete <- function(found, search, prefix) {
+  done <- candidates_of(found)
+  if (done < search$iterations) {
+    ended <- paste("Robyn ended after", done, "of", search$iterations, "iterations; the reason is in the log")
+    if (!search$allow_partial_trials) stop(ended)
+    say(prefix, ended, "; what it has found is kept, as the request allows")
+  }
 }
+
+candidates_of <- function(found) nrow(found$resultCollect$resultHypParam)
 
 # The names that the trial's models would have had in a run of all trials.
 relabel <- function(found, trial) {

@@ -22,6 +22,7 @@ from trainer.engines.native.fit import fit
 from trainer.engines.native.prophet_columns import ProphetColumns
 from trainer.engines.native.recreate import recreate
 from trainer.engines.native.result import Result
+from trainer.engines.robyn import RFailed
 
 ERRORS = ["nrmse", "decomp.rssd", "mape", "rsq_train", "nrmse_train", "lambda"]
 CHANGED: dict[str, Any] = {
@@ -172,6 +173,45 @@ def test_a_refresh_is_the_native_engines_too(tmp_path: Path) -> None:
     assert json.loads((results / "best_model.json").read_text())["sol_id"] == ours.best.solution
     reports = ("hyperparameters.csv", "aggregated.csv", "alldecomp_matrix.csv", "decomposition.png")
     assert all((results / f"report_{name}").is_file() for name in reports)
+
+
+FAILING = """
+setHook(packageEvent("Robyn", "attach"), function(...) {
+  whole <- Robyn::model_decomp
+  calls <- 0
+  failing <- function(...) {
+    calls <<- calls + 1
+    if (calls > 25 && "2:2" %in% commandArgs()) stop("no numbers left")
+    whole(...)
+  }
+  utils::assignInNamespace("model_decomp", failing, "Robyn")
+})
+"""
+"""A profile of R with which Robyn's second trial ends with an error in its 26th iteration."""
+
+
+def test_a_trial_that_an_error_ended_is_kept_only_where_the_request_allows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "profile.R").write_text(FAILING)
+    monkeypatch.setenv("R_PROFILE_USER", str(tmp_path / "profile.R"))
+    search, share, heard = {"iterations": 60, "trials": 2}, tmp_path / "2.rds", Heard()
+    with pytest.raises(RFailed, match="Robyn ended after 25 of 60 iterations") as caught:
+        load("robyn")(material(tmp_path, search=search), heard.host()).search(range(2, 3), share)
+    assert any("no numbers left" in note for note in caught.value.__notes__)
+    job = material(tmp_path, search=search | {"allow_partial_trials": True})
+    engine, results = load("robyn")(job, heard.host()), tmp_path / "results"
+    results.mkdir()
+    engine.search(range(2, 3), share)
+    engine.search(range(1, 2), tmp_path / "1.rds")
+    engine.finish([tmp_path / "1.rds", share], results)
+    best = json.loads((results / "best_model.json").read_text())
+    assert best["candidates"] == 85
+    assert best["partial_trials"] == [{"trial": 2, "candidates": 25}]
+    ours = fit(pd.read_parquet(job.prepared), job.config, prophet=prophet_of(results))
+    models = pd.read_parquet(results / "models.parquet").set_index("solID")
+    same = ours.candidates.set_index("solID").loc[models.index]
+    np.testing.assert_allclose(same[ERRORS], models[ERRORS], rtol=1e-9)
 
 
 def test_what_robyn_refuses_is_told_with_its_words(tmp_path: Path) -> None:

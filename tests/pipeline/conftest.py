@@ -17,6 +17,7 @@ BEST_MODEL = {
     "sol_id": "1_1_1", "nrmse": 0.05, "rssd": 0.2, "mape": 0.0,
     "train": METRICS, "validation": METRICS, "test": METRICS, "channels": [CHANNEL],
     "dependent": "revenue", "dependent_type": "revenue", "candidates": 5, "pareto_models": 2,
+    "partial_trials": [{"trial": 2, "candidates": 3}],
     "window": {"start": "2024-01-01", "end": "2024-12-30", "rows": 53},
 }  # fmt: skip
 """What an engine that computes nothing leaves as its best model."""

@@ -22,6 +22,7 @@ def test_a_request_becomes_a_trained_and_summarised_model(world: World):
     job = world.job(job_id)
     summary = ModelSummary.model_validate_json(world.ports.objects.read(names.model_summary(job)))
     assert summary.best_model.channels[0].roas == 2.0
+    assert [(one.trial, one.candidates) for one in summary.partial_trials] == [(2, 3)]
     assert summary.labels == {"team": "growth"}
     assert summary.provenance["fingerprint"] == job.fingerprint
     assert set(world.results(job_id)) == {
@@ -201,7 +202,15 @@ def test_what_only_the_native_engine_can_do_is_refused_at_once_with_another(worl
         "engine: 'robyn' is not installed; there are: native",
         "search.solver: converged",
         "search.best_by: nrmse",
-        "search.stop",
+        "search.stop:",
+    ]
+
+
+def test_what_only_robyn_can_do_is_refused_at_once_with_the_native_engine(world: World):
+    job_id = world.submit("r1", search={"allow_partial_trials": True})
+    world.run()
+    assert world.job(job_id).error.errors == [
+        "search.allow_partial_trials: needs the engine robyn; this request has the engine native"
     ]
 
 

@@ -12,7 +12,7 @@ from contracts import names
 from contracts.attempt import Manifest, ManifestFile, Progress
 from contracts.job import DeadLetter, Finding, Job, JobState, Queue, Slot, Upload
 from contracts.problem import Problem
-from contracts.summary import BestModel, ChannelResult, Metrics, ModelSummary
+from contracts.summary import BestModel, ChannelResult, Metrics, ModelSummary, PartialTrial
 from functions.errors import Unavailable
 from tests.web.harness import S, Site
 
@@ -273,11 +273,21 @@ def test_a_success_shows_its_figures_its_picture_and_its_files(site: Site) -> No
     assert "2.4 kB" in html
     answer = site.client.get("/api/jobs/weekly-1").json
     assert answer["summary"]["best_model"]["sol_id"] == "3_812_1"
+    assert "ended by an error" not in html
     files = {file["name"]: file for file in answer["files"]}
     assert files.keys() == {"onepager.png", "models.parquet", "manifest.json", "model_summary.json"}
     assert files["models.parquet"]["size"] == 2400
     for file in files.values():
         assert site.client.get(file["url"]).status_code == 200
+
+
+def test_a_trial_that_an_error_ended_is_told(site: Site) -> None:
+    job = site.job(S.SUCCEEDED)
+    site.result(job)
+    cut = summary_of(job).model_copy(update={"partial_trials": [PartialTrial(trial=2, candidates=1640)]})
+    site.ports.objects.create(names.model_summary(job), cut.model_dump_json().encode())
+    html = site.client.get("/jobs/weekly-1").text
+    assert "Trial 2 was ended by an error after 1\u2009640 candidates" in html
 
 
 # files

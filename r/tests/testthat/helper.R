@@ -30,7 +30,8 @@ config_of <- function(...) {
     adstock = "geometric",
     search = list(
       iterations = 6, trials = 3, seed = 41, time_series_validation = FALSE, penalty_factors = FALSE,
-      objective_weights = NULL, solver = "robyn", best_by = "error_score", stop = NULL, start_from = NULL
+      objective_weights = NULL, solver = "robyn", best_by = "error_score", stop = NULL, start_from = NULL,
+      allow_partial_trials = FALSE
     ),
     calibration = list(),
     annotations = list(list(date = "2024-01-01", text = 'a, "new" price')),

@@ -69,6 +69,15 @@ test_that("the best model is the one with the smallest error, of a refresh the n
   expect_identical(json_of(exported(config), "best_model.json")$sol_id, "3_6_1")
 })
 
+test_that("a search too short for Robyn's rule has not converged", {
+  models <- list(convergence = list(conv_msg = c("NRMSE NAconverged: sd@qt.20 NA NA NA & |med@qt.20| 0.5 NA NA",
+                                                 "DECOMP.RSSD converged: sd@qt.20 0.1 <= 0.2")))
+  expect_identical(convergence_of(models), list(
+    list(objective = "NRMSE", converged = FALSE, message = "NRMSE NOT converged: too few iterations to tell"),
+    list(objective = "DECOMP.RSSD", converged = TRUE, message = "DECOMP.RSSD converged: sd@qt.20 0.1 <= 0.2")
+  ))
+})
+
 test_that("without clusters all models are one", {
   clustered <- robyn_outputs
   on.exit(robyn_outputs <<- clustered)

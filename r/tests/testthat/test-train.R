@@ -38,17 +38,37 @@ failing <- function(answer) {
   old
 }
 
+# Robyn as it is where an error ends the second trial two iterations early.
+ended_early <- function() {
+  whole <- robyn_run
+  failing(function(iterations, seed, ...) {
+    if (seed == 42) {
+      warning("Error while running robyn_mmm(); providing PARTIAL results")
+      iterations <- iterations - 2
+    }
+    whole(iterations = iterations, seed = seed, ...)
+  })
+}
+
 test_that("part of a trial is no trial", {
-  partial <- robyn_run
-  old <- failing(function(...) partial(..., iterations = NULL))
+  old <- ended_early()
   on.exit(robyn_run <<- old)
-  robyn_run <<- function(iterations, ...) {
-    warning("Error while running robyn_mmm(); providing PARTIAL results")
-    partial(iterations = iterations - 2, ...)
-  }
   heard$lines <- character()
-  expect_error(shares_of(list(1)), "Robyn ended after 4 of 6 iterations")
-  expect_match(heard$lines, "trial 1: .*PARTIAL results", all = FALSE)
+  expect_error(shares_of(list(1:3)), "Robyn ended after 4 of 6 iterations")
+  expect_match(heard$lines, "trial 2: .*PARTIAL results", all = FALSE)
+})
+
+test_that("part of a trial is kept where the request allows it, and the result says so", {
+  old <- ended_early()
+  on.exit(robyn_run <<- old)
+  config <- config_of()
+  config$model$search$allow_partial_trials <- TRUE
+  heard$lines <- character()
+  merged <- merge_shares(shares_of(list(3, 1:2), config))
+  expect_match(heard$lines, "trial 2: Robyn ended after 4 of 6 iterations.*kept", all = FALSE)
+  best <- best_model(select_models(merged$inputs, merged$models), config)
+  expect_identical(best$candidates, 16L)
+  expect_identical(best$partial_trials, list(list(trial = 2L, candidates = 4L)))
 })
 
 test_that("the error of a process is the run's, with its trial", {

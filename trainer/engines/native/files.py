@@ -72,6 +72,7 @@ def best_model(result: Result, config: ModelConfig) -> dict[str, Any]:
         "interval": inputs.interval,
         "window": {"start": str(model.dates[0]), "end": str(model.dates[-1]), "rows": len(model.dates)},
         "candidates": len(result.candidates),
+        "partial_trials": [],
         "pareto_fronts": result.fronts,
         "pareto_models": len(result.pareto),
         "winners": _winners(result),
