@@ -50,8 +50,8 @@ DEFAULT_RANGES: dict[str, tuple[float, float]] = {
 """The named default `default`: the ranges searched for a media variable unless the request narrows them."""
 
 _LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {
-    "alphas": (lambda low, high: low >= 0 and high < 10, "0 <= alpha < 10"),
-    "gammas": (lambda low, high: low >= 0 and high <= 1, "0 <= gamma <= 1"),
+    "alphas": (lambda low, high: low > 0 and high < 10, "0 < alpha < 10"),
+    "gammas": (lambda low, high: low > 0 and high <= 1, "0 < gamma <= 1"),
     "thetas": (lambda low, high: low >= 0 and high < 1, "0 <= theta < 1"),
     "shapes": (lambda low, high: low >= 0 and high < 20, "0 <= shape < 20"),
     "scales": (lambda low, high: low >= 0 and high <= 1, "0 <= scale <= 1"),
@@ -398,7 +398,8 @@ class ModelConfig(Authored):
         known |= {f"{name}_penalty" for name in self._design_names()} | {"lambda"}
         for name in self.hyperparameters.ranges:
             if name not in known:
-                yield f"hyperparameters.ranges.{name}: no such hyperparameter with {self.adstock} adstock"
+                there = ", ".join(f"<modelled column>_{hp}" for hp in HYPERPARAMETERS[self.adstock])
+                yield f"hyperparameters.ranges.{name}: unknown; with {self.adstock} adstock there are {there}"
             elif name.endswith("_penalty") and not self.search.penalty_factors:
                 yield f"hyperparameters.ranges.{name}: is only used with search.penalty_factors: true"
 

@@ -42,7 +42,7 @@ class BestModel(Exchanged):
     sol_id: str
     nrmse: float
     rssd: float | None = Field(description="DECOMP.RSSD; None if no paid channel has any effect")
-    mape: float
+    mape: float | None = Field(description="0 without calibration; None if no study has an error")
     train: Metrics
     validation: Metrics
     test: Metrics

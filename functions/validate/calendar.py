@@ -92,14 +92,18 @@ def _check_gaps(dates: pd.DatetimeIndex, interval: Interval, column: str, findin
         )
 
 
-def next_date(date: pd.Timestamp, interval: Interval) -> pd.Timestamp:
-    """The first day after the period that begins on a date."""
-    return date + STEPS[interval]
+def next_dates(dates: pd.Series[pd.Timestamp], interval: Interval) -> pd.Series[pd.Timestamp]:
+    """(N,) the first day after the period of each date; the end of a month leads to the next end."""
+    following = dates + STEPS[interval]
+    if interval != "month":
+        return following
+    day = following.dt.days_in_month.clip(upper=dates.dt.day.max())
+    return following + pd.to_timedelta(day - following.dt.day, unit="D")
 
 
 def days_of(dates: pd.Series[pd.Timestamp], interval: Interval) -> pd.Series[pd.Timestamp]:
     """Every day of every period, indexed by the row of the period."""
     longest = {"day": 1, "week": 7, "month": 31}[interval]
-    after = dates + STEPS[interval]
+    after = next_dates(dates, interval)
     days = [dates + pd.Timedelta(days=i) for i in range(longest)]
     return pd.concat([day[day < after] for day in days])

@@ -29,6 +29,12 @@ def check_size(rows: int, window: ResolvedWindow, model: ModelConfig, findings: 
             f"{rows} rows for {variables} variables; {_ROWS_PER_VARIABLE} per variable are recommended",
             "deliver a longer period, or use fewer variables",
         )
+    if variables < 2:
+        findings.error(
+            "one-variable",
+            "the model has one variable only, but a ridge regression needs two",
+            "add a Prophet component, a context column or another channel",
+        )
     train, smallest = _split(window.rows, model)
     if train <= variables + 1:
         findings.error(
@@ -112,6 +118,7 @@ def check_calibration(
                 "widen its dates to whole periods of the data",
             )
         else:
+            _check_study_error(rows[model.columns.date], name, study, findings)
             _check_study_spend(rows, name, study, model, findings)
         if study.confidence < _LEAST_CONFIDENCE:
             findings.warning(
@@ -119,6 +126,24 @@ def check_calibration(
                 f"{name} has a confidence of {study.confidence:g}, below {_LEAST_CONFIDENCE:g}",
                 "calibrate with studies that are surer, or remove it",
             )
+
+
+def _check_study_error(
+    dates: pd.Series[pd.Timestamp], name: str, study: CalibrationStudy, findings: Findings
+) -> None:
+    """Its error is relative to the lift, and scaled by the days between its periods (robyn-spec §10.2)."""
+    if len(dates) + (dates.iloc[0] > pd.Timestamp(study.start)) < 2:
+        findings.error(
+            "study-error",
+            f"{name} from {study.start} to {study.end} covers one period of the data only",
+            "a study needs two: widen its dates, or deliver finer data",
+        )
+    if study.lift == 0:
+        findings.error(
+            "study-error",
+            f"{name} has a lift of 0, to which no error is relative",
+            "remove the study, or state the lift that was measured",
+        )
 
 
 def _check_study_spend(

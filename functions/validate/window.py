@@ -6,13 +6,13 @@ import pandas as pd
 
 from contracts.model import Window
 from contracts.validation import Interval, ResolvedWindow
-from functions.validate.calendar import next_date
+from functions.validate.calendar import next_dates
 from functions.validate.findings import Findings
 
 
 def last_day(dates: pd.Series[pd.Timestamp], interval: Interval) -> pd.Timestamp:
     """The last day that the data cover: that of the last period."""
-    return next_date(dates.iloc[-1], interval) - pd.Timedelta(days=1)
+    return next_dates(dates, interval).iloc[-1] - pd.Timedelta(days=1)
 
 
 def resolve(

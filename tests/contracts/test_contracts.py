@@ -73,7 +73,7 @@ def small(**columns: object) -> dict:
         ({"prophet": {"components": ["holiday"], "holidays": [DAY, DAY]}}, "given twice"),
         ({"annotations": [{"date": "2024-01-01", "text": "a" * 61}]}, "annotations[0].text"),
         ({"annotations": [{"date": "2024-01-01", "text": "two\nlines"}]}, "annotations[0].text"),
-        ({"hyperparameters": {"ranges": {"tv_spend_shapes": [1, 2]}}}, "no such hyperparameter"),
+        ({"hyperparameters": {"ranges": {"tv_spend_shapes": [1, 2]}}}, "_alphas, <modelled column>_gammas"),
         ({"hyperparameters": {"ranges": {"tv_spend_thetas": [0.2, 1.0]}}}, "0 <= theta < 1"),
         ({"hyperparameters": {"ranges": {"tv_spend_penalty": [0, 1]}}}, "penalty_factors"),
         ({"window": {"start": "2025-01-01", "end": "2024-01-01"}}, "before it starts"),

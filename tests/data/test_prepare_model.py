@@ -114,6 +114,11 @@ def test_too_few_rows_to_fit_are_an_error() -> None:
     assert "4 rows to train on are too few for 4 variables, which need 6" in finding.message
 
 
+def test_a_single_variable_is_an_error() -> None:
+    alone = request({"paid_media": ["tv_S"], "organic": [], "context": [], "factors": []})
+    assert "one variable only" in rejected(weekly(), "one-variable", alone).message
+
+
 def test_a_split_that_leaves_nothing_to_validate_on_is_an_error() -> None:
     search = {"time_series_validation": True, "train_size": [0.5, 0.97]}
     finding = rejected(weekly(), "too-few-rows", request(search=search))
@@ -177,6 +182,8 @@ def test_a_study_that_agrees_with_the_data_passes() -> None:
         ({"start": "2022-12-01"}, "study-outside", "error"),
         ({"end": "2025-03-01"}, "study-outside", "error"),
         ({"start": "2023-03-07", "end": "2023-03-09"}, "study-outside", "error"),
+        ({"end": "2023-03-12", "spend": float(weekly()["tv_S"][9])}, "study-error", "error"),
+        ({"lift": 0}, "study-error", "error"),
         ({"spend": 10_000.0}, "study-spend", "warning"),
         ({"confidence": 0.7}, "study-confidence", "warning"),
     ],
@@ -185,6 +192,11 @@ def test_a_study_that_does_not_fit(changes: dict[str, Any], code: str, severity:
     finding = only(validated(weekly(), request(calibration=[study(**changes)])), code)
     assert finding.severity == severity
     assert "calibration[0]" in finding.message
+
+
+def test_the_week_that_a_study_starts_in_is_one_of_its_periods() -> None:
+    two = study(start="2023-03-08", end="2023-03-14", spend=float(weekly()["tv_S"][10]))
+    assert validated(weekly(), request(calibration=[two])).report.findings == []
 
 
 def test_an_organic_study_has_no_spend_to_compare() -> None:

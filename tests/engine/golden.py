@@ -14,8 +14,9 @@ import pandas as pd
 
 from contracts.model import ModelConfig
 from trainer.engines.native import inputs as preparation
+from trainer.engines.native.fit import fit
 from trainer.engines.native.prophet_columns import ProphetColumns
-from trainer.engines.native.result import Inputs
+from trainer.engines.native.result import Inputs, Result
 
 FOLDER = Path(__file__).parents[1] / "golden"
 CASES = (
@@ -116,3 +117,12 @@ def _studies(given: dict[str, Any] | None) -> list[dict[str, Any]]:
         }
         for study in pd.DataFrame(given).to_dict("records")
     ]
+
+
+def trained(case: str) -> tuple[Result, ModelConfig]:
+    """A short search on Robyn's prepared columns."""
+    golden = load(case)
+    config = golden.config.model_dump()
+    config["search"] |= {"iterations": 60, "trials": 2}
+    model = ModelConfig.model_validate(config)
+    return fit(golden.data, model, prophet=golden.prophet), model

@@ -218,6 +218,31 @@ def test_keeping_every_channel_as_it_is_changes_nothing():
     np.testing.assert_allclose(found.spend, found.frame.today, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("error")
+def test_nothing_at_all_can_be_spent():
+    model = searched("weekly_search")
+    found = asked(channel_budgets=dict.fromkeys(model.inputs.spend_names, 0))
+    document = reallocated.document(found)
+    assert document["after"]["spend"] == 0
+    assert document["after"]["response"] > 0  # what the carry-over earns
+
+
+@pytest.mark.parametrize("bounds", [{"low": 0, "high": 1e6}, {"low": 0, "high": 1}, {"low": 1, "high": 1e12}])
+def test_the_widest_bounds_have_an_answer_not_worse_than_today(bounds: dict[str, float]):
+    found = asked(bounds=bounds)
+    curves, today = found.frame.curves, found.frame.today
+    assert found.spend.sum() == pytest.approx(today.sum(), rel=1e-9)
+    assert (found.spend >= bounds["low"] * today * (1 - 1e-9)).all()
+    assert curves.response(found.spend).sum() >= curves.response(today).sum() * (1 - 1e-12)
+
+
+def test_the_last_day_of_the_window_can_be_asked_about_and_no_later_one():
+    week = searched("weekly_search").inputs.window_dates[-1]
+    assert asked(start=str(week + 6)).frame.dates.tolist() == [week.item()]
+    with pytest.raises(Infeasible, match=f"to {week + 6}; ask for dates within it"):
+        asked(start=str(week + 7))
+
+
 @pytest.mark.parametrize(
     ("question", "words"),
     [

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from itertools import combinations
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 from contracts.model import Annotation, ModelConfig
 from contracts.summary import BestModel
-from tests.engine.golden import load
-from trainer.engines.native import files, notes, onepager, outputs, style
+from tests.engine.golden import load, trained
+from trainer.engines.native import files, onepager, outputs
 from trainer.engines.native.fit import fit
 from trainer.engines.native.prophet_columns import ProphetColumns
 from trainer.engines.native.result import Result
@@ -24,15 +22,6 @@ from trainer.engines.tables import add_parquet
 
 ROOT = Path(__file__).parents[2]
 PAID = ["tv_spend", "ooh_spend", "search_spend", "social_spend", "display_spend"]
-
-
-def trained(case: str) -> tuple[Result, ModelConfig]:
-    """A short search on Robyn's prepared columns."""
-    golden = load(case)
-    config = golden.config.model_dump()
-    config["search"] |= {"iterations": 60, "trials": 2}
-    model = ModelConfig.model_validate(config)
-    return fit(golden.data, model, prophet=golden.prophet), model
 
 
 @pytest.fixture(scope="module")
@@ -232,109 +221,15 @@ def test_calibration_adds_the_lift_of_every_pareto_model(tmp_path):
     assert "`pareto_calibration.csv`" in (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 
 
-def test_the_one_pager_opens_and_is_large_enough_to_read(tmp_path, result):
-    path = tmp_path / "onepager.png"
-    onepager.draw(result, load("weekly_geometric_split").config, path, "Germany, 2024")
-    with Image.open(path) as picture:
-        picture.verify()
-        assert picture.format == "PNG"
-        assert picture.width >= 2000
-        assert 1.4 < picture.width / picture.height < 1.9
-    darkest, lightest = Image.open(path).convert("L").getextrema()
-    assert (darkest < 60, lightest) == (True, 255)
-
-
-def test_the_one_pager_grows_with_many_channels_of_any_name(tmp_path):
-    rng = np.random.default_rng(1)
-    names = [f"Display_Programmatic_Retargeting_{i}_Northern_Germany_$cost$_{{i}}^" for i in range(20)]
-    data = pd.DataFrame({name: rng.gamma(2, 1000, 120) for name in names})
-    data["week"] = pd.date_range("2022-01-03", periods=120, freq="W-MON")
-    data["sales"] = 50_000 + 2 * data[names[3]] + data[names[7]] + rng.normal(0, 500, 120)
-    columns = {"date": "week", "dependent": "sales", "dependent_type": "revenue", "paid_media": names}
-    config = ModelConfig.model_validate(
-        {"columns": columns, "prophet": {"components": ["trend"]}, "search": {"iterations": 40, "trials": 1}}
-    )
-    result = fit(data, config, prophet=ProphetColumns({"trend": np.linspace(1, 2, 120)}, {}))
-    onepager.draw(
-        result, config, tmp_path / "onepager.png", "A title that is much longer than the page is wide " * 3
-    )
-    with Image.open(tmp_path / "onepager.png") as picture:
-        assert picture.height > picture.width * 0.9
-
-
-def test_twenty_channels_have_twenty_colours_whatever_the_model():
-    channels = [f"channel {i}" for i in range(20)]
-    colours = style.channel_colours(channels)
-    assert len(set(colours.values())) == 20
-
-
-AMOUNTS = {0: "0", -0.001: "0", 0.842: "0.84", 12.34: "12.3", 345_678: "346k", 999_900: "1M", 1.2e6: "1.2M"}
-
-
-@pytest.mark.parametrize(("value", "text"), [*AMOUNTS.items(), (-785_000, "-785k"), (float("inf"), "–")])
-def test_amounts_are_short(value, text):
-    assert style.amount(value) == text
-
-
-def test_long_names_are_shortened_and_stay_different():
-    names = [
-        f"Online_Video_YouTube_{aim}_{market}_spend"
-        for aim in ("Prospecting", "Retargeting")
-        for market in "AB"
-    ]
-    short = {style.label(name) for name in names}
-    assert len(short) == 4
-    assert max(map(len, short)) <= 34
-
-
-def test_names_beside_curves_do_not_overlap():
-    placed = style.spread([0.5, 0.51, 0.52, 9.9, 10.0], 1.0, 0.0, 10.0)
-    assert np.diff(placed).min() >= 1.0 - 1e-12
-    assert min(placed) >= 0
-    assert max(placed) <= 10
-
-
-def note(day: str, text: str) -> Annotation:
-    return Annotation.model_validate({"date": day, "text": text})
-
-
-FEW = [
-    note("2022-03-07", "relaunch of the shop, new prices for everything we sell"),
-    note("2022-03-14", "5 $ off, then 10 $ off"),
-    note("2023-12-28", "a text at the edge that has no room on its right"),
-    note("2024-06-01", "after the axis"),
-]
-MANY = [note(f"2023-{month:02d}-{day:02d}", f"event {day}") for month in range(1, 13) for day in range(1, 28)]
-
-
-@pytest.mark.parametrize(("annotations", "drawn"), [([], 0), (FEW, 3), (FEW + MANY, 3 + len(MANY))])
-def test_annotations_are_lines_on_the_time_axis_with_labels_that_do_not_overlap(annotations, drawn):
-    figure = Figure(figsize=(8, 3))
-    axes = figure.add_subplot()
-    dates = pd.date_range("2022-01-03", "2024-01-01", freq="W-MON")
-    (line,) = axes.plot(dates, np.sin(np.arange(len(dates))))
-    notes.labelled(axes, annotations, 0.3)
-    assert len(axes.get_lines()) == 1 + drawn
-    figure.draw_without_rendering()
-    labels = [label.get_window_extent() for label in axes.texts]
-    texts = [label.get_text() for label in axes.texts]
-    assert not any(one.overlaps(other) for one, other in combinations(labels, 2))
-    frame, data = axes.get_window_extent(), line.get_window_extent()
-    for label in labels:
-        assert frame.x0 <= label.x0
-        assert label.x1 <= frame.x1 + 1
-        assert data.y1 <= label.y0
-        assert label.y1 <= frame.y1 - 0.3 * figure.dpi + 1
-    assert len(labels) == (3 if annotations == FEW else len(labels))
-    assert any("more in annotations.csv" in text for text in texts) == (drawn > 3)
-    assert "after the axis" not in texts
-
-
 def test_a_result_keeps_its_annotations_and_has_every_table_as_parquet_too(tmp_path):
     result, config = trained("weekly_calibrated")
-    config = config.model_copy(update={"annotations": FEW})
+    notes = [
+        Annotation(date=date(2022, 3, 7), text='5 $ off, "now"'),
+        Annotation(date=date(2023, 1, 1), text="Übergabe"),
+    ]
+    config = config.model_copy(update={"annotations": notes})
     outputs.write(result, config, tmp_path)
-    assert list(pd.read_csv(tmp_path / "annotations.csv")["text"]) == [one.text for one in FEW]
+    assert list(pd.read_csv(tmp_path / "annotations.csv")["text"]) == [one.text for one in notes]
     tables = {path.stem for path in tmp_path.glob("*.csv")}
     assert len(tables) == 7
     for name in tables:

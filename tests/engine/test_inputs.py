@@ -112,6 +112,51 @@ def test_every_problem_of_the_data_is_named_at_once() -> None:
         assert part in problem
 
 
+DAYS = pd.date_range("2020-01-06", periods=20, freq="7D")
+
+
+@pytest.mark.filterwarnings("ignore:Could not infer format")
+@pytest.mark.parametrize(
+    ("dates", "problem"),
+    [
+        (["soon"] * 20, "'week' has 20 values that are no dates"),
+        (DAYS.where(DAYS[7] != DAYS), "'week' has 1 values that are no dates"),
+        (range(20), "'week' must hold dates, but is int64"),
+        (DAYS.repeat(2)[:20], "the first two dates are 0 days apart"),
+        (DAYS[::-1], "sort the rows by date"),
+        (pd.date_range("2020-01-06", periods=20, freq="14D"), "the first two dates are 14 days apart"),
+    ],
+)
+def test_dates_that_are_no_calendar(dates: Any, problem: str) -> None:
+    with pytest.raises(InvalidInputs, match=problem):
+        fit(weekly().assign(week=dates), config())
+
+
+@pytest.mark.parametrize(
+    "dates", [DAYS.tz_localize("Asia/Tokyo"), DAYS + pd.Timedelta(hours=13), DAYS.astype(str)]
+)
+def test_a_date_is_its_day_where_the_data_were_written(dates: Any) -> None:
+    np.testing.assert_array_equal(built(weekly().assign(week=dates)).dates, DAYS.to_numpy())
+
+
+def test_a_column_that_is_there_twice_is_refused_if_the_model_needs_it() -> None:
+    data = weekly().assign(unused=1.0)
+    assert fit(pd.concat([data, data[["unused"]]], axis=1), config()).pareto
+    with pytest.raises(InvalidInputs, match=r"'tv' \(paid_media\[0\]\.spend\) is in the data more than once"):
+        fit(pd.concat([data, data[["tv"]]], axis=1), config())
+
+
+def test_too_few_rows_and_a_part_that_never_changes_are_said() -> None:
+    with pytest.raises(InvalidInputs, match="4 rows to train on are too few for 3 columns, which need 5"):
+        fit(weekly(4), config())
+    assert fit(weekly(5), config()).best.candidate["rsq_train"] <= 1
+    validated = {"search": {"time_series_validation": True, "train_size": 0.6, "iterations": 5, "trials": 1}}
+    data = weekly(40)
+    data.loc[20:31, "sales"] = 7.0
+    with pytest.raises(InvalidInputs, match="'sales' is the same in all rows that are validated on"):
+        fit(data, config(**validated))
+
+
 def test_missing_columns_are_named_with_their_part() -> None:
     with pytest.raises(InvalidInputs, match=r"'clicks' \(paid_media\[1\]\.exposure\)") as caught:
         fit(weekly().drop(columns=["clicks", "price"]), config())
@@ -162,7 +207,9 @@ def test_a_study_that_starts_within_a_week_takes_that_week_in() -> None:
     assert inputs.studies[0].media == ("clicks",)
 
 
-@pytest.mark.parametrize(("step", "interval"), [("D", "day"), ("7D", "week"), ("MS", "month")])
+@pytest.mark.parametrize(
+    ("step", "interval"), [("D", "day"), ("7D", "week"), ("MS", "month"), ("ME", "month")]
+)
 def test_intervals(step: str, interval: str) -> None:
     data = weekly()
     data["week"] = pd.date_range("2020-01-01", periods=20, freq=step)

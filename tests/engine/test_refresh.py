@@ -15,7 +15,7 @@ from PIL import Image
 from contracts.model import Annotation, ModelConfig
 from tests.engine.golden import load
 from tests.engine.golden import read as read_recorded
-from trainer.engines.native import files, refresh_picture, refresh_report
+from trainer.engines.native import files, panels, refresh_picture, refresh_report
 from trainer.engines.native.fit import Beginning, begin, conclude, prepare
 from trainer.engines.native.prophet_columns import ProphetColumns
 from trainer.engines.native.recreate import recreate
@@ -175,10 +175,13 @@ def test_the_reports_hold_the_whole_chain_each_period_once(chain: Any) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_the_chain_is_drawn(chain: Any) -> None:
+def test_the_chain_is_drawn(chain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, (_, begun) = chain[0] / "third", chain[1]["third"]
     note = Annotation.model_validate({"date": begun.config.window.end, "text": "relaunch"})
+    units: list[str] = []
+    monkeypatch.setattr(panels, "amounts", lambda _, unit: units.append(unit))
     refresh_picture.draw(begun.config.model_copy(update={"annotations": [note]}), folder)
+    assert units == ["revenue per week", "ROAS over the model's window"]
     for name in ("report_actual_fitted", "report_decomposition"):
         with Image.open(folder / f"{name}.png") as picture:
             assert picture.width == 2240
@@ -266,7 +269,7 @@ def test_everything_that_does_not_continue_the_former_model_is_told_at_once(chai
         assert [line for line in lines if words in line and line.startswith("refresh_of: ")], words
     config = request("weekly_geometric", refresh_of=JOB)
     for folder, rows, words in (
-        (chain[0] / "first", slice(155, 160), "no date of"),
+        (chain[0] / "first", slice(155, 175), "no date of"),
         (chain[0] / "first", slice(140, 156), "deliver older"),
         (former_of(chain, 50), slice(None), "78 periods are new, the window has 50; train a new model"),
     ):

@@ -171,6 +171,32 @@ def test_few_candidates_are_all_judged_instead_of_failing() -> None:
     assert set(result.pareto) == set(result.candidates["solID"][judged])
 
 
+@pytest.mark.parametrize("name", ["weekly_geometric", "weekly_geometric_split", "weekly_calibrated"])
+def test_a_handful_of_candidates_is_enough(name: str) -> None:
+    """Each may be the worst by one error, so that none is within the quantiles of all."""
+    inputs = load(name).inputs
+    for iterations in range(1, 6):
+        for seed in range(6):
+            result = fit_inputs(inputs, Plan(iterations=iterations, trials=1, seed=seed))
+            assert result.best.solution in result.pareto
+
+
+def errors(**columns: list[float]) -> pd.DataFrame:
+    table = pd.DataFrame({"nrmse_test": np.nan, "mape": 0.0, **columns})
+    return table.assign(solID=list("abcd")[: len(table)], nrmse_train=table["nrmse"])
+
+
+def test_where_the_quantiles_leave_nobody_the_calibration_error_still_chooses() -> None:
+    table = errors(**{"nrmse": [0.9, 0.1, 0.2], "decomp.rssd": [0.1, 0.9, 0.2], "mape": [0.1, 0.5, 0.6]})
+    assert select(table, calibrated=True).pareto == ("a",)
+    assert select(table[:2], calibrated=False).pareto == ("b", "a")
+
+
+def test_where_no_study_has_an_error_the_other_errors_choose() -> None:
+    table = errors(**{"nrmse": [0.2, 0.1], "decomp.rssd": [0.2, 0.1], "mape": [np.nan, np.nan]})
+    assert select(table, calibrated=True).best == "b"
+
+
 def test_a_model_answers_the_same_when_asked_again() -> None:
     result = fit_inputs(load("weekly_calibrated").inputs, PLAN)
     again = answer(result, result.best.solution)
@@ -184,14 +210,5 @@ def test_a_model_answers_the_same_when_asked_again() -> None:
 
 
 def test_infinite_errors_do_not_stop_the_selection() -> None:
-    table = pd.DataFrame(
-        {
-            "solID": list("abcd"),
-            "nrmse": [0.1, 0.2, 0.3, 0.4],
-            "nrmse_train": [0.1, 0.2, 0.3, 0.4],
-            "nrmse_test": np.nan,
-            "decomp.rssd": [np.inf, 0.2, 0.3, np.inf],
-            "mape": 0.0,
-        }
-    )
+    table = errors(**{"nrmse": [0.1, 0.2, 0.3, 0.4], "decomp.rssd": [np.inf, 0.2, 0.3, np.inf]})
     assert select(table, calibrated=False).best == "b"

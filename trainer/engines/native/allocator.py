@@ -73,6 +73,7 @@ def spend_budget(curves: Curves, low: Floats, high: Floats, budget: float, today
     `today` is one more start, so that the answer is never worse than it where it is allowed. `budget` must
     lie between the sums of `low` and `high`.
     """
+    high = np.clip(budget - low.sum() + low, low, high)  # no channel gets more than the others must leave
 
     def settle(spend: Floats) -> Floats:
         """Within the bounds, and what is missing or too much spread over the room that is left."""
@@ -86,7 +87,7 @@ def spend_budget(curves: Curves, low: Floats, high: Floats, budget: float, today
         lambda price: bool(_at_price(curves, low, high, price).sum() <= budget), _steepest(curves, low, high)
     )
     starts = [settle(start) for start in _starts(curves, low, high, prices, today)]
-    found = [settle(_descend(curves, low, high, start, rule, budget)) for start in starts]
+    found = [settle(_descend(curves, low, high, start, rule, budget or 1.0)) for start in starts]
     return _most(curves, starts + found)
 
 

@@ -26,7 +26,7 @@ def draw(result: Result, answer: Reallocation, path: Path) -> None:
     """Write the picture to `path` as a PNG, 2240 pixels wide; spend and response are per period."""
     import matplotlib
 
-    with matplotlib.rc_context(style.RC):
+    with matplotlib.rc_context(style.settings()):
         _compose(Page(result, answer.frame.model), answer).savefig(
             path, dpi=_DPI, metadata={"Title": "Budget"}
         )
@@ -37,7 +37,7 @@ def _compose(page: Page, answer: Reallocation) -> Figure:
     from matplotlib.figure import Figure
 
     frame = answer.frame
-    names = max(1.7, 0.3 + 0.077 * max(len(page.names[name]) for name in frame.names))
+    names = max(1.7, 0.3 + 0.077 * max(style.width(page.names[name]) for name in frame.names))
     board = max(2.0, 0.42 * len(frame.names))
     curves = max(2.9, 0.2 * len(frame.names))
     height = 2.0 + board + 1.25 + curves + 0.8
@@ -62,7 +62,7 @@ def _compose(page: Page, answer: Reallocation) -> Figure:
     panels.question(response, "What does it earn?", "grey: today; colour: proposed, and the change")
     marginal = place(names + 0.69 * room, 2.0, 15.7, board)
     _marginal(marginal, page, answer)
-    _curves(place(0.95, 2.0 + board + 1.25, 13.6, curves), page, answer)
+    _curves(place(0.95, 2.0 + board + 1.25, 15.7 - names, curves), page, answer)
     return figure
 
 
@@ -75,7 +75,7 @@ def _header(figure: Figure, page: Page, answer: Reallocation, height: float) -> 
         figure.text(*place, text, va="top", fontsize=size, fontweight=weight, color=color)
 
     more = frame.question.scenario == "max_response"
-    aim = f"most {page.dependent} for the budget" if more else f"most {page.dependent} at the target"
+    aim = f"most {page.brief} for the budget" if more else f"most {page.brief} at the target"
     write(0.3, 0.22, style.heading(f"Where should the money go: {aim}", 70), 18, style.INK)
     periods = f"{len(frame.dates)} {page.period}s, {frame.dates[0]} to {frame.dates[-1]}"
     own = len(frame.question.channel_budgets)
@@ -84,10 +84,10 @@ def _header(figure: Figure, page: Page, answer: Reallocation, height: float) -> 
     write(0.3, 0.6, f"Model {frame.model.solution}; today is the mean of {periods}", 10)
     write(0.3, 0.82, f"{bounds}{asked}", 10)
     before, after = _totals(page, answer, frame.today), _totals(page, answer, answer.spend)
-    meanings = (page.per_period("spend"), page.per_period(page.dependent), page.metric)
+    meanings = (page.per_period("spend"), page.per_period(page.brief), page.metric)
     for i, (old, new, meaning) in enumerate(zip(before, after, meanings, strict=True)):
         write(9.6 + 2.1 * i, 0.22, f"{style.amount(old)} → {style.amount(new)}", 16, style.INK)
-        change = f" ({new / old - 1:+.1%})" if old else ""
+        change = f"\n{new / old - 1:+.1%}" if old else ""
         write(9.6 + 2.1 * i, 0.58, f"{meaning}{change}", 9)
     write(
         0.3,
@@ -183,4 +183,5 @@ def _names(axes: Axes, page: Page, names: list[str], ends: Floats) -> None:
         axes.plot(
             [right, 1.025 * right], [end, height], color=colour, linewidth=0.8, linestyle=":", clip_on=False
         )
-        axes.text(1.03 * right, height, page.names[name], fontsize=9, va="center", color=colour)
+        axes.plot(1.03 * right, height, "s", markersize=6, color=colour, clip_on=False)
+        axes.text(1.037 * right, height, page.names[name], fontsize=9, va="center")

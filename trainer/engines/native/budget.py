@@ -11,6 +11,7 @@ import numpy as np
 from contracts.budget import BudgetQuestion, ChannelBounds
 from trainer.engines.native.allocator import Curves, best_roas, curves_of, reach_target, spend_budget
 from trainer.engines.native.efficiency import efficiency
+from trainer.engines.native.inputs import last_day
 from trainer.engines.native.result import DependentType, Floats, Inputs, InvalidInputs, ModelAnswer
 
 WIDER = 3.0
@@ -22,7 +23,6 @@ _BOUNDS = {
 }
 _TARGET: dict[DependentType, float] = {"revenue": 0.8, "conversion": 1.2}
 _TOLERANCE = 1e-9
-_LONGEST_PERIOD = np.timedelta64(31, "D")
 
 
 class Infeasible(ValueError):
@@ -202,8 +202,8 @@ def _check_question(inputs: Inputs, question: BudgetQuestion) -> None:
 
 
 def _check_dates(inputs: Inputs, question: BudgetQuestion) -> None:
-    first, last = inputs.window_dates[[0, -1]]
-    after = question.start and np.datetime64(question.start) > last + _LONGEST_PERIOD
+    first, last = inputs.window_dates[0], last_day(inputs.window_dates[-1], inputs.interval)
+    after = question.start and question.start > last
     if after or (question.end and np.datetime64(question.end) < first):
         raise Infeasible(
             f"budget.start and budget.end lie outside the model's window, {first} to {last}; "

@@ -56,8 +56,8 @@ class NativeEngine:
         host, (begun, inputs) = self._host, self._training
         plan = begun.plan
         host.log(
-            f"{len(inputs.dates)} periods, trials {trials[0]} to {trials[-1]} of {plan.trials}, "
-            f"{plan.iterations} iterations each"
+            f"{inputs.stop - inputs.first} of {len(inputs.dates)} periods in the window, "
+            f"trials {trials[0]} to {trials[-1]} of {plan.trials}, {plan.iterations} iterations each"
         )
         with host.step("search"):
             found = search(

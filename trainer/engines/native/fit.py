@@ -101,7 +101,7 @@ def prepare(
     with step("decompose"):
         columns = config.columns
         prophet = prophet or decompose(
-            pd.DatetimeIndex(pd.to_datetime(data[columns.date])),
+            pd.DatetimeIndex(preparation.dates_of(data, config)),
             data[columns.dependent].to_numpy(dtype=float),
             data[[factor.name for factor in columns.factors]],
             config.prophet,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,12 +30,10 @@ def check(data: pd.DataFrame, config: ModelConfig) -> Interval:
 
     Raises InvalidInputs with every problem, one a line.
     """
-    missing = [f"column '{name}' ({path}) is not in the data" for path, name in _missing(data, config)]
-    _raise(missing)
-    problems = [*_column_problems(data, config), *_date_problems(_dates(data, config))]
-    _raise(problems)
-    _raise([*_window_problems(data, config), *_search_problems(config), *_study_problems(data, config)])
-    return _interval(_dates(data, config))
+    _raise(_missing(data, config))
+    _raise([*_column_problems(data, config), *_calendar_problems(data[config.columns.date])])
+    _raise([*_window_problems(data, config), *_study_problems(data, config)])
+    return _interval(dates_of(data, config))
 
 
 def build(data: pd.DataFrame, config: ModelConfig, prophet: ProphetColumns) -> Inputs:
@@ -44,7 +41,7 @@ def build(data: pd.DataFrame, config: ModelConfig, prophet: ProphetColumns) -> I
 
     Exposures are turned into currency by their price in the window, for all rows (robyn-spec §2.3).
     """
-    columns, dates = config.columns, _dates(data, config)
+    columns, dates = config.columns, dates_of(data, config)
     first, stop = _window(dates, config)
     context = {variable.name: _floats(data, variable.name) for variable in columns.context}
     design = prophet.components | context | prophet.factors
@@ -91,21 +88,31 @@ def build(data: pd.DataFrame, config: ModelConfig, prophet: ProphetColumns) -> I
     )
 
 
-def _raise(problems: list[str]) -> None:
-    if problems:
-        raise InvalidInputs("\n".join(problems))
+def _raise(problems: Iterable[str]) -> None:
+    lines = "\n".join(problems)
+    if lines:
+        raise InvalidInputs(lines)
 
 
-def _missing(data: pd.DataFrame, config: ModelConfig) -> Iterator[tuple[str, str]]:
-    return ((path, name) for path, name in config.columns.roles() if name not in data.columns)
+def _missing(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
+    for path, name in config.columns.roles():
+        if name not in data.columns:
+            yield f"column '{name}' ({path}) is not in the data"
+        elif data.columns.to_list().count(name) > 1:
+            yield f"column '{name}' ({path}) is in the data more than once; rename or drop the others"
 
 
 def _floats(data: pd.DataFrame, name: str) -> Floats:
     return data[name].to_numpy(dtype=float)
 
 
-def _dates(data: pd.DataFrame, config: ModelConfig) -> NDArray[np.datetime64]:
-    return pd.to_datetime(data[config.columns.date]).to_numpy().astype("datetime64[D]")
+def dates_of(data: pd.DataFrame, config: ModelConfig) -> NDArray[np.datetime64]:
+    """(N,) the days of the date column, as its time zone has them; `data` must have passed `check`."""
+    return _days(pd.to_datetime(data[config.columns.date]))
+
+
+def _days(dates: pd.Series[pd.Timestamp]) -> NDArray[np.datetime64]:
+    return dates.dt.tz_localize(None).to_numpy().astype("datetime64[D]")
 
 
 def _column_problems(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
@@ -134,18 +141,42 @@ def _interval(dates: NDArray[np.datetime64]) -> Interval:
     return "day" if days == 1 else "week" if days == 7 else "month"
 
 
+def _calendar_problems(column: pd.Series[pd.Timestamp]) -> Iterator[str]:
+    if pd.api.types.is_numeric_dtype(column):
+        yield f"column '{column.name}' must hold dates, but is {column.dtype}"
+        return
+    dates = pd.to_datetime(column, errors="coerce")
+    unusable = int(dates.isna().sum())
+    if unusable:
+        yield f"column '{column.name}' has {unusable} values that are no dates, such as 2024-12-31"
+    else:
+        yield from _date_problems(_days(dates))
+
+
 def _date_problems(dates: NDArray[np.datetime64]) -> Iterator[str]:
     if len(dates) < 2:
         yield f"the data have {len(dates)} row(s); a model needs a time series"
         return
     days = int((dates[1] - dates[0]).astype(int))
+    if days < 0:
+        yield f"{dates[0]} is followed by {dates[1]}; sort the rows by date"
+        return
     if days not in (1, 7, 28, 29, 30, 31):
         yield f"the first two dates are {days} days apart; data must be daily, weekly or monthly"
         return
-    period = _PERIODS[_interval(dates)]
-    for before, after in pairwise(dates):
-        if pd.Timestamp(before) + period != pd.Timestamp(after):
-            yield f"{before} is followed by {after}; dates must ascend by one {_interval(dates)} without gaps"
+    interval = _interval(dates)
+    days_or_months = dates.astype("datetime64[M]" if interval == "month" else "datetime64[D]").astype(int)
+    step = 7 if interval == "week" else 1
+    for row in np.flatnonzero(np.diff(days_or_months) != step):
+        before, after = dates[row : row + 2]
+        yield f"{before} is followed by {after}; dates must ascend by one {interval} without gaps"
+
+
+def last_day(period: np.datetime64, interval: Interval) -> date:
+    """The last day of the period that begins on this day; the end of a month leads to the next end."""
+    first = pd.Timestamp(period)
+    ends = interval == "month" and first.is_month_end
+    return (first + (pd.offsets.MonthEnd() if ends else _PERIODS[interval])).date() - timedelta(days=1)
 
 
 def _window(dates: NDArray[np.datetime64], config: ModelConfig) -> tuple[int, int]:
@@ -161,7 +192,7 @@ def _nearest(dates: NDArray[np.datetime64], date: np.datetime64) -> int:
 
 
 def _window_problems(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
-    dates = _dates(data, config)
+    dates = dates_of(data, config)
     if config.window.start and np.datetime64(config.window.start) > dates[-1]:
         yield f"window.start {config.window.start} is after the last date of the data, {dates[-1]}"
     if config.window.end and np.datetime64(config.window.end) < dates[0]:
@@ -174,26 +205,39 @@ def _window_problems(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
             yield f"media column '{name}' is 0 in all of {span}; drop the channel or move the window"
     smallest = config.search.train_size[0] if config.search.time_series_validation else 1.0
     train = split_rows(stop - first, smallest)[0]
-    if np.ptp(_floats(data, config.columns.dependent)[first : first + train]) == 0:
-        yield f"column '{config.columns.dependent}' is the same in all {train} rows that are trained on"
+    yield from _size_problems(train, config)
+    dependent = data[config.columns.dependent].iloc[first:stop]
+    if np.ptp(dependent.iloc[:train]) == 0:
+        yield f"column '{dependent.name}' is the same in all {train} rows that are trained on"
     if config.search.time_series_validation:
-        yield from _split_problems(stop - first, config.search.train_size)
+        yield from _split_problems(dependent, config.search.train_size)
 
 
-def _split_problems(rows: int, train_size: Range) -> Iterator[str]:
+def _split_problems(dependent: pd.Series[float], train_size: Range) -> Iterator[str]:
+    rows, constant = len(dependent), True
     for share in dict.fromkeys(train_size):
         train, validated = split_rows(rows, share)
+        constant &= dependent.iloc[train:validated].nunique() == 1
         if min(validated - train, rows - validated) < _SHORTEST_PART:
             yield (
                 f"search.train_size {share} leaves {validated - train} validation and {rows - validated} "
                 f"test rows of {rows}; each needs {_SHORTEST_PART}, so lower it or widen the window"
             )
+    if constant:
+        yield f"column '{dependent.name}' is the same in all rows that are validated on; move the window"
 
 
-def _search_problems(config: ModelConfig) -> Iterator[str]:
+def _size_problems(train: int, config: ModelConfig) -> Iterator[str]:
+    """The adjusted R² needs two rows more than there are columns."""
     columns = config.columns
-    if len(config.prophet.components) + len(columns.context) + len(columns.factors) + len(columns.media) < 2:
+    size = len(config.prophet.components) + len(columns.context) + len(columns.factors) + len(columns.media)
+    if size < 2:
         yield "the model has one column only; a ridge regression needs two"
+    if train < size + 2:
+        yield (
+            f"{train} rows to train on are too few for {size} columns, which need {size + 2}; "
+            "deliver a longer period, widen the window, or use fewer variables"
+        )
 
 
 def _penalties(config: ModelConfig, columns: list[str]) -> dict[str, Range]:
@@ -230,13 +274,13 @@ def _study_rows(dates: NDArray[np.datetime64], start: np.datetime64, end: np.dat
 
 
 def _study_problems(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
-    dates = _dates(data, config)
+    dates = dates_of(data, config)
     first, stop = _window(dates, config)
-    last_day = (pd.Timestamp(dates[stop - 1]) + _PERIODS[_interval(dates)]).date() - timedelta(days=1)
-    span = f"{dates[first]} to {last_day}"
+    last = last_day(dates[stop - 1], _interval(dates))
+    span = f"{dates[first]} to {last}"
     for i, study in enumerate(config.calibration):
         where = f"calibration[{i}]"
-        if np.datetime64(study.start) < dates[first] or study.end > last_day:
+        if np.datetime64(study.start) < dates[first] or study.end > last:
             yield f"{where}: {study.start} to {study.end} is not inside the window, {span}"
             continue
         rows = _study_rows(dates, np.datetime64(study.start), np.datetime64(study.end))

@@ -32,7 +32,7 @@ def draw(
     """
     import matplotlib
 
-    with matplotlib.rc_context(style.RC):
+    with matplotlib.rc_context(style.settings()):
         page = Page(result, model or result.best, config.annotations)
         _compose(page, config, title).savefig(path, dpi=_DPI, metadata={"Title": title})
 
@@ -41,7 +41,7 @@ def _compose(page: Page, config: ModelConfig, title: str) -> Figure:
     """Place the panels; all lengths are inches from the top left."""
     from matplotlib.figure import Figure
 
-    names = max(1.7, 0.3 + 0.077 * max(map(len, page.names.values())))
+    names = max(1.7, 0.3 + 0.077 * max(map(style.width, page.names.values())))
     board, curves = max(1.85, 0.31 * len(page.channels)), max(1.9, 0.17 * len(page.paid))
     second, third = 4.72, 4.72 + board + 0.98
     height = third + curves + 0.85
@@ -103,7 +103,7 @@ def _key_figures(page: Page) -> list[tuple[str, str]]:
     spend = sum(page.spend(media) for media in page.paid)
     earned = float(sum(media.response.sum() for media in page.paid))
     return [
-        (style.amount(page.total), f"{page.dependent}, predicted\nover the window"),
+        (style.amount(page.total), f"{page.brief}, predicted\nover the window"),
         (style.percent(earned / page.total), "of it earned by\npaid media"),
         (style.amount(spend), "spent on\npaid media"),
         (style.amount(efficiency(earned, spend, page.kind)), f"{page.metric} of\npaid media"),

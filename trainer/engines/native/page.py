@@ -21,7 +21,9 @@ class Page:
         self.revenue = self.kind == "revenue"
         self.metric = METRIC[self.kind].upper()
         self.period = self.inputs.interval
-        self.dependent = style.label(self.inputs.dependent_name)
+        self.input = "immediate part of spend" if self.inputs.adstock == "weibull_pdf" else "spend"
+        self.dependent = style.label(self.inputs.dependent_name, 24)
+        self.brief = style.label(self.inputs.dependent_name, 10)
         self.colours = style.channel_colours(self.inputs.media)
         earned = sorted(self.model.media, key=lambda media: -media.response.sum())
         self.paid = [media for media in earned if media.spend_name]

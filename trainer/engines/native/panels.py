@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _MOST_STEPS = 12
 """Bars of the waterfall; smaller contributions are added up."""
 
+_LEAST_SHARE = 1e-6
+"""Of the predicted total; smaller contributions are what rounding leaves of none."""
+
 _LONGEST_DECAY = 53
 """Periods of adstock that are drawn at most."""
 
@@ -43,7 +46,9 @@ def waterfall(axes: Axes, page: Page) -> None:
     low, high = float(min(starts.min(), ends.min())), float(ends.max())
     for row, (step, start, end) in enumerate(zip(steps, starts, ends, strict=True)):
         axes.barh(row, step.value, left=start, height=0.86, color=step.colour)
-        text = f"{style.amount(step.value)}  {style.percent(step.value / page.total)}"
+        share = step.value / page.total
+        seen = step.value if abs(share) > _LEAST_SHARE else 0.0
+        text = f"{style.amount(seen)}  {style.percent(share)}"
         _bar_label(axes, row, sorted((start, end)), (low, high), text)
     rows(axes, [step.name for step in steps])
     axes.set_xlim(low, high + 0.02 * (high - low))
@@ -94,7 +99,7 @@ def fit(axes: Axes, page: Page) -> None:
     axes.xaxis.get_offset_text().set_visible(False)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, borderaxespad=0, fontsize=9)
     amounts(axes.yaxis, page.per_period(page.dependent))
-    calibrated = f", calibration MAPE {candidate['mape']:.2f}" if candidate["mape"] else ""
+    calibrated = f", calibration MAPE {style.amount(candidate['mape'])}" if page.inputs.studies else ""
     reading = f"NRMSE {candidate['nrmse']:.3f}, DECOMP.RSSD {candidate['decomp.rssd']:.3f}{calibrated}"
     question(axes, "Can the model be trusted?", f"{reading}, adjusted R² inside")
 
@@ -221,10 +226,10 @@ def curves(axes: Axes, page: Page) -> None:
     axes.set_ylim(low - 0.03 * (high - low), high + 0.05 * (high - low))
     axes.grid()
     _curve_names(axes, page, ends)
-    amounts(axes.xaxis, f"{page.per_period('spend')}, in currency")
+    amounts(axes.xaxis, f"{page.per_period(page.input)}, in currency")
     amounts(axes.yaxis, page.per_period(page.dependent))
     number = f"{page.dependent} from the next unit spent" if page.revenue else "cost of the next conversion"
-    reading = f"steeper is better; dot: today's average spend; number: {number}"
+    reading = f"steeper is better; dot: today's average {page.input}; number: {number}"
     question(axes, "Where should the next budget go?", reading)
 
 
@@ -296,9 +301,12 @@ def _note(axes: Axes, row: int, text: str) -> None:
 
 
 def amounts(axis: Axis, name: str) -> None:
-    """The axis' name, and short numbers."""
+    """The axis' name, and short numbers that differ from each other."""
     from matplotlib.ticker import MaxNLocator
+
+    def text(value: float, _: float) -> str:
+        return style.amount(value, style.digits_apart(axis.get_majorticklocs().tolist()))
 
     axis.set_label_text(name)
     axis.set_major_locator(MaxNLocator(5))
-    axis.set_major_formatter(lambda value, _: style.amount(value))
+    axis.set_major_formatter(text)

@@ -57,20 +57,29 @@ def select(
 
 
 def _passes_quantiles(candidates: pd.DataFrame, calibrated: bool) -> NDArray[np.bool_]:
-    """Within the best tenth by MAPE if calibrated, and not in the worst tenth by NRMSE or DECOMP.RSSD."""
-    limits = {"nrmse": _QUANTILE, "decomp.rssd": _QUANTILE}
-    if calibrated:
-        limits["mape"] = _CALIBRATION_QUANTILE
-    passed = np.ones(len(candidates), dtype=bool)
-    for name, share in limits.items():
-        values = candidates[name].to_numpy()
-        passed &= values <= _quantile(values, share)
-    return passed
+    """Within the best tenth by MAPE if calibrated, and not in the worst tenth by NRMSE or DECOMP.RSSD.
+
+    Where these leave no candidate, as they can if there are few, the best tenth by MAPE is enough; and where
+    no candidate has a MAPE, all pass.
+    """
+    calibration = _within(candidates, "mape", _CALIBRATION_QUANTILE) if calibrated else True
+    errors = _within(candidates, "nrmse", _QUANTILE) & _within(candidates, "decomp.rssd", _QUANTILE)
+    everyone = np.ones(len(candidates), dtype=bool)
+    return next(passed for passed in (errors & calibration, everyone & calibration, everyone) if passed.any())
+
+
+def _within(candidates: pd.DataFrame, name: str, share: float) -> NDArray[np.bool_]:
+    """Whether a candidate is within the quantile; never without a value."""
+    values = candidates[name].to_numpy()
+    within: NDArray[np.bool_] = values <= _quantile(values, share)
+    return within
 
 
 def _quantile(values: Floats, share: float) -> float:
-    """R's type 7, also where some values are infinite."""
+    """R's type 7 of the values that are there, also where some are infinite; NaN if there are none."""
     ordered = np.sort(values[~np.isnan(values)])
+    if not len(ordered):
+        return np.nan
     position = (len(ordered) - 1) * share
     low = int(np.floor(position))
     if position == low or ordered[low] == ordered[low + 1]:
@@ -111,7 +120,7 @@ def error_score(candidates: pd.DataFrame) -> Floats:
     columns = ["nrmse_test" if validated else "nrmse_train", "decomp.rssd", "mape"]
     errors = candidates[columns].to_numpy(dtype=float)
     errors = np.where(np.isinf(errors), 1.0, errors)
-    low, high = np.nanmin(errors, axis=0), np.nanmax(errors, axis=0)
+    low, high = np.fmin.reduce(errors), np.fmax.reduce(errors)
     spread = high > low
     scaled = np.where(spread, (errors - low) / np.where(spread, high - low, 1.0), errors)
     score: Floats = np.sqrt((np.nan_to_num(scaled / len(columns), nan=0.0) ** 2).sum(axis=1))

@@ -35,7 +35,7 @@ def draw(inputs: Inputs, annotations: Sequence[Annotation], path: Path) -> None:
     series = {dependent: inputs.dependent} | {name: columns[name] for name in inputs.prophet}
     rows = [1.6 if annotations else 1.0, *[1.0] * len(inputs.prophet)]
     height = 1.5 + _ROW * sum(rows)
-    with matplotlib.rc_context(style.RC):
+    with matplotlib.rc_context(style.settings()):
         figure = Figure(figsize=(_WIDTH, height))
         figure.text(
             0.02,

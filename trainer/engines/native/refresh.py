@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from contracts.model import ModelConfig, Window
 from trainer.engines.native.former import Former, searched
+from trainer.engines.native.inputs import dates_of
 from trainer.engines.native.result import INTERCEPT, Interval, InvalidInputs, Range, Reference
 
 _MUCH_NEW = 0.5
@@ -69,7 +70,7 @@ def move_on(data: pd.DataFrame, interval: Interval, config: ModelConfig, former:
     refresh = config.refresh_of
     if refresh is None:
         raise ValueError("config.refresh_of names no former job")
-    dates = pd.to_datetime(data[config.columns.date]).to_numpy().astype("datetime64[D]")
+    dates = dates_of(data, config)
     solution = refresh.solution or str(former.best["sol_id"])
     moved = _moved(dates, config, former)
     problems = [

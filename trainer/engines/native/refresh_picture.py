@@ -36,13 +36,13 @@ def draw(config: ModelConfig, folder: Path) -> None:
     import matplotlib
 
     reports = Former(folder)
-    with matplotlib.rc_context(style.RC):
+    with matplotlib.rc_context(style.settings()):
         periods = reports.table("report_alldecomp_matrix")
-        _draw_fit(config, periods, folder / "report_actual_fitted.png")
+        _draw_fit(config, periods, reports.best["interval"], folder / "report_actual_fitted.png")
         _draw_answers(config, reports.table("report_aggregated"), folder / "report_decomposition.png")
 
 
-def _draw_fit(config: ModelConfig, periods: pd.DataFrame, path: Path) -> None:
+def _draw_fit(config: ModelConfig, periods: pd.DataFrame, interval: str, path: Path) -> None:
     from matplotlib.figure import Figure
 
     height = 5.2
@@ -67,7 +67,7 @@ def _draw_fit(config: ModelConfig, periods: pd.DataFrame, path: Path) -> None:
     axes.xaxis.get_offset_text().set_visible(False)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0, fontsize=9)
     dependent = style.label(config.columns.dependent)
-    panels.amounts(axes.yaxis, f"{dependent} per period")
+    panels.amounts(axes.yaxis, f"{dependent} per {interval}")
     reading = "shaded: the periods that a refresh added, predicted by its model; %: mean error of the part"
     panels.question(axes, "How well does the chain of models predict?", reading)
     _title(figure, height, f"{dependent}, refreshed: is the model still right?")

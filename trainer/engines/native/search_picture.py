@@ -28,7 +28,7 @@ def draw(result: Result, path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(style.RC):
+    with matplotlib.rc_context(style.settings()):
         figure = Figure(figsize=_SIZE)
         found = convergence(result.candidates)
         trials = result.candidates["trial"].nunique()
@@ -116,6 +116,7 @@ def _winners(axes: Axes, winners: pd.DataFrame, clusters: tuple[str, ...]) -> No
             va="center",
             fontsize=9,
             bbox=_PAPER,
+            zorder=5,
         )
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
+from unicodedata import east_asian_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +46,9 @@ _CHANNELS = (
     ),
 )
 
-RC: dict[Any, object] = {
+_UNITS = ((1e15, ""), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
+
+_RC: dict[Any, object] = {
     "date.converter": "concise",
     "figure.facecolor": "white",
     "font.size": 9.5,
@@ -63,7 +66,23 @@ RC: dict[Any, object] = {
     "grid.color": "#EDEFF2",
     "legend.frameon": False,
 }
-"""Matplotlib settings that hold while a picture is drawn."""
+
+_FONT = "DejaVu Sans"
+_FALLBACKS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Droid Sans Fallback", "WenQuanYi Micro Hei", "NanumGothic"),
+    *("Arial Unicode MS", "Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Nirmala UI", "Leelawadee UI"),
+    *("Noto Sans Devanagari", "Noto Sans Thai"),
+)
+"""Fonts of Debian, macOS and Windows for the scripts of Asia, which matplotlib's own font lacks."""
+
+
+def settings() -> dict[Any, object]:
+    """Matplotlib settings that hold while a picture is drawn, with the fallback fonts that are installed."""
+    from matplotlib.font_manager import fontManager  # here, because only drawing needs it
+
+    installed = set(fontManager.get_font_names())
+    return _RC | {"font.family": [_FONT, *(name for name in _FALLBACKS if name in installed)]}
 
 
 def channel_colours(channels: Iterable[str]) -> dict[str, str]:
@@ -71,20 +90,30 @@ def channel_colours(channels: Iterable[str]) -> dict[str, str]:
     return dict(zip(channels, cycle(_CHANNELS), strict=False))
 
 
-def amount(value: float) -> str:
-    """A number with at most three digits and a unit: 0.84, 12.3, 345k, 1.2M; a dash if not finite."""
+def amount(value: float, digits: int = 3) -> str:
+    """A number with at most so many digits and a unit: 2.1e-4, 12.3, 345k, 1.2M; a dash if not finite."""
     if not math.isfinite(value):
         return "–"
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= 0.9995 * size:
-            return _digits(value / size) + unit
-    return _digits(value)
+    half = 1 - 0.5 * 0.1**digits  # the last digit's, from which on a number is written with the next unit
+    for size, unit in _UNITS:
+        if abs(value) >= half * size:
+            return _digits(value / size if unit else value, digits) + unit
+    return _digits(value, digits)
 
 
-def _digits(value: float) -> str:
-    decimals = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
-    text = f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0 turns -0.0 into 0.0
-    return text.rstrip("0").rstrip(".") if decimals else text
+def _digits(value: float, digits: int) -> str:
+    """One digit less below 1, where the zero before the point is there to be read too."""
+    if 0 < abs(value) < 0.000995:
+        return re.sub(r"\.?0*e-0?", "e-", f"{value:.{digits - 2}e}")
+    text = f"{value + 0.0:.{digits - (abs(value) < 1)}g}"  # + 0.0 turns -0.0 into 0.0
+    return text.replace("e+", "e")
+
+
+def digits_apart(values: Iterable[float]) -> int:
+    """How many digits `amount` needs to write different numbers differently, three or more."""
+    different = set(values)
+    enough = (n for n in range(3, 15) if len({amount(value, n) for value in different}) == len(different))
+    return next(enough, 15)
 
 
 def percent(share: float) -> str:
@@ -99,14 +128,23 @@ def label(name: str, longest: int = 34) -> str:
     """A name that fits: words shortened alike, so that similar names stay apart; `$` starts no formula."""
     words = re.split(r"([\W_]+)", name)
     kept = max((len(word) for word in words), default=0)
-    while len(name) > longest and kept > 2:
+    while width(name) > longest and kept > 2:
         kept -= 1
         name = "".join(word[:kept] for word in words)
     return _cut(name, longest).replace("$", r"\$")
 
 
 def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    if width(text) <= longest:
+        return text
+    while width(text) >= longest:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def width(text: str) -> int:
+    """How many letters wide a text is: characters of East Asia are as wide as two."""
+    return len(text) + sum(east_asian_width(character) in "WF" for character in text)
 
 
 def heading(text: str, longest: int = 56) -> str:
