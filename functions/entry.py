@@ -12,7 +12,7 @@ from collections.abc import Callable
 from flask import Request, Response
 
 from contracts.events import DEAD_LETTERS
-from functions.errors import Permanent, Transient
+from functions.errors import Failure, Permanent, Transient
 from functions.message import Message, decode
 from functions.ports import Conflict
 from functions.runtime import Runtime, current
@@ -53,7 +53,12 @@ def deliver(function: str, message: Message, runtime: Runtime) -> tuple[int, str
         _handle(handler, message, runtime)
     except Permanent as error:  # the same message would fail again
         lines = [error.problem.detail, *error.problem.errors]
-        _to_dead_letters(message, runtime, "; ".join(lines))
+        if function == "bury":  # a dead letter of a dead letter would come back to it
+            return 503, "; ".join(lines)
+        try:
+            _to_dead_letters(message, runtime, "; ".join(lines))
+        except Failure as obstacle:  # once more; the last time, the platform makes a dead letter of it
+            return 503, f"no dead letter, because {obstacle.problem.detail}; {'; '.join(lines)}"
         return 204, f"dead letter: {'; '.join(lines)}"
     except Transient as error:
         return 503, f"{error.problem.title}: {error.problem.detail}"

@@ -64,6 +64,8 @@ def object_event(attributes: Mapping[str, str], data: bytes) -> ObjectInfo:
         resource, problems = storable(json.loads(data))
         if problems:
             raise ValueError("; ".join(problems))
+        if not resource["name"]:
+            raise ValueError("the object has no name")
         return ObjectInfo(
             name=str(resource["name"]),
             generation=int(resource["generation"]),

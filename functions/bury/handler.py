@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import json
 
 from contracts.job import DeadLetter
 from functions.message import Message
+from functions.ports import JobStore
 from functions.runtime import Runtime
 
 MAX_DATA = 600 * 1024
 """Bytes of a message that are kept: more than any message that works has, and little enough to be stored."""
+MAX_ATTRIBUTES = 100 * 1024
+"""How long the attributes may be as JSON; what Pub/Sub takes at most could be seven times that."""
 _OURS = ("subscription", "reason", "message_id")
 _PLATFORM = "CloudPubSubDeadLetterSource"
 """How the names of the attributes begin that Pub/Sub adds to a message that it gives up."""
@@ -22,18 +26,33 @@ def handle(message: Message, runtime: Runtime) -> None:
     given_up = message.attributes.get(f"{_PLATFORM}Subscription")
     if given_up is not None:  # then ours were set by whoever published the message, and say nothing
         subscription, reason, message_id = given_up, "", ""
+    reason = reason or "the platform gave up after the last delivery attempt"
     letter = DeadLetter(
         letter_id=message_id or message.message_id,
         subscription=subscription or "unknown",
-        reason=f"{reason or 'the platform gave up after the last delivery attempt'}{_cut(message)}",
+        reason=reason + _cut(message, attributes),
         at=runtime.ports.clock.now(),
         data=base64.b64encode(message.data[:MAX_DATA]).decode(),
-        attributes=attributes,
+        attributes={} if _too_long(attributes) else attributes,
     )
-    runtime.ports.jobs.create(letter)
+    _store(runtime.ports.jobs, letter)
     runtime.log("ERROR", "dead letter", subscription=letter.subscription, reason=letter.reason)
 
 
-def _cut(message: Message) -> str:
+def _store(jobs: JobStore, letter: DeadLetter) -> None:
+    """Several subscriptions may give up the same message: each has a letter of its own."""
+    if jobs.create(letter) is None:
+        known = jobs.get(DeadLetter, letter.letter_id)
+        if known is not None and known.subscription != letter.subscription:
+            its_own = f"{letter.letter_id}-{letter.subscription}"
+            jobs.create(letter.model_copy(update={"letter_id": its_own}))
+
+
+def _too_long(attributes: dict[str, str]) -> bool:
+    return len(json.dumps(attributes)) > MAX_ATTRIBUTES
+
+
+def _cut(message: Message, attributes: dict[str, str]) -> str:
     size = len(message.data)
-    return f" (only the first {MAX_DATA} of its {size} bytes are kept)" if size > MAX_DATA else ""
+    data = f" (only the first {MAX_DATA} of its {size} bytes are kept)" if size > MAX_DATA else ""
+    return data + (" (its attributes are too long to be kept)" if _too_long(attributes) else "")

@@ -64,8 +64,12 @@ def _from_warehouse(
     key = hashlib.sha256(f"{source.connection}\0{query}".encode()).hexdigest()
     known = runtime.ports.jobs.get(Extract, key)
     if request.cache == "use" and known is not None and _is_fresh(runtime, known):
-        runtime.log("INFO", "an extract is reused", source=known.object_name, target=name)
-        return runtime.ports.objects.copy(known.object_name, name, metadata)
+        try:
+            info = runtime.ports.objects.copy(known.object_name, name, metadata)
+            runtime.log("INFO", "an extract is reused", source=known.object_name, target=name)
+            return info
+        except NotFound:
+            runtime.log("INFO", "the extract is gone: the source is read anew", source=known.object_name)
     with runtime.ports.objects.writer(name, metadata) as out:
         _stream(runtime, source.connection, query, out)
     info = existing(runtime.ports, name)

@@ -12,6 +12,8 @@ from functions.ports import NotFound, ObjectInfo, ObjectStore
 from functions.web.problems import Unknown
 
 CHUNK = 256 * 1024
+MAX_LENGTH = 32 << 20
+"""Of an answer that says how long it is: Cloud Run refuses longer ones, and streams those that do not say."""
 INLINE = {
     ".png": "image/png",
     ".json": "application/json",
@@ -43,7 +45,8 @@ def _passed_on(objects: ObjectStore, info: ObjectInfo) -> Response:
     response = Response(iter(lambda: stream.read(CHUNK), b""))
     response.call_on_close(stack.close)
     response.content_type = INLINE.get(path.suffix, "application/octet-stream")
-    response.content_length = info.size
+    if info.size <= MAX_LENGTH:
+        response.content_length = info.size
     how = "inline" if path.suffix in INLINE else "attachment"
     response.headers.set("Content-Disposition", how, filename=path.name)
     return response

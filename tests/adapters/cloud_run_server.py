@@ -53,6 +53,7 @@ class CloudRun:
     faults: list[Fault] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     address: str = ""
+    first_at: float = 1_800_000_000  # when the first execution is created, a second before the next one
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
@@ -105,7 +106,7 @@ class CloudRun:
             self._executions[name] = run_v2.Execution(
                 name=name,
                 job=request.name.rsplit("/", 1)[-1],
-                create_time=datetime.fromtimestamp(1_800_000_000 + number, UTC),
+                create_time=datetime.fromtimestamp(self.first_at + number, UTC),
                 task_count=given.task_count or 1,
                 template=run_v2.TaskTemplate(
                     containers=[run_v2.Container(env=env)],

@@ -19,13 +19,14 @@ import fakesnow.server
 import pyarrow as pa
 import pyarrow.compute as pc
 import uvicorn
-from fakesnow.server import app, login_request, query_request
+from fakesnow.server import app, login_request, query_request, session
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 CHUNK_ROWS = 100_000
 logins: list[dict[str, Any]] = []
+logouts: list[str] = []
 
 
 def timestamp_struct(column: pa.ChunkedArray) -> pa.Array:
@@ -86,6 +87,11 @@ async def login(request: Request) -> JSONResponse:
     return JSONResponse(answer)
 
 
+async def logout(request: Request) -> JSONResponse:
+    logouts.append(request.headers["Authorization"])
+    return await session(request)
+
+
 async def query(request: Request) -> JSONResponse:
     asked = (await body_of(request))["sqlText"]
     if "SYSTEM$WAIT" in asked:
@@ -96,8 +102,12 @@ async def query(request: Request) -> JSONResponse:
             "57014",
             f"Statement reached its statement or warehouse timeout of {limit} second(s) and was canceled.",
         )
+    if "SYSTEM$HANGS" in asked:
+        await asyncio.sleep(3600)
     if "SYSTEM$CHUNKS" in asked:
         return chunked(request, argument(asked))
+    if "SYSTEM$LOSES" in asked:
+        return chunked(request, argument(asked), lost=1)
     if "SYSTEM$REFUSE" in asked:
         return refusal(f"{argument(asked):06d}", "XX000", "told to refuse")
     response = await query_request(request)
@@ -118,8 +128,11 @@ def numbers(start: int) -> bytes:
     ).to_pybytes()
 
 
-def chunked(request: Request, count: int) -> JSONResponse:
-    """A long answer as Snowflake gives it: files to download; of a negative number none is there."""
+def chunked(request: Request, count: int, lost: int = 0) -> JSONResponse:
+    """A long answer as Snowflake gives it: files to download; of a negative number none is there.
+
+    `lost`: of so many nobody hears, but their rows are counted.
+    """
     size = len(numbers(0))
     base = f"{request.url.scheme}://{request.url.netloc}/{'chunks' if count > 0 else 'gone'}"
     count = abs(count)
@@ -130,8 +143,8 @@ def chunked(request: Request, count: int) -> JSONResponse:
     data = {
         "parameters": [{"name": "TIMEZONE", "value": "Etc/UTC"}],
         "rowtype": [ROW_TYPE],
-        "total": count * CHUNK_ROWS,
-        "returned": count * CHUNK_ROWS,
+        "total": (count + lost) * CHUNK_ROWS,
+        "returned": (count + lost) * CHUNK_ROWS,
         "queryId": "01b00000-0000-0000-0000-000000000001",
         "statementTypeId": 4096,
         "queryResultFormat": "arrow",
@@ -146,9 +159,13 @@ routes = [
     Route("/session/v1/login-request", login, methods=["POST"]),
     Route("/queries/v1/query-request", query, methods=["POST"]),
     Route("/chunks/{number}", lambda asked: Response(numbers(int(asked.path_params["number"]) * CHUNK_ROWS))),
+    Route("/session", logout, methods=["POST"]),
     Route("/test/logins", lambda _: JSONResponse(logins)),
+    Route("/test/open", lambda _: JSONResponse(len(logins) - len(logouts))),
 ]
 app.router.routes[:0] = routes
 
 if __name__ == "__main__":
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+    uvicorn.run(
+        app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", timeout_graceful_shutdown=1
+    )

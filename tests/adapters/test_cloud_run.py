@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -68,6 +69,21 @@ def test_an_attempt_is_found_among_many_whatever_its_size(launcher: CloudRunLaun
     assert [execution.name for execution in launcher.find("j", 1)] == [first, second, third]
 
 
+def test_executions_that_have_ended_long_ago_are_not_paged_through(
+    service: CloudRun, launcher: CloudRunLauncher
+) -> None:
+    service.first_at = time.time() - 5 * SETTINGS.task_timeout_s
+    for _ in range(230):
+        launcher.start("j", 1, "small", 1)
+    service.first_at = time.time() - 3 * SETTINGS.task_timeout_s
+    late = launcher.start("j", 1, "small", 1)
+    service.first_at = time.time()
+    young = launcher.start("j", 1, "small", 1)
+    service.calls.clear()
+    assert [execution.name for execution in launcher.find("j", 1)] == [late, young]
+    assert service.calls == ["ListExecutions"] * 2, "a page of each job"
+
+
 def test_states_come_from_the_conditions_and_not_from_the_counters(
     service: CloudRun, launcher: CloudRunLauncher
 ) -> None:
@@ -102,15 +118,36 @@ def test_what_the_platform_has_forgotten_is_none(service: CloudRun, launcher: Cl
     launcher.cancel(name)
 
 
-@pytest.mark.parametrize(
-    "name", ["", "trainer-small", "other-00001", "trainer-small-../x", "trainer-small-a/b"]
-)
+def test_an_execution_of_a_job_that_is_configured_no_more_is_known_and_can_be_stopped(
+    service: CloudRun, launcher: CloudRunLauncher
+) -> None:
+    name = launcher.start("j", 1, "small", 1)
+    service.begin(name)
+    with grpc.insecure_channel(service.address) as channel:
+        deployed = CloudRunLauncher(dataclasses.replace(SETTINGS, jobs={"small": "trainer-large"}), channel)
+        assert the(deployed, name).state == S.RUNNING
+        deployed.cancel(name)
+        assert the(deployed, name).state == S.CANCELLED
+
+
+@pytest.mark.parametrize("name", ["", "trainer", "Trainer-1", "trainer-small-../x", "trainer-small-a/b"])
 def test_what_cannot_be_ours_is_not_asked_for(
     service: CloudRun, launcher: CloudRunLauncher, name: str
 ) -> None:
     assert launcher.get(name) is None
     launcher.cancel(name)
     assert service.calls == []
+
+
+@pytest.mark.parametrize("code", [Code.FAILED_PRECONDITION, Code.INVALID_ARGUMENT, Code.ABORTED])
+def test_however_the_cancel_of_what_has_ended_is_refused_it_is_no_error(
+    service: CloudRun, launcher: CloudRunLauncher, code: grpc.StatusCode
+) -> None:
+    name = launcher.start("j", 1, "small", 1)
+    service.end(name, ok=True)
+    service.faults.append(Fault("CancelExecution", code))
+    launcher.cancel(name)
+    assert the(launcher, name).state == S.SUCCEEDED
 
 
 def test_a_refused_cancel_of_what_still_runs_is_an_error(
@@ -188,5 +225,5 @@ def test_every_call_has_a_deadline(method: str, monkeypatch: pytest.MonkeyPatch)
 def test_nothing_is_asked_for_before_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
     launcher = CloudRunLauncher(SETTINGS)
-    with pytest.raises(Permanent, match="identity"):
+    with pytest.raises(Unavailable, match="identity"):
         launcher.start("j", 1, "small", 1)

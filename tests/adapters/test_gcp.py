@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +19,8 @@ import pytest
 pytest.importorskip("google.cloud.firestore", reason="requirements/gcp.txt is not installed")
 
 import google.auth.exceptions as identity
+import google.cloud.storage as storage
+import grpc
 import requests
 from google.api_core import exceptions as api
 from google.cloud.firestore import Query
@@ -25,18 +31,20 @@ from contracts.job import Job, Waiting
 from functions.adapters.gcp import bus, documents, errors, gcp_ports, objects
 from functions.adapters.gcp.errors import calling
 from functions.adapters.gcp.frozen import BLOCK
-from functions.errors import Permanent, Unavailable
-from functions.ports import AlreadyExists, Ports
+from functions.errors import BadSource, Permanent, Unavailable
+from functions.extract.decode import decode_upload
+from functions.ports import AlreadyExists, NotFound, Ports
 from functions.settings import SnowflakeConnection
 from tests.adapters.families import skipped_if_missing
 from tests.adapters.family_gcp import gcp_settings, installation
 from tests.adapters.gcp_servers.emulators import free_port
-from tests.adapters.gcp_servers.storage import Bucket
+from tests.adapters.gcp_servers.storage import BUCKET, Bucket
 from tests.adapters.test_job_store import a_job
 
 EQUAL = StructuredQuery.FieldFilter.Operator.EQUAL
 Call = Callable[[Ports], object]
 BROKEN = requests.ConnectionError("connection reset")
+DEADLINE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,13 +87,18 @@ def test_what_may_work_later_is_tried_later(error: Exception) -> None:
         (api.Forbidden("no"), "is not allowed.*role"),
         (api.Unauthorized("who?"), "is not allowed"),
         (api.InvalidArgument("what?"), "is refused: .*what"),
-        (identity.DefaultCredentialsError("none"), "needs an identity"),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_what_never_works_says_what_to_do(error: Exception, said: str) -> None:
     with pytest.raises(Permanent, match=said), calling("reading 'a'"):
         raise error
+
+
+def test_a_metadata_server_that_is_not_up_yet_ends_no_job() -> None:
+    """Google's client cannot tell it from a program that has no identity at all."""
+    with pytest.raises(Unavailable, match="reading 'a' needs an identity"), calling("reading 'a'"):
+        raise identity.DefaultCredentialsError("none")
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
@@ -123,12 +136,12 @@ def test_a_refusal_of_the_store_is_permanent(gcp: Installed) -> None:
 
 def quickly(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> None:
     for name in ("RETRY", "STORAGE_RETRY"):
-        monkeypatch.setattr(module, name, getattr(errors, name).with_timeout(0.5), raising=False)
+        monkeypatch.setattr(module, name, getattr(errors, name).with_timeout(DEADLINE_S), raising=False)
     for name in ("TIMEOUT_S", "_QUERY_TIMEOUT_S"):
-        monkeypatch.setattr(module, name, 0.5, raising=False)
+        monkeypatch.setattr(module, name, DEADLINE_S, raising=False)
     options = getattr(module, "_OPTIONS", {})
     for name in options:
-        value = options["retry"].with_timeout(0.5) if name == "retry" else 0.5
+        value = options["retry"].with_timeout(DEADLINE_S) if name == "retry" else DEADLINE_S
         monkeypatch.setitem(options, name, value)
 
 
@@ -146,6 +159,7 @@ FIRESTORE: dict[str, Call] = {
     "create": lambda ports: ports.jobs.create(a_job("a")),
     "get": lambda ports: ports.jobs.get(Job, "a"),
     "find": lambda ports: ports.jobs.find(Job, state="QUEUED"),
+    "list": lambda ports: ports.jobs.find(Job),
     "page": lambda ports: ports.jobs.find(Job, before="a"),
     "replace": lambda ports: ports.jobs.replace(a_job("a"), 1),
 }
@@ -170,15 +184,44 @@ CALLS = [
 
 
 @contextmanager
-def nobody() -> Iterator[int]:
+def nobody(_: str) -> Iterator[int]:
     yield free_port()
 
 
 @contextmanager
-def silence() -> Iterator[int]:
+def silence(variable: str) -> Iterator[int]:
     """A port whose server takes every connection and never says a word."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
-        yield server.getsockname()[1]
+    if variable.startswith("STORAGE"):
+        with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+            yield server.getsockname()[1]
+        return
+    deaf = Deaf()
+    grpc_server = grpc.server(ThreadPoolExecutor(4), [deaf])
+    port = grpc_server.add_insecure_port("127.0.0.1:0")
+    grpc_server.start()
+    try:
+        yield port
+    finally:
+        deaf.released.set()
+        grpc_server.stop(None).wait()
+    latest = max(deaf.deadlines, default=0.0)  # on a slow machine the time may be over before a call comes
+    assert latest <= DEADLINE_S, "the deadline is ours, not the client's own"
+
+
+class Deaf(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Never answers a call, and notes how long the caller would wait."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.deadlines: list[float] = []
+
+    def service(self, _: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        return grpc.stream_stream_rpc_method_handler(self.wait)
+
+    def wait(self, _: object, context: grpc.ServicerContext) -> Iterator[bytes]:
+        self.deadlines.append(context.time_remaining())
+        self.released.wait()
+        yield b""
 
 
 @pytest.mark.parametrize("where", [nobody, silence], ids=lambda where: where.__name__)
@@ -188,7 +231,7 @@ def test_a_service_that_is_down_or_never_answers_is_unavailable(
 ) -> None:
     quickly(monkeypatch, module)
     scheme = "http://" if variable.startswith("STORAGE") else ""
-    with where() as port:
+    with where(variable) as port:
         monkeypatch.setenv(variable, f"{scheme}127.0.0.1:{port}")
         with pytest.raises(Unavailable, match="did not work for now"):
             call(gcp.ports)
@@ -203,7 +246,7 @@ def test_nothing_is_asked_for_before_it_is_needed(tmp_path: Path, monkeypatch: p
     )
     ports = gcp_ports(gcp_settings("p").model_copy(update={"snowflake": {"shop": shop}}))
     for call in (FIRESTORE["get"], PUBSUB["publish"], STORAGE["stat"]):
-        with pytest.raises(Permanent, match="needs an identity"):
+        with pytest.raises(Unavailable, match="needs an identity"):
             call(ports)
     with pytest.raises(Permanent, match="cannot log in"), ports.warehouses["shop"].query("SELECT 1", 1):
         pass
@@ -259,6 +302,43 @@ def test_an_upload_that_breaks_off_is_cancelled_at_the_store(gcp: Installed) -> 
     assert (gcp.bucket.uploads, gcp.bucket.objects) == ({}, {})
 
 
+def test_the_address_of_an_upload_is_told_to_nobody(
+    gcp: Installed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever knows it may write the rest of the object, for a week."""
+    refused = requests.ConnectionError("Max retries exceeded with url: /upload?upload_id=s3cr-eT&name=a")
+
+    def request(*_: Any, **__: Any) -> Any:
+        raise refused
+
+    def break_off() -> None:
+        with gcp.ports.objects.writer("a") as writer:
+            writer.write(b"x" * 10_000_000)
+            monkeypatch.setattr(requests.Session, "request", request)
+
+    quickly(monkeypatch, objects)
+    with pytest.raises(Unavailable, match="upload_id=…&name=a") as failure:
+        break_off()
+    assert "upload_id=…" in caplog.text
+    assert "s3cr" not in caplog.text + str(failure.value)
+
+
+def test_an_object_that_vanishes_while_it_is_copied_is_not_there(
+    gcp: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gcp.ports.objects.create("a", b"1")
+    rewrite = storage.Blob.rewrite
+
+    def too_late(*args: Any, **options: Any) -> Any:
+        gcp.bucket.objects.pop("a")
+        return rewrite(*args, **options)
+
+    monkeypatch.setattr(storage.Blob, "rewrite", too_late)
+    with pytest.raises(NotFound, match="'a' of generation"):
+        gcp.ports.objects.copy("a", "b")
+    assert gcp.ports.objects.stat("b") is None
+
+
 def test_an_upload_that_cannot_be_cancelled_is_forgotten_all_the_same(
     gcp: Installed, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -271,6 +351,20 @@ def test_an_upload_that_cannot_be_cancelled_is_forgotten_all_the_same(
     with pytest.raises(ZeroDivisionError):
         break_off()
     assert "the upload of 'a' could not be cancelled" in caplog.text
+    assert gcp.ports.objects.stat("a") is None
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_upload_that_the_store_forgot_is_begun_anew_by_the_next_delivery(
+    gcp: Installed, status: int
+) -> None:
+    def forget() -> None:
+        with gcp.ports.objects.writer("a") as writer:
+            writer.write(b"x" * 20_000_000)
+            gcp.bucket.faults += [status]
+
+    with pytest.raises(Unavailable, match="writing 'a' did not work for now"):
+        forget()
     assert gcp.ports.objects.stat("a") is None
 
 
@@ -296,6 +390,31 @@ def test_what_was_not_read_of_a_replaced_object_is_never_read_from_the_next(gcp:
         reader.seek(2 * BLOCK)
         with pytest.raises(Unavailable, match="'a' was replaced while it was read"):
             reader.read(3)
+
+
+def test_what_is_stored_gzip_encoded_is_neither_decoded_nor_cut_off(gcp: Installed) -> None:
+    """`gcloud storage cp --gzip-local` stores so, and a browser would get the text."""
+    stored = gzip.compress(b"day,sales\n" + b"2026-01-05,1\n" * 100_000)
+    blob = storage.Client(project="p").bucket(BUCKET).blob("a.csv")
+    blob.content_encoding = "gzip"
+    blob.upload_from_string(stored, "text/csv")
+    with gcp.ports.objects.reader("a.csv") as reader:
+        assert reader.read() == stored
+        reader.seek(0)
+        with pytest.raises(BadSource, match="is gzip-compressed; decompress it first"):
+            decode_upload("a.csv", reader, io.BytesIO())
+    assert gcp.ports.objects.read("a.csv") == stored
+
+
+def test_a_download_that_breaks_off_is_taken_up_again(gcp: Installed) -> None:
+    content = bytes(range(256)) * 4096
+    gcp.ports.objects.create("a", content)
+    gcp.bucket.break_off = 2
+    assert gcp.ports.objects.read("a") == content
+    gcp.bucket.break_off = 2
+    with gcp.ports.objects.reader("a") as reader:
+        assert reader.read() == content
+    assert gcp.bucket.break_off == 0
 
 
 def test_a_reader_fetches_each_block_once(gcp: Installed) -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 
 import pytest
 
-from contracts.job import Job, JobState, Queue, Upload, Waiting
+from contracts.job import DeadLetter, Job, JobState, Queue, Upload, Waiting
 from functions.ports import Conflict, JobStore, Ports
 from tests.adapters.families import Family, race
 
@@ -80,12 +81,37 @@ def test_any_json_that_a_request_may_hold_is_read_back(job_store: JobStore) -> N
 
 @pytest.mark.parametrize("name", ["drop-zone/DE/Ünï 1.csv", "a//b", "%2F", "a/%2Fb#c", "x" * 1000])
 def test_any_name_of_an_object_can_be_part_of_a_key(job_store: JobStore, name: str) -> None:
-    upload = Upload(name=name, generation=2**62, country="DE", since=NOW)
+    upload = Upload(name=name, generation=2**64, country="DE", since=NOW)  # more than a column or field holds
     assert job_store.create(upload)
     assert job_store.create(upload.model_copy(update={"name": name.replace("/", "%2F", 1) + " "}))
     found = job_store.get(Upload, upload.key)
     assert found
-    assert (found.name, found.generation) == (name, 2**62)
+    assert (found.name, found.generation) == (name, 2**64)
+
+
+def test_any_text_can_be_a_key_and_is_no_other_s(job_store: JobStore) -> None:
+    """Keys come from addresses of the page and from messages."""
+    keys = ["", ".", "..", "__x__", "_", "%", "%.", "%__x__", "%25", "/", "%2F", "a\nb"]
+    keys += ["x" * 3000, "ü" * 800]
+    keys += [*(key + "y" for key in keys[-2:]), "%" + hashlib.sha256(b"x" * 3000).hexdigest()]
+    for key in keys:
+        assert job_store.get(DeadLetter, key) is None
+        assert job_store.find(DeadLetter, before=key) == []
+        assert job_store.create(DeadLetter(letter_id=key, subscription=key[:20], reason="", at=NOW, data=""))
+    for key in keys:
+        found = job_store.get(DeadLetter, key)
+        assert found
+        assert (found.letter_id, found.subscription) == (key, key[:20])
+        assert job_store.replace(found, found.version).version == 2
+    assert [letter.letter_id for letter in job_store.find(DeadLetter)] == keys[::-1]
+    assert [letter.letter_id for letter in job_store.find(DeadLetter, before=keys[2])] == keys[1::-1]
+
+
+def test_what_is_too_long_to_be_looked_for_is_not_found(job_store: JobStore) -> None:
+    longest = "ü" * 500
+    job_store.create(a_job("a", requested_by=longest))
+    assert [job.job_id for job in job_store.find(Job, requested_by=longest)] == ["a"]
+    assert job_store.find(Job, requested_by="x" * 5000) == job_store.find(Job, country="ü" * 800) == []
 
 
 def test_a_part_of_a_document_is_found_like_the_whole(job_store: JobStore) -> None:

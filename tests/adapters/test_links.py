@@ -142,6 +142,19 @@ def test_the_page_sends_a_browser_to_the_store_for_what_is_saved_and_shows_the_r
     assert page.get(f"/jobs/{job.job_id}/files/onepager.png").data == b"\x89PNG"
 
 
+@pytest.mark.parametrize(("more", "length"), [(0, 32 << 20), (1, None)])
+def test_a_file_that_is_longer_than_cloud_run_lets_through_is_streamed(
+    site: Site, cloud: Cloud, more: int, length: int | None
+) -> None:
+    cloud.account.may_sign = False
+    job = site.job()
+    content = bytes((32 << 20) + more)
+    site.result(job, models__parquet=content)
+    answer = site.with_ports().get(f"/jobs/{job.job_id}/files/models.parquet")
+    assert answer.headers.get("Content-Length", type=int) == length
+    assert answer.data == content
+
+
 def test_without_links_the_page_passes_the_file_on(site: Site, cloud: Cloud) -> None:
     cloud.account.may_sign = False
     job = site.job()

@@ -36,7 +36,12 @@ def test_an_object_that_wakes_nobody_has_no_notification() -> None:
         notification(ObjectInfo("prepared/x", 1, 1, "", INFO.updated))
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{}", b"\xff", b'{"name": "a", "generation": "x"}'])
+NAMELESS = b'{"name": "", "generation": "1", "size": "1", "crc32c": "x", "updated": "2026-01-05T12:00:00Z"}'
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"null", b"{}", b"\xff", b'{"name": "a", "generation": "x"}', NAMELESS]
+)
 def test_other_data_are_no_notification(data: bytes) -> None:
     with pytest.raises(BadMessage, match="object resource"):
         object_event({"eventType": "OBJECT_FINALIZE"}, data)

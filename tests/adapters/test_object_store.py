@@ -59,8 +59,9 @@ def test_replace_only_over_the_generation_that_was_read(object_store: ObjectStor
         object_store.replace("a", b"x", if_generation=0)
     second = object_store.replace("a", b"2", if_generation=first.generation)
     assert second.generation > first.generation
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict) as lost:
         object_store.replace("a", b"x", if_generation=first.generation)
+    assert not isinstance(lost.value, AlreadyExists)
     third = object_store.replace("a", b"3", if_generation=None)
     assert object_store.read("a") == b"3"
     assert object_store.stat("a") == third
@@ -149,6 +150,11 @@ def test_list_is_sorted_and_by_prefix(object_store: ObjectStore) -> None:
     assert [info.name for info in object_store.list("a/1")] == ["a/1", "a/10"]
     assert [info.name for info in object_store.list("")] == ["A/1", "a-b", "a/1", "a/10", "a/2", "a/ü", "b"]
     assert [info.size for info in object_store.list("a/ü")] == [4]
+
+
+def test_a_listing_tells_of_each_object_what_a_look_at_it_does(object_store: ObjectStore) -> None:
+    told = [object_store.create("a/1", b"1", {"k": "v"}), object_store.create("a/2", b"")]
+    assert list(object_store.list("a/")) == [object_store.stat("a/1"), object_store.stat("a/2")] == told
 
 
 @pytest.mark.parametrize(

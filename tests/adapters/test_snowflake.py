@@ -46,12 +46,22 @@ def test_the_session_is_labelled_and_limited(
     told = login["SESSION_PARAMETERS"]
     assert (told["QUERY_TAG"], told["TIMEZONE"]) == ("mmm-trainer", "UTC")
     assert int(told["STATEMENT_TIMEOUT_IN_SECONDS"]) == 480
+    in_memory_mb = int(told["CLIENT_RESULT_CHUNK_SIZE"]) * int(told["CLIENT_PREFETCH_THREADS"])
+    assert in_memory_mb == 96, "whatever the account has set; with one thread the driver loses rows"
     assert (login["query"]["roleName"], login["query"]["warehouse"]) == ("READER", "WH")
 
 
 def test_a_statement_that_takes_too_long_is_stopped_with_advice(warehouse: SnowflakeWarehouse) -> None:
     with pytest.raises(BadSource, match=r"longer than 1 s.*fewer rows.*Statement reached its"):
         rows(warehouse, "SELECT SYSTEM$WAIT()", 1)
+
+
+def test_a_server_that_never_ends_a_statement_is_not_waited_for(
+    warehouse: SnowflakeWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.adapters.gcp.snowflake_login._GRACE_S", 1)
+    with pytest.raises(Failure):
+        rows(warehouse, "SELECT SYSTEM$HANGS()", 1)
 
 
 def test_an_answer_that_is_read_too_slowly_is_stopped_too(
@@ -88,6 +98,25 @@ def test_what_the_server_refuses(
 def test_files_of_an_answer_that_vanish_are_no_end_of_the_answer(warehouse: SnowflakeWarehouse) -> None:
     with pytest.raises(Unavailable), warehouse.query("SELECT SYSTEM$CHUNKS(-1)", 60) as batches:
         assert list(batches) == "never"
+
+
+def test_no_session_is_left_open(settings: SnowflakeSettings, warehouse: SnowflakeWarehouse) -> None:
+    def opened() -> int:
+        return int(requests.get(f"{settings.url}/test/open", timeout=10).json())
+
+    before = opened()
+    rows(warehouse, "SELECT 1 AS x")
+    with pytest.raises(BadSource):
+        rows(warehouse, "SELEC 1")
+    with warehouse.query("SELECT SYSTEM$CHUNKS(50)", 60) as batches:
+        next(batches)
+        assert opened() == before + 1
+    assert opened() == before
+
+
+def test_fewer_rows_than_there_are_is_no_answer(warehouse: SnowflakeWarehouse) -> None:
+    with pytest.raises(Unavailable, match="broke off: 300,000 of 400,000 rows"):
+        rows(warehouse, "SELECT SYSTEM$LOSES(3)")
 
 
 def test_a_server_that_does_not_answer_is_unavailable(settings: SnowflakeSettings) -> None:

@@ -8,6 +8,7 @@ contention.
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import json
 from functools import cached_property
@@ -32,7 +33,8 @@ MAX_BYTES = 1_000_000
 """Firestore takes 1 MiB, names of fields and index entries included."""
 
 _QUERY_TIMEOUT_S = 60.0
-_MAX_INDEXED = 1000  # characters; Firestore cuts an index entry at 1,500 bytes
+_MAX_INDEXED = 1000  # bytes; Firestore cuts an index entry at 1,500, and refuses a query for what is longer
+_MAX_ID = 1500  # bytes
 _OPTIONS: dict[str, Any] = {"retry": RETRY, "timeout": TIMEOUT_S}
 
 
@@ -107,6 +109,8 @@ class FirestoreJobStore:
             ValueError: the documents have no such field.
         """
         check_fields(kind, equals)
+        if any(isinstance(value, str) and not _indexed(value) for value in equals.values()):
+            return []
         query: Query = self._client.collection(kind.kind).order_by("created", direction=Query.DESCENDING)
         if equals:
             query = Query(self._client.collection(kind.kind))
@@ -132,8 +136,16 @@ class FirestoreJobStore:
         return heapq.nlargest(limit, older, key=_age)
 
     def _reference(self, kind: type[D], key: str) -> DocumentReference:
-        name = key.replace("%", "%25").replace("/", "%2F")  # a slash would name a document further down
-        return self._client.collection(kind.kind).document(name)
+        return self._client.collection(kind.kind).document(_id(key))
+
+
+def _id(key: str) -> str:
+    """What a document is called: Firestore takes no slash, no `.`, `..` or `__…__`, nothing empty or long."""
+    name = key.replace("%", "%25").replace("/", "%2F")
+    if not name or name[0] in "._":
+        name = f"%{name}"
+    too_long = len(name.encode()) > _MAX_ID
+    return f"%{hashlib.sha256(key.encode()).hexdigest()}" if too_long else name
 
 
 def _age(snapshot: DocumentSnapshot[Any]) -> tuple[Any, str]:
@@ -163,11 +175,15 @@ def _content(document: D) -> dict[str, Any]:
     return {"fields": fields, "rest": rest, "version": document.version}
 
 
+def _indexed(value: str) -> bool:
+    return len(value.encode()) <= _MAX_INDEXED
+
+
 def _can_be_queried(document: D, name: str, value: Any) -> bool:
     if name not in type(document).model_fields:
         return False
     if isinstance(value, str):
-        return len(value) <= _MAX_INDEXED
+        return _indexed(value)
     return isinstance(value, int) and -(2**63) <= value < 2**63
 
 

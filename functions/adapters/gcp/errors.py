@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +26,8 @@ STORAGE_RETRY = DEFAULT_RETRY.with_delay(initial=0.2, maximum=5.0).with_timeout(
 
 _NO_ANSWER = (requests.RequestException, ConnectionError, TimeoutError, DataCorruption, api.RetryError)
 _TRY_AGAIN = (api.TooManyRequests, api.ServerError, api.Conflict, api.Cancelled)
+_FORGOTTEN = (404, 410)
+"""What Cloud Storage answers to a part of an upload that it gave up: begin anew."""
 _NOT_ALLOWED = (api.Forbidden, api.Unauthorized)
 _NO_IDENTITY = (identity.DefaultCredentialsError, identity.MalformedError)
 
@@ -34,16 +37,23 @@ def calling(what: str) -> Iterator[None]:
     """Turn the errors of Google's clients within the block into ours; `what` was being done.
 
     Raises:
-        Unavailable: too many requests, a fault of the server, no answer in time, no connection.
+        Unavailable: too many requests, a fault of the server, no answer in time, no connection, no identity.
         Permanent: the call is not allowed, or wrong.
     """
     try:
         yield
     except InvalidResponse as error:
+        if error.response.status_code in _FORGOTTEN and error.response.request.method == "PUT":
+            raise Unavailable(f"{what} did not work for now: the upload was lost: {told(error)}") from error
         refusal = api.from_http_status(status_of(error), str(error))  # type: ignore[no-untyped-call]
         raise _failure(what, refusal) from error
     except (api.GoogleAPICallError, identity.GoogleAuthError, *_NO_ANSWER) as error:
         raise _failure(what, error) from error
+
+
+def told(error: Exception) -> str:
+    """What an error says, without the address of an upload: whoever knows it may go on with the upload."""
+    return re.sub(r"upload_id=[^&\s'\")]+", "upload_id=…", str(error))
 
 
 def status_of(error: Exception) -> int | None:
@@ -54,10 +64,11 @@ def status_of(error: Exception) -> int | None:
 
 
 def _failure(what: str, error: Exception) -> Failure:
+    said = told(error)
     if isinstance(error, _NOT_ALLOWED):
-        return Permanent(f"{what} is not allowed: {error}; give the service account the role that it needs")
-    if isinstance(error, _NO_IDENTITY):
-        return Permanent(f"{what} needs an identity, and there is none: {error}")
+        return Permanent(f"{what} is not allowed: {said}; give the service account the role that it needs")
+    if isinstance(error, _NO_IDENTITY):  # or the metadata server is not up yet, which looks the same
+        return Unavailable(f"{what} needs an identity, and there is none: {said}")
     if isinstance(error, (*_NO_ANSWER, *_TRY_AGAIN, identity.GoogleAuthError)):
-        return Unavailable(f"{what} did not work for now: {error}")
-    return Permanent(f"{what} is refused: {error}")
+        return Unavailable(f"{what} did not work for now: {said}")
+    return Permanent(f"{what} is refused: {said}")

@@ -62,15 +62,15 @@ class FrozenObject(io.RawIOBase):
     def _fetch(self, number: int) -> bytes:
         start = number * BLOCK
         end = min(start + BLOCK, int(self._blob.size)) - 1
-        try:
+        try:  # the blob's generation is part of the address
             answer = self._blob.download_as_bytes(
                 start=start,
                 end=end,
-                if_generation_match=self._blob.generation,
                 checksum=None,  # of the whole object, never of a part
+                raw_download=True,  # as it is stored: a part of what is gzip-encoded cannot be decoded
                 retry=STORAGE_RETRY,
                 timeout=TIMEOUT_S,
             )
-        except (api.NotFound, api.PreconditionFailed) as error:
+        except api.NotFound as error:
             raise Unavailable(f"'{self._blob.name}' was replaced while it was read") from error
         return cast(bytes, answer)

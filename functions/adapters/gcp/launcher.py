@@ -6,10 +6,13 @@ job's name, a dash and a suffix.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from functions.errors import Permanent
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from google.cloud import run_v2
 
 _PAGE = 200
+_LIVES = 4  # of a task, one after the other, each as long as it may be; then its execution has ended
+_NAME = re.compile(r"[a-z][a-z0-9-]*-[a-z0-9]+")
 
 S = ExecutionState
 
@@ -78,7 +83,8 @@ class CloudRunLauncher:
     def find(self, job_id: str, attempt: int) -> list[Execution]:
         """The executions that were started for an attempt, oldest first.
 
-        They are told by the environment they were started with, among what the platform keeps of each job.
+        They are told by the environment they were started with, among those of each job that are young enough
+        to live. The platform keeps a thousand of each job, and all of a week.
         """
         wanted = {("JOB_ID", job_id), ("ATTEMPT", str(attempt))}
         found = [
@@ -108,7 +114,7 @@ class CloudRunLauncher:
 
     def cancel(self, execution: str) -> None:
         """Stop an execution; no error if it has ended or is unknown. It may take a while to end."""
-        from google.api_core.exceptions import FailedPrecondition, InvalidArgument, NotFound
+        from google.api_core.exceptions import Aborted, FailedPrecondition, InvalidArgument, NotFound
 
         name = self._full(execution)
         if name is None:
@@ -118,7 +124,7 @@ class CloudRunLauncher:
                 self._executions.cancel_execution(name=name, retry=None, timeout=self._settings.deadline_s)
             except NotFound:
                 return
-            except (FailedPrecondition, InvalidArgument):  # said of one that has ended, among other things
+            except (Aborted, FailedPrecondition, InvalidArgument):  # said of what has ended, but not only
                 known = self.get(execution)
                 if known is not None and not known.state.ended:
                     raise
@@ -127,10 +133,12 @@ class CloudRunLauncher:
         from google.cloud import run_v2
 
         request = run_v2.ListExecutionsRequest(parent=f"{self._settings.parent}/jobs/{job}", page_size=_PAGE)
+        oldest = datetime.now(UTC) - _LIVES * timedelta(seconds=self._settings.task_timeout_s)
         with _calling(f"listing the executions of {request.parent}"):
-            yield from self._executions.list_executions(
+            newest_first = self._executions.list_executions(
                 request, retry=None, timeout=self._settings.deadline_s
             )
+            yield from takewhile(lambda execution: execution.create_time >= oldest, newest_first)
 
     def _job_for(self, size: str) -> str:
         job = self._settings.jobs.get(size)
@@ -140,11 +148,10 @@ class CloudRunLauncher:
         return f"{self._settings.parent}/jobs/{job}"
 
     def _full(self, execution: str) -> str | None:
-        """The resource name of an execution of ours; None if it cannot be one."""
-        job, _, suffix = execution.rpartition("-")
-        if job not in self._settings.jobs.values() or not suffix.isalnum():
+        """The resource name of an execution, also of a job that is configured no more; None if it is none."""
+        if not _NAME.fullmatch(execution):
             return None
-        return f"{self._settings.parent}/jobs/{job}/executions/{execution}"
+        return f"{self._settings.parent}/jobs/{execution.rpartition('-')[0]}/executions/{execution}"
 
     @cached_property
     def _jobs(self) -> run_v2.JobsClient:

@@ -17,7 +17,7 @@ from google.api_core import exceptions as api
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage.fileio import BlobWriter
 
-from functions.adapters.gcp.errors import STORAGE_RETRY, TIMEOUT_S, calling, status_of
+from functions.adapters.gcp.errors import STORAGE_RETRY, TIMEOUT_S, calling, status_of, told
 from functions.adapters.gcp.frozen import FrozenObject
 from functions.adapters.gcp.signer import ADVICE, Signer
 from functions.ports import AlreadyExists, Conflict, NotFound, ObjectInfo
@@ -34,6 +34,9 @@ _CHANGED = 412
 
 class CloudStorageObjectStore:
     """Implements `functions.ports.ObjectStore`.
+
+    Content is read as it is stored, to which size and checksum belong: an object that was uploaded with
+    `Content-Encoding: gzip` is a gzip file here.
 
     A request whose answer was lost is sent again and may meet its own work: `AlreadyExists` or `Conflict`
     means that somebody wrote first, and that may have been this very call.
@@ -108,13 +111,16 @@ class CloudStorageObjectStore:
         blob = self._blob(target, original.metadata or {} if metadata is None else metadata)
         blob.content_type = original.content_type
         with calling(f"copying '{source}' to '{target}'"), _unless_changed(target, 0):
-            token: str | None = None
-            while True:
-                token, _, _ = blob.rewrite(
-                    original, token, if_generation_match=0, retry=STORAGE_RETRY, timeout=_COPY_TIMEOUT_S
-                )
-                if token is None:
-                    return _info(blob)
+            try:
+                token: str | None = None
+                while True:
+                    token, _, _ = blob.rewrite(
+                        original, token, if_generation_match=0, retry=STORAGE_RETRY, timeout=_COPY_TIMEOUT_S
+                    )
+                    if token is None:
+                        return _info(blob)
+            except api.NotFound as error:  # it was removed or replaced a moment ago
+                raise _missing(source, original.generation) from error
 
     def stat(self, name: str) -> ObjectInfo | None:
         """What is known of the newest generation; None if there is no such object."""
@@ -132,7 +138,9 @@ class CloudStorageObjectStore:
             try:
                 return cast(
                     bytes,
-                    self._bucket.blob(name).download_as_bytes(if_generation_match=generation, **_OPTIONS),
+                    self._bucket.blob(name).download_as_bytes(
+                        if_generation_match=generation, raw_download=True, **_OPTIONS
+                    ),
                 )
             except (api.NotFound, api.PreconditionFailed) as error:
                 raise _missing(name, generation) from error
@@ -200,7 +208,7 @@ class _Upload(BlobWriter):  # type: ignore[misc]
                 upload, transport = self._upload_and_transport
                 transport.delete(upload.resumable_url, timeout=TIMEOUT_S)
         except (requests.RequestException, GoogleAuthError) as error:
-            log.warning("the upload of '%s' could not be cancelled: %s", self._blob.name, error)
+            log.warning("the upload of '%s' could not be cancelled: %s", self._blob.name, told(error))
         self._buffer.close()
 
 

@@ -80,14 +80,16 @@ class SnowflakeWarehouse:
             cursor.execute(sql)
             if not cursor.description:
                 raise BadSource("the query gives no rows: write one SELECT")
-            empty = True
+            rows = 0
             for table in cursor.fetch_arrow_batches():
                 for batch in table.to_batches():
                     if time.monotonic() > until:
                         raise _late(timeout_s)
-                    empty = False
+                    rows += batch.num_rows
                     yield batch
-            if empty:
+            if rows != (cursor.rowcount or 0):  # part of the data would be trained like the whole
+                raise Unavailable(f"Snowflake's answer broke off: {rows:,} of {cursor.rowcount:,} rows came")
+            if not rows:
                 yield pa.RecordBatch.from_pylist([], _schema(cursor))
         except Error as error:
             raise _query_failure(self._settings, error, timeout_s) from error

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from snowflake.connector import Connection
 
 
+_CHUNK_MB = 48  # of an answer; the least that Snowflake allows, of which these are in memory at once:
+_FETCHED_AHEAD = 2
 _GRACE_S = 15  # Snowflake ends a late statement; only if it does not answer at all, we do
 
 
@@ -65,7 +67,9 @@ def connect(settings: SnowflakeSettings, timeout_s: float, *, by_password: bool 
             "QUERY_TAG": settings.query_tag,
             "STATEMENT_TIMEOUT_IN_SECONDS": limit_s,
             "TIMEZONE": "UTC",  # not the account's, so that a query means the same everywhere
+            "CLIENT_RESULT_CHUNK_SIZE": _CHUNK_MB,
         },
+        client_prefetch_threads=_FETCHED_AHEAD,
         arrow_number_to_decimal=True,
         force_microsecond_precision=True,
         server_session_keep_alive=False,

@@ -59,6 +59,7 @@ class Bucket:
     uploads: dict[str, Upload] = field(default_factory=dict)
     faults: list[int] = field(default_factory=list)  # statuses of the next answers
     lose_answers: int = 0  # of so many new objects, though they are made
+    break_off: int = 0  # so many downloads, half-way
     requests: list[str] = field(default_factory=list)
     deaf_to: str = ""  # a method whose requests are not answered: the connection breaks
     told: int = 0
@@ -83,7 +84,8 @@ class Bucket:
             now = datetime.now(UTC)
             generation = str(int(now.timestamp() * 1_000_000) * 1000 + next(self.numbers))
             time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            kept = {key: resource[key] for key in ("contentType", "metadata") if resource.get(key)}
+            properties = ("contentType", "contentEncoding", "metadata")
+            kept = {key: resource[key] for key in properties if resource.get(key)}
             made = {
                 "kind": "storage#object",
                 "id": f"{BUCKET}/{name}/{generation}",
@@ -144,7 +146,7 @@ class Bucket:
             answer: dict[str, Any] = {"items": [self.objects[name][0] for name in page]}
         if page and page[-1] != names[-1]:
             answer["nextPageToken"] = page[-1]
-        return answer
+        return _asked_for(answer, query["fields"])
 
     def rewrite(self, source: str, target: str, query: Query, resource: dict[str, Any]) -> dict[str, Any]:
         """Copy, in two calls if it is large."""
@@ -155,6 +157,14 @@ class Bucket:
             return {"done": False, "rewriteToken": "go on", **sizes, "totalBytesRewritten": "1"}
         made = self.commit({**(resource or original), "name": target}, query, data)
         return {"done": True, **sizes, "resource": made}
+
+
+def _asked_for(listing: dict[str, Any], fields: str) -> dict[str, Any]:
+    """What `fields` names of a listing: `items(name,size),nextPageToken`."""
+    of_items = re.search(r"items\((.*?)\)", fields)[1].split(",")
+    known = re.sub(r"\(.*?\)", "", fields).split(",")
+    listing["items"] = [{key: item[key] for key in of_items if key in item} for item in listing["items"]]
+    return {key: value for key, value in listing.items() if key in known}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -244,6 +254,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def download(self, resource: dict[str, Any], data: bytes) -> None:
         headers = {"X-Goog-Hash": f"crc32c={resource['crc32c']}", "X-Goog-Generation": resource["generation"]}
+        if "contentEncoding" in resource:  # as it is stored, because the client accepts gzip
+            headers["Content-Encoding"] = resource["contentEncoding"]
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if wanted is None:
             self.send(200, data, headers)
@@ -267,6 +279,9 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
+        if self.bucket.break_off and self.path.startswith("/download/"):
+            self.bucket.break_off -= 1
+            body, self.close_connection = body[: len(body) // 2], True
         self.wfile.write(body)
 
 
