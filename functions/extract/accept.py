@@ -119,7 +119,8 @@ def _installation_errors(runtime: Runtime, request: TrainRequest) -> Iterator[st
     connection = getattr(request.source, "connection", None)
     warehouses = runtime.ports.warehouses
     if connection is not None and connection not in warehouses:
-        yield f"source.connection: no warehouse is named '{connection}'; there are: {', '.join(warehouses)}"
+        there = f"there are: {', '.join(warehouses)}" if warehouses else "this installation has none"
+        yield f"source.connection: no warehouse is named '{connection}'; {there}"
     folder = getattr(request.source, "name", f"/{request.country}/").split("/")
     if folder[1] != request.country:
         yield f"source.name: must be under {folder[0]}/{request.country}/, the folder of its country"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from contracts.base import WHOLE
 from contracts.job import FileVersion, Job, Upload
 from contracts.request import SETTINGS_FIELDS, SettingsError, job_id_for, parse_settings, upload_key
 from functions.errors import BadMessage
@@ -138,6 +139,7 @@ def _request(
         "request_id": job_id,
         "source": {"kind": "object", "name": upload.name, "generation": upload.generation},
     }
+    alone = {"country": upload.country, **given}
     try:
         with runtime.ports.objects.reader(settings.name, settings.generation) as stream:
             text = stream.read(MAX_REQUEST_BYTES + 1)
@@ -145,9 +147,9 @@ def _request(
             raise SettingsError(f"is larger than {MAX_REQUEST_BYTES // 1024} KiB")
         written = parse_settings(text)
     except NotFound:
-        return {"country": upload.country, **given}, [f"{settings.name} was replaced before it was read"]
+        return alone, [f"{WHOLE}: {settings.name} was replaced before it was read"]
     except SettingsError as error:
-        return {"country": upload.country, **given}, [f"{settings.name} {error}"]
+        return alone, [f"{WHOLE}: {settings.name} {error}"]
     errors = [
         f"{name}: the uploaded file gives it; remove it from the settings"
         for name in sorted(given.keys() & written.keys() - SETTINGS_FIELDS)

@@ -69,4 +69,5 @@ HEARTBEAT_LOST = Problem(
 
 
 def _crashed(detail: str) -> Problem:
-    return Problem(type="training-crashed", title="The training ended without a word", detail=detail)
+    why = f"{detail}; its log so far may tell why; with exit code 137 the memory often did not suffice"
+    return Problem(type="training-crashed", title="The training ended without a word", detail=why)

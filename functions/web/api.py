@@ -2,7 +2,8 @@
 
 - `GET /api/jobs?state=&country=&before=` → `jobs` (job documents), `next_before` (the paging token),
   `uploads` (upload documents that wait for settings), `queues` (name, running, limit, paused)
-- `GET /api/jobs/<id>` → `job`, `done`, `progress`, `heartbeat` (execution, age, stale), `files`, `summary`;
+- `GET /api/jobs/<id>` → `job`, `done`, `progress`, `heartbeat` (execution, age, stale), `files`, `summary`,
+  `budget_refusal` (why the budget question has no answer);
   a file's `url` answers with its content, or with 302 to where the object store lets it be downloaded
 - `GET /api/dead-letters?before=` → `dead_letters`, `next_before`
 - `POST /api/jobs/<id>:cancel`, `:retry` → the job document
@@ -97,6 +98,7 @@ def _job(view: views.JobView) -> Json:
         and {"execution": life.execution, "age": life.age.total_seconds(), "stale": life.stale},
         "files": [_file(view, file) for file in view.files],
         "summary": view.summary and view.summary.model_dump(mode="json"),
+        "budget_refusal": view.budget_refusal,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 from flask import Flask
+from markupsafe import Markup
 
 from contracts.job import JobState
 
@@ -21,6 +22,13 @@ DOING = {
     JobState.CANCELLING: "stopping the training",
 }
 """What the system does with a job in each state."""
+PICTURES = (
+    ("onepager.png", "The best model on one page", "Contributions, fit, shares and response curves"),
+    ("allocator.png", "Where the money should go", "Spend and response per channel, today and proposed"),
+    ("report_actual_fitted.png", "Is the refreshed model still right?", "Actual and predicted, by model"),
+    ("report_decomposition.png", "Have the answers moved?", "Contributions and ROAS of each model"),
+)
+"""The files of a result that a job's page shows as pictures: name, heading, what is to be seen."""
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -71,9 +79,27 @@ def as_yaml(value: Any) -> str:
     return text
 
 
+def breakable(name: str) -> Markup:
+    """A file's name, to be broken after an underscore or before the extension where it is too long."""
+    return Markup("_<wbr>").join(name.split("_")).replace(".", Markup("<wbr>."))
+
+
+def settings_name(upload: str) -> str:
+    """The settings that an upload waits for: `sales.request.yaml` for `drop-zone/DE/sales.csv`."""
+    return upload.rsplit("/", 1)[-1].rsplit(".", 1)[0] + ".request.yaml"
+
+
 def register(app: Flask) -> None:
     """Make the formats known to the templates."""
     app.jinja_env.filters.update(
-        duration=duration, age=age, stamp=stamp, size=size, number=number, percent=percent, yaml=as_yaml
+        duration=duration,
+        age=age,
+        stamp=stamp,
+        size=size,
+        number=number,
+        percent=percent,
+        yaml=as_yaml,
+        breakable=breakable,
+        settings_name=settings_name,
     )
-    app.jinja_env.globals.update(STATES=list(JobState), DOING=DOING, OVERDUE=OVERDUE)
+    app.jinja_env.globals.update(STATES=list(JobState), DOING=DOING, OVERDUE=OVERDUE, PICTURES=PICTURES)

@@ -80,6 +80,8 @@ class JobView:
     life: Life | None
     files: list[JobFile]
     summary: ModelSummary | None
+    budget_refusal: str | None
+    """Why the request's budget question has no answer, and what would help."""
 
     @property
     def progress(self) -> Progress | None:
@@ -147,7 +149,7 @@ def job_view(ports: Ports, job_id: str) -> JobView:
     """
     job = job_of(ports, job_id)
     files = _files(ports, job)
-    return JobView(job, _life(ports, job), files, _summary(ports, job, files))
+    return JobView(job, _life(ports, job), files, _summary(ports, job, files), _refusal(ports, files))
 
 
 def _life(ports: Ports, job: Job) -> Life | None:
@@ -196,6 +198,13 @@ def _summary(ports: Ports, job: Job, files: list[JobFile]) -> ModelSummary | Non
         return None
     text = _text(ports, names.model_summary(job))
     return ModelSummary.model_validate_json(text) if text else None
+
+
+def _refusal(ports: Ports, files: list[JobFile]) -> str | None:
+    listed = [file.object_name for file in files if file.name == "allocator.json"]
+    text = _text(ports, listed[0]) if listed else None
+    answer = json.loads(text) if text else {}
+    return None if answer.get("feasible", True) else str(answer["reason"])
 
 
 def file_of(ports: Ports, job_id: str, name: str) -> ObjectInfo:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import psutil
 import requests
@@ -89,23 +90,30 @@ def submit(folder: Path, path: Path, base: Path | None) -> int:
         return 2
     embedded = Embedded(folder.resolve())
     for submission in submissions:
-        embedded.bus.publish(TRAIN_REQUESTS, canonical_json(submission.body).encode())
+        embedded.bus.publish(TRAIN_REQUESTS, json.dumps(submission.body).encode())
     console = Console()
     ended = follow(client, [submission.job_id for submission in submissions], console)
     good = [_report(console, client, submission, ended[submission.job_id]) for submission in submissions]
     return 0 if all(good) else 1
 
 
-def _report(console: Console, client: Client, submission: Submission, job: dict[str, object]) -> bool:
-    console.print(f"{submission.origin}: {describe(job)}", markup=False)
-    if canonical_json(job["request"]) != canonical_json(submission.body):
-        console.print("  refused: this request_id was used before, with another request", markup=False)
-        return False
-    problem = job.get("error")
-    for line in problem.get("errors", []) if isinstance(problem, dict) else []:
-        console.print(f"  - {line}", markup=False)
-    console.print(f"  {client.url}/jobs/{submission.job_id}", markup=False)
-    return job["state"] == "SUCCEEDED"
+def _report(console: Console, client: Client, submission: Submission, job: dict[str, Any]) -> bool:
+    same = canonical_json(job["request"]) == canonical_json(submission.body)
+    refused = "refused: this request_id was used before, with another request; choose another"
+    lines = [f"{submission.origin}: {describe(job) if same else refused}"]
+    lines += [*(_reasons(job) if same else []), f"  {client.url}/jobs/{submission.job_id}"]
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    return same and job["state"] == "SUCCEEDED"
+
+
+def _reasons(job: dict[str, Any]) -> list[str]:
+    """Why a job ended, line by line, and what to do about each problem in the data."""
+    problem = job.get("error") or {}
+    advice = {finding["message"]: finding["advice"] for finding in job["findings"] if finding["advice"]}
+    lines = [f"  {line}" for line in problem.get("detail", "").splitlines()]
+    for error in problem.get("errors", []):
+        lines += [f"  - {error}", *([f"    {advice[error]}"] if error in advice else [])]
+    return lines
 
 
 def act(folder: Path, verb: str, job: str) -> int:
@@ -114,11 +122,7 @@ def act(folder: Path, verb: str, job: str) -> int:
         return _fail(f"say which: make {verb} JOB=<job id>")
     client = _client(folder)
     done, answer = client.act(f"/api/jobs/{job}:{verb}")
-    say(
-        f"{job}: {answer['state']}"
-        if done
-        else f"{job}: {answer['title']} {answer.get('detail', '')}".rstrip()
-    )
+    say(f"{job}: {answer['state'] if done else _why(answer)}")
     return 0 if done else 1
 
 
@@ -131,9 +135,13 @@ def replay(folder: Path, letter: str | None) -> int:
     good = True
     for one in letters:
         done, answer = client.act(f"/api/dead-letters/{one}:replay")
-        say(f"{one}: replayed" if done else f"{one}: {answer['title']} {answer.get('detail', '')}".rstrip())
+        say(f"{one}: {'replayed' if done else _why(answer)}")
         good &= done
     return 0 if good else 1
+
+
+def _why(problem: dict[str, Any]) -> str:
+    return ": ".join(part for part in (problem["title"], problem.get("detail")) if part)
 
 
 def _unreplayed(client: Client) -> list[str]:
@@ -175,5 +183,8 @@ def _fail(text: str) -> NoReturn:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except requests.ConnectionError:
-        _fail("the system does not answer; is it stopping?")
+    except requests.RequestException as error:
+        _fail(f"the system does not answer (stopped, or very busy?); what was submitted goes on: {error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; what was submitted goes on\n")
+        sys.exit(130)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,18 @@ def _all(readers: list[Any]) -> list[Submission]:
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _bytes(path: Path) -> bytes:
     try:
-        return parse_settings(path.read_bytes())
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise UnreadableRequests(f"{path} does not exist") from error
+    except OSError as error:
+        raise UnreadableRequests(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return parse_settings(_bytes(path))
     except SettingsError as error:
         raise UnreadableRequests(f"{path} {error}") from error
 
@@ -90,13 +98,22 @@ def _identified(body: dict[str, Any], origin: str) -> dict[str, Any]:
 
 
 def _from_table(path: Path, base_path: Path) -> list[Submission]:
+    rows = _rows(path)
     base = _read(base_path)
-    with path.open(newline="", encoding="utf-8-sig") as table:
-        rows = list(csv.DictReader(table))
-    if not rows:
-        raise UnreadableRequests(f"{path} has no rows")
     readers = [lambda row=row, i=i: _from_row(path, i, row, base) for i, row in enumerate(rows, 1)]
     return _all(readers)
+
+
+def _rows(path: Path) -> list[dict[str | Any, Any]]:
+    try:
+        text = _bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableRequests(f"{path} is not UTF-8; save it as UTF-8") from error
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+    if not rows:
+        raise UnreadableRequests(f"{path} has no rows")
+    return rows
 
 
 def _from_row(path: Path, number: int, row: dict[str | None, Any], base: dict[str, Any]) -> Submission:

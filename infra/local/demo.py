@@ -35,11 +35,12 @@ from infra.local.demo_data import (
     generate,
 )
 from infra.local.follow import Client, describe
-from infra.local.host import ADDRESS, CONNECTION, Host, local_settings
+from infra.local.host import ADDRESS, CONNECTION, Host, local_settings, running, say
 
 PATIENCE_S = 180.0
 REQUEST_ID, BAD_REQUEST_ID = "demo-weekly-sales", "demo-broken-sales"
 UPLOAD = "drop-zone/AT/sales.csv"
+SUBSCRIPTION = "demo-subscriber"
 
 
 @dataclass
@@ -93,10 +94,11 @@ class Demo:
         self.jobs = {job_id_for(REQUEST_ID): "train request, from a warehouse table"}
 
     def ask(self) -> None:
-        """Everything that users do, at once."""
+        """Everything that users do, at once, but for what must come second: messages are not ordered."""
         request = demo_request(REQUEST_ID)
         self._publish(request, "a train request; its data are a table of the warehouse")
         self._upload()
+        self._wait(lambda: self.ports.jobs.get(Job, job_id_for(REQUEST_ID)) is not None)
         self._publish(request, "the same request again")
         self._publish({**request, "revision": "another"}, "the same request_id with another body")
         self._publish(bad_request(BAD_REQUEST_ID), "a request whose data are wrong in four ways")
@@ -236,6 +238,9 @@ def _ratio(value: float | None) -> str:
 
 def demo(folder: Path) -> int:
     """Run it in a fresh folder; 0 only if everything came out as it must."""
+    if running(folder):
+        say(f"a system runs on {folder}, which the demo would empty: `make stop FOLDER={folder}` first")
+        return 1
     started = time.monotonic()
     console = Console()
     if not console.is_terminal:
@@ -251,13 +256,15 @@ def demo(folder: Path) -> int:
     ):
         console.print(f"MMM Trainer runs at {host.url} (its log: {folder}/host.log). The demo sends it:")
         subscriber = Subscriber(console)
-        host.embedded.bus.subscribe("demo-subscriber", JOB_FINISHED, subscriber.url)
+        host.embedded.bus.subscribe(SUBSCRIPTION, JOB_FINISHED, subscriber.url)
         run = Demo(host, subscriber, console, first, second)
         run.ask()
         run.watch()
         good = run.report()
+        host.embedded.bus.unsubscribe(SUBSCRIPTION)
     seconds = time.monotonic() - started
     console.print(f"{'All as it must be' if good else 'NOT as it must be'}, in {seconds:.0f} s.")
+    say(f"`make up FOLDER={folder}` shows it all on a page, and takes more requests for its data.")
     return 0 if good else 1
 
 

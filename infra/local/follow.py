@@ -9,6 +9,7 @@ from typing import Any
 import requests
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from contracts.job import JobState
 
@@ -74,10 +75,10 @@ def describe(job: dict[str, Any]) -> str:
 def follow(client: Client, job_ids: Iterable[str], console: Console) -> dict[str, dict[str, Any]]:
     """Show the jobs until every one has ended, and return their last documents by id."""
     columns = (
-        TextColumn("{task.fields[name]}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.fields[name]}", table_column=Column(overflow="ellipsis")),
+        BarColumn(10, table_column=Column(no_wrap=True)),
+        TimeElapsedColumn(Column(no_wrap=True)),
+        TextColumn("{task.description}", table_column=Column()),
     )
     ended: dict[str, dict[str, Any]] = {}
     with Progress(*columns, console=console) as bars:

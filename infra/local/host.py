@@ -128,6 +128,7 @@ class Host:
             PortTaken: another program listens on the port.
         """
         self.embedded.lock()
+        (self.settings.folder / "warehouse").mkdir(exist_ok=True)  # for people to put files in
         use(self._runtime)
         bridge(self._runtime.log)
         self._server = self._listen()

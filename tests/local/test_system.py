@@ -21,6 +21,7 @@ import requests
 import yaml
 
 from contracts.request import job_id_for
+from functions.adapters.embedded import Embedded
 from functions.adapters.embedded.warehouse import load_table
 from infra.local.demo_data import demo_request, generate
 
@@ -61,8 +62,6 @@ class System:
 
     def submit_quietly(self, body: dict[str, Any]) -> str:
         """Publish without following."""
-        from functions.adapters.embedded import Embedded
-
         Embedded(self.folder).bus.publish("train-requests", json.dumps(body).encode())
         return job_id_for(body["request_id"])
 
@@ -127,9 +126,29 @@ def test_submit_follows_a_request_to_its_end(system: System, tmp_path: Path):
     bad = system.run("submit", str(write(tmp_path / "b.yaml", {**request("r2", SHORT), "colour": "red"})))
     assert bad.returncode == 1
     assert "colour: unknown field" in bad.stdout
+    nowhere = request("r3", SHORT)
+    nowhere["source"]["table"] = "no_such_table"
+    refused = system.run("submit", str(write(tmp_path / "n.yaml", nowhere)))
+    assert "no_such_table does not exist" in refused.stdout
     conflict = system.run("submit", str(write(tmp_path / "c.yaml", request("r1", LONG))))
     assert conflict.returncode == 1
     assert "used before" in conflict.stdout
+
+
+def test_ctrl_c_stops_following_and_not_the_job(system: System, tmp_path: Path):
+    path = write(tmp_path / "r.yaml", request("r1", LONG))
+    follower = subprocess.Popen(
+        system.command("submit", str(path)),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    system.wait(job_id_for("r1"), searching)
+    follower.send_signal(signal.SIGINT)
+    _, said = follower.communicate(timeout=60)
+    assert (follower.returncode, said.strip()) == (130, "interrupted; what was submitted goes on")
+    assert system.job(job_id_for("r1"))["job"]["state"] == "RUNNING"
 
 
 def test_a_batch_submitted_twice_starts_nothing_twice(system: System, tmp_path: Path):
@@ -143,7 +162,7 @@ def test_a_batch_submitted_twice_starts_nothing_twice(system: System, tmp_path: 
     jobs = requests.get(f"{system.url}/api/jobs", timeout=10).json()["jobs"]
     assert sorted((job["revision"], job["request"]["search"]["seed"]) for job in jobs) == [("a", 1), ("b", 2)]
     assert {job["request"]["columns"]["context"][0]["sign"] for job in jobs} == {"negative", "default"}
-    table.write_text("revision,search.seed\na,1\nb,3\n")
+    table.write_text("revision;search.seed\na;1\nb;3\n")  # as a spreadsheet with a German locale saves it
     assert system.run("submit", str(table)).returncode == 0
     assert len(requests.get(f"{system.url}/api/jobs", timeout=10).json()["jobs"]) == 3
 
@@ -157,6 +176,12 @@ def test_unreadable_requests_submit_nothing_and_say_all_that_is_wrong(system: Sy
     assert answer.returncode == 2
     assert "bad.yaml is not valid YAML" in answer.stderr
     assert "worse.json must be a mapping" in answer.stderr
+    (tmp_path / "batch.csv").write_bytes("revision\nMärz\n".encode("latin-1"))
+    answer = system.run("submit", str(tmp_path / "batch.csv"), "--base", str(folder / "good.yaml"))
+    assert (answer.returncode, answer.stderr.splitlines()[1:]) == (
+        2,
+        [f"{tmp_path / 'batch.csv'} is not UTF-8; save it as UTF-8"],
+    )
     assert requests.get(f"{system.url}/api/jobs", timeout=10).json()["jobs"] == []
 
 
@@ -200,8 +225,6 @@ def test_cancel_stops_the_training_and_retry_starts_it_again(system: System):
 
 
 def test_dead_letters_are_replayed_by_one_command(system: System):
-    from functions.adapters.embedded import Embedded
-
     Embedded(system.folder).bus.publish("train-requests", b"nonsense")
     letters: list[Any] = []
     while not letters:
@@ -257,6 +280,14 @@ def test_commands_without_a_running_system_say_what_to_do(tmp_path: Path):
     assert "nothing runs" in system.run("stop").stdout
 
 
+def test_a_new_folder_has_every_place_that_people_put_files_in(tmp_path: Path):
+    system = System(tmp_path / "new")
+    system.up()
+    system.interrupt()
+    for place in ("bucket/drop-zone", "bucket/sources", "warehouse"):
+        assert (system.folder / place).is_dir()
+
+
 def test_other_host_names_are_refused_so_that_no_web_site_reaches_the_system(system: System):
     assert requests.get(system.url, headers={"Host": "evil.example"}, timeout=10).status_code == 421
     posted = requests.post(f"{system.url}/functions/sweep", data="{}", timeout=10)
@@ -271,3 +302,14 @@ def test_the_demo_shows_all_that_it_promises(tmp_path: Path):
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "All as it must be" in answer.stdout
     assert answer.stdout.count("onepager.png") == 2
+    system = System(tmp_path / "demo")
+    system.up()  # the folder goes on as any other
+    try:
+        path = write(tmp_path / "r.yaml", request("r1", SHORT))
+        assert system.run("submit", str(path)).returncode == 0
+        assert list(Embedded(system.folder).bus.pending()) == []
+        again = system.run("demo")
+        assert (again.returncode, "make stop" in again.stdout) == (1, True)
+        assert requests.get(f"{system.url}/health", timeout=10).ok
+    finally:
+        system.run("stop")

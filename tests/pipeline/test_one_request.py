@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from contracts import names
 from contracts.job import DeadLetter, Job, JobState, Queue
 from contracts.summary import CountrySummary, ModelSummary
+from functions.ports import NotFound
 from infra.local.demo_data import bad_request, bad_table, generate
 from tests.pipeline.world import World
 
@@ -167,6 +169,21 @@ def test_a_recent_extract_is_reused_unless_the_request_says_refresh(world: World
     fourth = world.submit("r4", cache="use")
     world.run()
     assert world.job(fourth).fingerprint == prints[2]
+
+
+def test_a_recent_extract_that_vanishes_while_it_is_copied_is_made_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    world.submit("r1")
+    world.run()
+
+    def vanished(*_: Any) -> Any:
+        raise NotFound("somebody deleted it")
+
+    monkeypatch.setattr(world.ports.objects, "copy", vanished)
+    second = world.submit("r2")
+    world.run()
+    assert world.job(second).state is JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -150,6 +151,7 @@ def test_waiting_uploads_stand_on_top_and_late_ones_are_marked(site: Site) -> No
     late, fresh = html.index("drop-zone/PL/sales.csv"), html.index("drop-zone/CH/sales.csv")
     assert late < html.index("Overdue") < fresh
     assert html.count("Overdue") == 1
+    assert html.count("<code>sales.request.yaml</code>") == 2
     assert "drop-zone/DE/x.csv" not in html
     assert len(site.client.get("/api/jobs").json["uploads"]) == 2
 
@@ -279,6 +281,26 @@ def test_a_success_shows_its_figures_its_picture_and_its_files(site: Site) -> No
     assert files["models.parquet"]["size"] == 2400
     for file in files.values():
         assert site.client.get(file["url"]).status_code == 200
+
+
+def test_a_budget_answer_is_shown_and_where_there_is_none_its_reason(site: Site) -> None:
+    site.result(site.job(S.SUCCEEDED), allocator__json=b'{"feasible": true}', allocator__png=b"\x89PNG")
+    html = site.client.get("/jobs/weekly-1").text
+    assert "/jobs/weekly-1/files/allocator.png" in Elements(html).values("img", "src")
+    assert "has no answer" not in html
+    refused = json.dumps({"feasible": False, "reason": f"budget.total is too high {HOSTILE}"}).encode()
+    site.result(site.job(S.SUCCEEDED, "weekly-2"), allocator__json=refused)
+    html = site.client.get("/jobs/weekly-2").text
+    assert "budget.total is too high" in html
+    assert HOSTILE not in html
+    assert "budget.total is too high" in site.client.get("/api/jobs/weekly-2").json["budget_refusal"]
+
+
+def test_a_job_that_was_only_validated_is_told_from_one_that_was_trained(site: Site) -> None:
+    site.job(S.SUCCEEDED, request={"validate_only": True})
+    site.job(S.SUCCEEDED, "weekly-2", request={"validate_only": "yes"})
+    for page, found in (("/", 1), ("/jobs/weekly-1", 1), ("/jobs/weekly-2", 0)):
+        assert site.client.get(page).text.count("validation only") == found
 
 
 def test_a_trial_that_an_error_ended_is_told(site: Site) -> None:

@@ -205,7 +205,8 @@ class SubprocessLauncher:
 
     def _ended(self, task: sqlite3.Row, exit_code: int | None, detail: str) -> None:
         """Record the end of a running task, and repeat it if it failed and may be repeated."""
-        why = f"task {task['task_index']}, attempt {task['task_attempt'] + 1}: {detail}"
+        retry = f", retry {task['task_attempt']}" if task["task_attempt"] else ""
+        why = f"task {task['task_index'] + 1}{retry}: {detail}"
         self._remove_temporary(task)  # first: nobody would, if this process died after the commit
         with self._database.transaction() as connection:
             state = self._next_state(task, exit_code)
