@@ -1,8 +1,8 @@
 #!/bin/bash
 # Prints the names of the distribution's packages that own the given libraries, and those which everything in the
-# given folders is linked against; R's parts for desktops are left out. Fails where a library is nowhere.
+# given folders is linked against; R's windows (Tk) are left out. Fails where a library is nowhere.
 set -euo pipefail
-linked=$(find "$@" \( -name tcltk -o -name R_X11.so -o -name R_de.so \) -prune -o \
+linked=$(find "$@" -name tcltk -prune -o \
   -type f \( -name '*.so' -o -name '*.so.*' -o -path '*/bin/exec/*' \) -exec ldd {} + 2> /dev/null || true)
 
 # What one of the folders brings itself is found by R, which knows where to look.

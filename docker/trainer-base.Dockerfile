@@ -47,4 +47,5 @@ ENV PATH=/opt/venv/bin:/usr/local/lib/R/bin:$PATH \
     TZ=Etc/UTC \
     OMP_NUM_THREADS=1 \
     OPENBLAS_NUM_THREADS=1
-RUN Rscript -e 'library(Robyn); stopifnot(reticulate::py_module_available("nevergrad"))'
+RUN Rscript -e 'library(Robyn); stopifnot(reticulate::py_module_available("nevergrad"))' \
+    && Rscript -e 'options(warn = 2); png("/dev/null"); plot(1)'

@@ -4,26 +4,33 @@
 TARGET_TOLERANCE <- 0.01
 FACTORS <- list(max_response = list(low = 0.5, high = 2), target_efficiency = list(low = 0.1, high = 10))
 
+# Writes the answer; returns what draws its picture, NULL where there is none.
 export_budget <- function(chosen, model, folder) {
   budget <- model$budget
   head <- list(schema_version = 1, sol_id = chosen$best, scenario = budget$scenario)
   write <- function(...) write_json(c(head, ...), file.path(folder, "allocator.json"))
   past <- history(chosen, budget)
   if (budget$scenario == "historical") {
-    return(write(past$head, list(historical = past$total, channels = past$channels)))
+    write(past$head, list(historical = past$total, channels = past$channels))
+    return(NULL)
   }
   answer <- tryCatch(ask_allocator(chosen, budget), error = function(error) conditionMessage(error))
   reason <- if (is.character(answer)) answer else infeasible(answer$dt_optimOut, budget)
   if (!is.null(reason)) {
     say("budget: ", reason)
-    return(write(list(feasible = FALSE, reason = reason)))
+    write(list(feasible = FALSE, reason = reason))
+    return(NULL)
   }
   table <- answer$dt_optimOut
   write_table(table, file.path(folder, paste0(chosen$best, "_", budget$scenario, "_reallocated.csv")))
   write(past$head, reallocation(table, chosen$inputs, budget, past))
+  function() draw_allocator(chosen, budget, 10 + 2 * ceiling(nrow(table) / 3), folder)
+}
+
+draw_allocator <- function(chosen, budget, height, folder) {
   drawn("allocator.png", {
     picture <- ask_allocator(chosen, budget, plots = TRUE)$plots$plots
-    save_picture(picture, file.path(folder, "allocator.png"), 12, 10 + 2 * ceiling(nrow(table) / 3))
+    save_picture(picture, file.path(folder, "allocator.png"), 12, height)
   })
 }
 

@@ -20,8 +20,8 @@ export_result <- function(chosen, config, folder, cores, ready) {
   }
   write_json(provenance(config, ready), file.path(folder, "provenance.json"))
   save_objects(chosen, folder)
-  if (!is.null(config$model$budget)) export_budget(chosen, config$model, folder)
-  draw_pictures(chosen, folder, cores)
+  draw_answer <- if (!is.null(config$model$budget)) export_budget(chosen, config$model, folder)
+  draw_pictures(chosen, folder, cores, draw_answer)
 }
 
 result_tables <- function(chosen, config) {

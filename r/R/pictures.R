@@ -2,13 +2,13 @@
 
 DPI <- 120
 
-draw_pictures <- function(chosen, folder, cores) {
-  solutions <- unique(c(chosen$best, chosen$winners))
-  parallel::mclapply(
-    c(as.list(solutions), NA),
-    function(solution) if (is.na(solution)) draw_plots(chosen, folder) else draw_onepager(chosen, solution, folder),
-    mc.cores = cores, mc.preschedule = FALSE
-  )
+# Each is drawn in a process of its own, so none must have been drawn in this one: what is forked from a process
+# that has drawn text waits for ever for Pango's thread, which no fork takes along.
+draw_pictures <- function(chosen, folder, cores, draw_answer = NULL) {
+  draw_winner <- function(solution) function() draw_onepager(chosen, solution, folder)
+  winners <- lapply(unique(c(chosen$best, chosen$winners)), draw_winner)
+  drawings <- c(winners, function() draw_plots(chosen, folder), draw_answer)
+  parallel::mclapply(drawings, function(draw) draw(), mc.cores = cores, mc.preschedule = FALSE)
 }
 
 # The best model's is onepager.png, that of another winner has its name.

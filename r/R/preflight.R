@@ -43,9 +43,11 @@ python_versions <- function(python = Sys.getenv("RETICULATE_PYTHON")) {
     "import platform, numpy, nevergrad;",
     "print(platform.python_version(), numpy.__version__, nevergrad.__version__)"
   )
-  answer <- if (nzchar(python)) {
-    suppressWarnings(system2(python, c("-W", "ignore", "-c", shQuote(code)), stdout = TRUE, stderr = FALSE))
-  }
+  arguments <- c("-W", "ignore", "-c", shQuote(code))
+  answer <- tryCatch(
+    suppressWarnings(system2(python, arguments, stdout = TRUE, stderr = FALSE)),
+    error = function(error) NULL # there is no such program
+  )
   words <- strsplit(utils::tail(c("", answer), 1), " ")[[1]]
   if (length(words) != 3) words <- rep(NA_character_, 3)
   stats::setNames(words, c("python", "numpy", "nevergrad"))

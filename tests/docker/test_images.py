@@ -222,6 +222,8 @@ def test_the_packages_that_own_linked_libraries_are_found_and_a_missing_library_
     found = packages(home)
     assert (found.returncode, found.stderr) == (0, "")
     assert {"libc6", "libgfortran5"} <= set(found.stdout.split())
+    assert "libxt6" in found.stdout  # drawing a PNG asks R's module for X11, of R 4.5 and newer, for versions
+    assert "libtcl" not in found.stdout
 
     library = (Path(home) / "library" / "stats" / "libs" / "stats.so").read_bytes()
     (tmp_path / "stats.so").write_bytes(library.replace(b"libc.so.6", b"nowhere.6"))

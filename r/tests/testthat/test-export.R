@@ -34,6 +34,14 @@ test_that("a picture that fails costs no table", {
   ))
 })
 
+test_that("no picture is drawn in the process that others are forked from", {
+  calls$robyn_allocator <- calls$robyn_onepagers <- calls$robyn_plots <- NULL
+  config <- config_of(budget = list(scenario = "max_response"))
+  export_result(chosen_of(config), config, folder_of(), 2, versions())
+  expect_identical(lapply(calls$robyn_allocator, `[[`, "plots"), list(FALSE))
+  expect_null(c(calls$robyn_onepagers, calls$robyn_plots))
+})
+
 test_that("tables have the result's columns, and what Robyn measures of itself is left out", {
   folder <- exported()
   models <- utils::read.csv(file.path(folder, "models.csv"), check.names = FALSE)

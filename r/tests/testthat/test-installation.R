@@ -20,6 +20,7 @@ test_that("a Python without nevergrad is told apart from one with it", {
   writeLines(c("#!/bin/sh", "echo No module named nevergrad >&2; exit 1"), python)
   expect_true(all(is.na(python_versions(python))))
   expect_true(all(is.na(python_versions(""))))
+  expect_true(all(is.na(python_versions(file.path(tempdir(), "nowhere")))))
 })
 
 test_that("the command line is read, or refused with its usage", {
