@@ -3,53 +3,66 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import os
 import random
+import signal
 import sys
-import tempfile
 import time
-from contextlib import suppress
-from pathlib import Path
+from contextlib import closing, suppress
 
+from tests.property.exploration import Explored, explore
 from tests.property.schedule import broken
-from tests.property.simulation import Simulation, simulation
+from tests.property.simulation import simulation
 from tests.property.tapes import keep, shorter, tape
 
-MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)
+_PERIOD_S = 30.0
+"""From one line of progress to the next."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("schedules", type=int)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
-    logging.disable(logging.CRITICAL)
-    print(f"seed {args.seed}", flush=True)  # noqa: T201
-    place = MEMORY if MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=place) as folder, simulation(Path(folder)) as sim:
-        return _run(sim, args.seed, args.schedules)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    _say(f"seed {args.seed}, {args.processes} processes")
+    explored = _run(args.seed, args.schedules, args.processes)
+    return _store(args.seed, explored) if explored.broke else 0
 
 
-def _run(sim: Simulation, seed: int, schedules: int) -> int:
+def _run(seed: int, schedules: int, processes: int) -> Explored:
     """Run the schedules, or as many as there is time for until somebody interrupts."""
-    covered: set[tuple[str, str, str]] = set()
-    started, number = time.monotonic(), 0
-    with suppress(KeyboardInterrupt):
-        while number < schedules:
-            why = broken(sim, tape(seed, number))
-            covered |= sim.faults.covered
-            if why:
-                short = shorter(sim, tape(seed, number))
-                path = keep(f"seed-{seed}-{number}", short, broken(sim, short))
-                print(f"schedule {number} broke a promise: {why}\nstored as {path}")  # noqa: T201
-                return 1
-            number += 1
-    seconds = time.monotonic() - started
-    print(  # noqa: T201
-        f"{number} schedules in {seconds:.0f} s; {len(covered)} distinct (state, event, fault) triples; "
-        "every promise was kept"
-    )
-    return 0
+    explored, started, ended = Explored(), time.monotonic(), "interrupted after "
+    told = started
+    with suppress(KeyboardInterrupt), closing(explore(seed, schedules, processes)) as progress:
+        for explored in progress:
+            if time.monotonic() - told > _PERIOD_S:
+                told = time.monotonic()
+                _say(f"… {_came_to(explored, told - started)}")
+        ended = ""
+    kept = "" if explored.broke else "; every promise was kept"
+    _say(f"{ended}{_came_to(explored, time.monotonic() - started)}{kept}")
+    return explored
+
+
+def _came_to(explored: Explored, seconds: float) -> str:
+    covered = f"{len(explored.covered)} distinct (state, event, fault) triples"
+    return f"{explored.schedules} schedules in {seconds:.0f} s; {covered}"
+
+
+def _store(seed: int, explored: Explored) -> int:
+    number = explored.schedules - 1
+    _say(f"schedule {number} broke a promise: {explored.broke}\nshortening it …")
+    with simulation() as sim:
+        short = shorter(sim, tape(seed, number))
+        path = keep(f"seed-{seed}-{number}", short, broken(sim, short) or explored.broke)
+    _say(f"stored as {path}")
+    return 1
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from contracts.job import Document
 from functions.errors import Unavailable
 from functions.ports import Ports
 
+Triple = tuple[str, str, str]
+"""The state of a job, the process at work, and what struck it where."""
 _TOPICS = {*TOPICS, *NOTIFIED_PREFIXES.values()}
 
 
@@ -61,7 +63,7 @@ class Faults:
     stack: list[Frame] = field(default_factory=list)
     outage: str = ""  # the port that does not answer at present
     doomed: set[str] = field(default_factory=set)  # tasks that were killed while they are on the stack
-    covered: set[tuple[str, str, str]] = field(default_factory=set)
+    covered: set[Triple] = field(default_factory=set)
 
     @contextmanager
     def process(self, frame: Frame) -> Iterator[None]:
@@ -72,8 +74,6 @@ class Faults:
             self.stack.pop()
 
     def around(self, point: str, args: tuple[Any, ...], call: Callable[[], Any]) -> Any:
-        if not self.stack:
-            return call()
         fault = self.enter(point, args)
         result = call()
         self.leave(point, fault)
@@ -95,10 +95,9 @@ class Faults:
 
     def _act(self, point: str, fault: str, when: str) -> None:
         frame = self.stack[-1]
-        kind, _, its_when = fault.partition("-")
-        if its_when == when:
+        if fault.endswith(when):
             self._cover(frame, f"{fault}@{point}")
-            self._strike(kind, point)
+            self._strike(fault.partition("-")[0], point)
         if frame.process in self.doomed:
             raise Crash(f"{frame.process} was killed")
 
@@ -123,12 +122,17 @@ class Watched:
         real = getattr(self._port, method)
         if not callable(real):
             return real
-        if method in ("writer", "reader", "query"):
-            return lambda *args, **kwargs: self._opened(method, real, args, kwargs)
 
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def called(*args: Any, **kwargs: Any) -> Any:
+            if not self._faults.stack:
+                return real(*args, **kwargs)
             return self._faults.around(self._point(method, args), args, lambda: real(*args, **kwargs))
 
+        def opened(*args: Any, **kwargs: Any) -> Any:
+            return self._opened(method, real, args, kwargs)
+
+        call = opened if method in ("writer", "reader", "query") else called
+        setattr(self, method, call)  # from now on it is found without asking here
         return call
 
     def _point(self, method: str, args: tuple[Any, ...]) -> str:

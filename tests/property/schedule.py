@@ -19,7 +19,7 @@ from functions.notifications import notification
 from functions.ports import ObjectInfo
 from functions.web import actions
 from functions.web.problems import Refused
-from tests.property.faults import FAULTS, Crash, Frame
+from tests.property.faults import FAULTS, Crash, Frame, Triple
 from tests.property.invariants import Violation
 from tests.property.simulation import CURSED, SHORT, Simulation
 from tests.property.trainings import SteppedLife, process
@@ -42,7 +42,7 @@ GARBAGE: list[tuple[str, bytes, dict[str, str]]] = [
     (TRAIN_REQUESTS, b"\xff\xfe", {}),
     (TRAIN_REQUESTS, b"[1, 2]", {}),
     (TRAIN_REQUESTS, b'{"request_id": 7}', {}),
-    (TRAIN_REQUESTS, b"[" * 100_000, {}),
+    (TRAIN_REQUESTS, b"[" * 5_000, {}),
     (TRAINING_FINISHED, b'{"attempt": "all"}', {}),
     (SWEEP_REQUESTS, b"at once", {}),
     ("objects-datasets", b"{}", {}),
@@ -141,17 +141,9 @@ class Schedule:
 
     def deliver(self) -> None:
         """Any message that is not being delivered at this moment, due or not."""
-        pending = self._deliverable()
+        pending = self.sim.deliverable()
         if pending:
-            self._deliver(pending[self.tape.pick(len(pending))])
-
-    def _deliverable(self) -> list[Delivery]:
-        now = self.sim.clock.now()
-        return [d for d in self.sim.embedded.bus.pending() if not (self._leased(d) and d.due > now)]
-
-    def _leased(self, delivery: Delivery) -> bool:
-        row = self.sim.embedded._database.row("SELECT leased FROM deliveries WHERE id = ?", (delivery.id,))
-        return bool(row and row["leased"])
+            self._deliver(Delivery.of(pending[self.tape.pick(len(pending))]))
 
     def _deliver(self, delivery: Delivery) -> None:
         frame = self._frame(delivery.subscription, self.sim.state_of(delivery))
@@ -212,9 +204,9 @@ class Schedule:
         """A job is cancelled, and all that follows from it happens at once."""
         self.cancel()
         self.sweep()
-        for delivery in self._deliverable():
-            if delivery.subscription == "finalize-outcomes":
-                self._deliver(delivery)
+        for row in self.sim.deliverable():
+            if row["subscription"] == "finalize-outcomes":
+                self._deliver(Delivery.of(row))
 
     def _act(self, act: Callable[..., object]) -> None:
         """A person's click, which the web process may not survive."""
@@ -296,7 +288,7 @@ def _weighted(*choices: tuple[Callable[[], None], int]) -> list[Callable[[], Non
     return [action for action, weight in choices for _ in range(weight)]
 
 
-def run(sim: Simulation, numbers: Sequence[int]) -> set[tuple[str, str, str]]:
+def run(sim: Simulation, numbers: Sequence[int]) -> set[Triple]:
     """Run one schedule on an emptied installation; the (state, event, fault) triples that it covered.
 
     Raises:

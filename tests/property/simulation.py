@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import copy
 import functools
 import json
+import logging
 import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from unittest import mock
 
@@ -19,15 +23,16 @@ import pyarrow as pa
 
 from contracts.events import JOB_FINISHED, SWEEP_REQUESTS, TRAIN_REQUESTS
 from contracts.job import Job, Queue
-from contracts.request import job_id_for
+from contracts.request import job_id_for, parse_settings
 from functions import entry, runtime
 from functions.adapters.embedded import Embedded, LauncherSettings, objects
 from functions.adapters.embedded.bus import Delivery
 from functions.errors import Unavailable
+from functions.extract import uploads
 from functions.log import Log
 from functions.message import decode
 from functions.notifications import notification
-from functions.ports import NotFound
+from functions.ports import D, NotFound
 from functions.runtime import Runtime
 from functions.settings import EmbeddedSettings
 from functions.validate import prepare as preparation
@@ -35,8 +40,9 @@ from functions.web import actions
 from infra.local.demo_data import demo_request, demo_settings, generate
 from tests.property.faults import Crash, Faults, Frame, watched
 from tests.property.invariants import Invariants, Violation, promise
-from tests.property.trainings import Trainings
+from tests.property.trainings import Trainings, constantly
 
+_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)
 QUEUES = {"default": 1, "wide": 2}
 """The requests of the wide queue are trained by several tasks each."""
 CURSED = "cursed"
@@ -84,6 +90,11 @@ def csv() -> bytes:
     return frame.to_csv(index=False, date_format="%Y-%m-%d").encode()
 
 
+@functools.cache
+def _settings() -> bytes:
+    return demo_settings(5, 1).encode()
+
+
 class TableWarehouse:
     """A warehouse in which every table holds the same rows, but one is short and one cannot be read."""
 
@@ -116,6 +127,12 @@ def _prepare_once(dataset: Any, request: Any, fingerprint: str) -> Any:
 
 
 PARQUET = b"prepared: the engine of a simulation does not read it"
+_parsed_settings = functools.cache(parse_settings)
+
+
+@functools.lru_cache(1000)
+def _parsed(kind: type[D], body: str) -> D:
+    return kind.model_validate_json(body)
 
 
 class Simulation:
@@ -183,7 +200,7 @@ class Simulation:
         self.invariants.garbage.add(base64.b64encode(data).decode())
 
     def upload(self, name: str) -> None:
-        data = csv() if name.endswith(".csv") else demo_settings(5, 1).encode()
+        data = csv() if name.endswith(".csv") else _settings()
         self.raw.objects.replace(f"drop-zone/AT/{name}", data, None)
 
     # what the world does
@@ -196,12 +213,20 @@ class Simulation:
 
     def deliver_due(self, generation: int | None = None) -> bool:
         """Deliver the message that is due longest, in peace; False if none is due."""
-        due = self.embedded.bus.due()
-        if due:
+        due = self._messages("parked = 0 AND due <= :now ORDER BY due, id LIMIT 1")
+        for delivery in map(Delivery.of, due):
             newest = self.generation() if generation is None else generation
-            frame = Frame(due[0].subscription, self.state_of(due[0]), generation=newest)
-            self.deliver(due[0], frame)
+            frame = Frame(delivery.subscription, self.state_of(delivery), generation=newest)
+            self.deliver(delivery, frame)
         return bool(due)
+
+    def deliverable(self) -> list[sqlite3.Row]:
+        """The messages that are not being delivered at this moment, due or not, oldest first."""
+        return self._messages("NOT (leased AND due > :now) ORDER BY id")
+
+    def _messages(self, condition: str) -> list[sqlite3.Row]:
+        sql = f"SELECT * FROM deliveries WHERE {condition}"  # noqa: S608 (conditions of ours)
+        return self.embedded._database.rows(sql, {"now": self.clock.now().timestamp()})
 
     def generation(self) -> int:
         """Of the newest object."""
@@ -231,7 +256,12 @@ class Simulation:
                 (self.embedded.objects.bucket / info.name).unlink()
 
     def jobs(self) -> list[Job]:
-        return self.raw.jobs.find(Job)
+        return self.documents(Job)
+
+    def documents(self, kind: type[D]) -> list[D]:
+        """All of a kind, newest first. The same text is the same object: it is parsed once."""
+        sql = "SELECT body FROM documents WHERE kind = ? ORDER BY sequence DESC"
+        return [_parsed(kind, row["body"]) for row in self.embedded._database.rows(sql, (kind.kind,))]
 
     def come_to_rest(self) -> None:
         """Peace: every message arrives, every training lives on, until nothing waits any more."""
@@ -245,7 +275,7 @@ class Simulation:
                 self.trainings.train(tasks[0], Frame("trainer", "RUNNING"))
                 self._deliver_all()
                 self.invariants.check()
-            if self.invariants.at_rest() and not self.trainings.dead:
+            if self.at_rest() and not self.trainings.dead:
                 break
             self.clock.time += timedelta(minutes=16)
             self.sweep()
@@ -255,6 +285,9 @@ class Simulation:
         promise(self.deliveries <= most, f"{self.deliveries} deliveries to come to rest")
         self.invariants.check_rest()
 
+    def at_rest(self) -> bool:
+        return all(job.state.terminal for job in self.jobs()) and not self._messages("1 LIMIT 1")
+
     def _deliver_all(self) -> None:
         generation = self.generation()
         while self.deliver_due(generation):
@@ -262,14 +295,24 @@ class Simulation:
 
 
 @contextmanager
-def simulation(folder: Path) -> Iterator[Simulation]:
-    """An installation whose pure and slow parts are computed once, and which never sleeps."""
+def simulation() -> Iterator[Simulation]:
+    """An installation in memory whose pure and slow parts are computed once, and which never sleeps."""
     with (
+        TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder,
+        mock.patch("trainer.life.TemporaryDirectory", functools.partial(TemporaryDirectory, dir=folder)),
         mock.patch.object(preparation, "prepare", _prepare_once),
-        mock.patch.object(preparation, "to_parquet", return_value=PARQUET),
+        mock.patch.object(preparation, "to_parquet", constantly(PARQUET)),
+        mock.patch.object(uploads, "parse_settings", lambda text: copy.deepcopy(_parsed_settings(text))),
         mock.patch.object(objects, "object_path", functools.cache(objects.object_path)),
-        mock.patch.object(entry.time, "sleep"),
-        mock.patch("trainer.life.cpu_seconds", return_value=0.0),
-        mock.patch("trainer.steps.cpu_seconds", return_value=0.0),
+        mock.patch.object(entry.time, "sleep", constantly(None)),
+        mock.patch("trainer.life.cpu_seconds", constantly(0.0)),
+        mock.patch("trainer.life.peak_memory_mb", constantly(0.0)),
+        mock.patch("trainer.steps.cpu_seconds", constantly(0.0)),
     ):
-        yield Simulation(folder)
+        logging.disable(logging.CRITICAL)
+        made = Simulation(Path(folder))
+        try:
+            yield made
+        finally:
+            made.embedded.close()
+            logging.disable(logging.NOTSET)

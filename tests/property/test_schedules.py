@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.property.exploration import Explored, explore
+from tests.property.faults import Triple
 from tests.property.schedule import broken, run
 from tests.property.simulation import Simulation
 from tests.property.tapes import KEPT, load, tape
@@ -18,13 +20,22 @@ SEED = 20261116
 
 @pytest.mark.parametrize("start", range(0, SCHEDULES, PART))
 def test_promises_are_kept_in_any_schedule(sim: Simulation, start: int):
-    covered: set[tuple[str, str, str]] = set()
+    covered: set[Triple] = set()
     for number in range(start, start + PART):
         assert broken(sim, tape(SEED, number)) == "", f"schedule {number} of seed {SEED}"
         covered |= sim.faults.covered
     assert len(covered) > 250, f"the schedules hardly went wrong: {len(covered)}"
     states = {state for state, _, _ in covered}
     assert {"ACCEPTED", "EXTRACTED", "QUEUED", "RUNNING", "TRAINED", "CANCELLING"} <= states
+
+
+def test_several_processes_run_the_same_schedules(sim: Simulation):
+    covered: set[Triple] = set()
+    for number in range(25):
+        assert broken(sim, tape(SEED + 1, number)) == ""
+        covered |= sim.faults.covered
+    *_, explored = explore(SEED + 1, 25, processes=2)
+    assert explored == Explored(25, frozenset(covered))
 
 
 @settings(

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from tests.property.simulation import Simulation
 
 
+def constantly(answer: Any) -> Callable[..., Any]:
+    """A function with one answer; a `Mock` would keep every call of many thousand schedules."""
+    return lambda *_: answer
+
+
 class Left(BaseException):
     """The training ended itself, because its attempt has an outcome."""
 
@@ -118,7 +123,7 @@ class Trainings:
 
     def _live(self, task: Any) -> int:
         life = SteppedLife(self.sim.runtime, task_settings(task))
-        with mock.patch("trainer.life.load", return_value=functools.partial(SlowEngine, self, life)):
+        with mock.patch("trainer.life.load", constantly(functools.partial(SlowEngine, self, life))):
             try:
                 life.live()
             except (Crash, Left) as end:
