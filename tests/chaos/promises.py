@@ -78,8 +78,10 @@ class Promises(Invariants):
     def at_rest(self) -> bool:
         """Whether all has ended and upstream knows."""
         self._hear()
-        last = {(job.job_id, job.attempt, job.state.value) for job in self.system.jobs()}
-        return super().at_rest() and last <= self.events.keys()
+        jobs = self.system.jobs()
+        last = {(job.job_id, job.attempt, job.state.value) for job in jobs}
+        ended = all(job.state.terminal for job in jobs) and not self.system.pending()
+        return ended and last <= self.events.keys()
 
     def check_end(self, requests: list[Request], hit: Counter[str], filled: bool) -> None:
         """What must be true once everything has ended."""

@@ -11,14 +11,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import requests
 
 from contracts.job import Job
-from functions.ports import Ports
+from functions.ports import D, Ports
 from functions.settings import Settings
 from tests.adapters.receiver import Receiver
 from tests.chaos.training import WATCH
@@ -64,7 +63,7 @@ class Server:
 
 @dataclass
 class System:
-    """One installation. Its name for invariants that know it as a simulation: `raw`, `embedded`, `jobs`."""
+    """One installation, which answers what invariants ask of a simulation."""
 
     ports: Ports
     settings: Settings
@@ -78,16 +77,21 @@ class System:
     def raw(self) -> Ports:
         return self.ports
 
-    @property
-    def embedded(self) -> Any:
-        return SimpleNamespace(bus=SimpleNamespace(pending=self.pending))
-
     def pending(self) -> list[Any]:
         """Messages that are under way, as far as this family can tell."""
         return []
 
+    def documents(self, kind: type[D]) -> list[D]:
+        """All of a kind, newest first."""
+        return self.ports.jobs.find(kind)
+
     def jobs(self) -> list[Job]:
-        return self.ports.jobs.find(Job)
+        return self.documents(Job)
+
+    def written(self) -> list[tuple[str, int]]:
+        """Name and generation of every object of an attempt, its results left out."""
+        folders = [self.ports.objects.list(folder) for folder in ("outcomes/", "scratch/")]
+        return [(info.name, info.generation) for folder in folders for info in folder]
 
     # what people do
 

@@ -174,8 +174,7 @@ class Invariants:
         promise(job.upload or body in self.bodies[job.job_id], f"{job.job_id}: nobody sent its request")
 
     def _written_once(self) -> None:
-        sql = "SELECT name, generation FROM objects WHERE name GLOB 'outcomes/*' OR name GLOB 'scratch/*'"
-        for name, generation in self.sim.embedded._database.rows(sql):
+        for name, generation in self.sim.written():
             if "/heartbeat-" not in name and "/log-" not in name:
                 promise(self.once.setdefault(name, generation) == generation, f"{name} was overwritten")
 
@@ -195,7 +194,7 @@ class Invariants:
         jobs = self.sim.jobs()
         waiting = [(job.job_id, job.state.value) for job in jobs if not job.state.terminal]
         promise(not waiting, f"still waiting: {waiting}")
-        promise(not self.sim.embedded.bus.pending(), "messages are still under way")
+        promise(not self.sim.pending(), "messages are still under way")
         missing = self.bodies.keys() - {job.job_id for job in jobs}
         letters = self.sim.raw.jobs.find(DeadLetter)
         buried = [base64.b64decode(letter.data).decode(errors="replace") for letter in letters]

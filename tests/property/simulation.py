@@ -263,6 +263,15 @@ class Simulation:
         sql = "SELECT body FROM documents WHERE kind = ? ORDER BY sequence DESC"
         return [_parsed(kind, row["body"]) for row in self.embedded._database.rows(sql, (kind.kind,))]
 
+    def written(self) -> list[tuple[str, int]]:
+        """Name and generation of every object of an attempt, its results left out."""
+        sql = "SELECT name, generation FROM objects WHERE name GLOB 'outcomes/*' OR name GLOB 'scratch/*'"
+        return [(row["name"], row["generation"]) for row in self.embedded._database.rows(sql)]
+
+    def pending(self) -> list[Delivery]:
+        """Messages that are under way."""
+        return self.embedded.bus.pending()
+
     def come_to_rest(self) -> None:
         """Peace: every message arrives, every training lives on, until nothing waits any more."""
         self.faults.outage, self.clock.skew, self.deliveries = "", timedelta(0), 0

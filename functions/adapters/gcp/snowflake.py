@@ -87,8 +87,9 @@ class SnowflakeWarehouse:
                         raise _late(timeout_s)
                     rows += batch.num_rows
                     yield batch
-            if rows != (cursor.rowcount or 0):  # part of the data would be trained like the whole
-                raise Unavailable(f"Snowflake's answer broke off: {rows:,} of {cursor.rowcount:,} rows came")
+            all_rows = cursor.rowcount
+            if all_rows is not None and rows != all_rows:  # a part would be trained like the whole
+                raise Unavailable(f"Snowflake's answer broke off: {rows:,} of {all_rows:,} rows came")
             if not rows:
                 yield pa.RecordBatch.from_pylist([], _schema(cursor))
         except Error as error:
