@@ -213,11 +213,11 @@ class Simulation:
 
     def deliver_due(self, generation: int | None = None) -> bool:
         """Deliver the message that is due longest, in peace; False if none is due."""
-        due = self._messages("parked = 0 AND due <= :now ORDER BY due, id LIMIT 1")
-        for delivery in map(Delivery.of, due):
+        due = self.embedded.bus.due()
+        if due:
             newest = self.generation() if generation is None else generation
-            frame = Frame(delivery.subscription, self.state_of(delivery), generation=newest)
-            self.deliver(delivery, frame)
+            frame = Frame(due[0].subscription, self.state_of(due[0]), generation=newest)
+            self.deliver(due[0], frame)
         return bool(due)
 
     def deliverable(self) -> list[sqlite3.Row]:
