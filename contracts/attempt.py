@@ -7,7 +7,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from contracts.base import SCHEMA_VERSION, Exchanged, Timestamp
+from contracts.base import (
+    SCHEMA_VERSION,
+    Exchanged,
+    OfAttempt,
+    OfCountry,
+    OfJob,
+    OfRequest,
+    OfRevision,
+    SchemaVersion,
+    Timestamp,
+)
 from contracts.model import ModelConfig
 from contracts.problem import Problem
 
@@ -15,17 +25,17 @@ from contracts.problem import Problem
 class TrainingConfig(Exchanged):
     """Exactly what one attempt trains."""
 
-    schema_version: int = SCHEMA_VERSION
-    job_id: str
-    attempt: int
-    request_id: str
-    country: str
-    revision: str
-    engine: Literal["native", "robyn"]
+    schema_version: SchemaVersion = SCHEMA_VERSION
+    job_id: OfJob
+    attempt: OfAttempt
+    request_id: OfRequest
+    country: OfCountry
+    revision: OfRevision
+    engine: Literal["native", "robyn"] = Field(description="engine that trains")
     prepared: str = Field(description="object that holds the prepared data, Parquet")
-    fingerprint: str = Field(description="of the extracted data")
+    fingerprint: str = Field(description="size and CRC32C of the extracted data")
     results: str = Field(description="prefix under which the attempt leaves its files")
-    model: ModelConfig
+    model: ModelConfig = Field(description="the model to train")
     former: str | None = Field(
         None, description="prefix of the former result that the model names (start_from or refresh_of)"
     )
@@ -34,30 +44,30 @@ class TrainingConfig(Exchanged):
 class Claim(Exchanged):
     """Which execution is the attempt. `execution` None is a tombstone: nobody may start any more."""
 
-    job_id: str
-    attempt: int
-    execution: str | None
+    job_id: OfJob
+    attempt: OfAttempt
+    execution: str | None = Field(description="name of the execution; None is a tombstone")
 
 
 class Merge(Exchanged):
     """Which task makes the result from the shares of all tasks."""
 
-    execution: str
-    task: int
+    execution: str = Field(description="name of the execution")
+    task: int = Field(description="index of the task, counted from 0")
 
 
 class Progress(Exchanged):
     """How far a training is."""
 
-    step: str = "starting"
-    trial: int = 0
-    trials: int = 0
+    step: str = Field("starting", description="what is being done, in a few words")
+    trial: int = Field(0, description="trials that have begun")
+    trials: int = Field(0, description="trials to run")
     iteration: int = Field(0, description="candidates evaluated so far, over all trials")
     iterations: int = Field(0, description="candidates to evaluate, over all trials")
-    best_nrmse: float | None = None
-    best_rssd: float | None = None
-    memory_mb: float = Field(0, description="the most that a task used")
-    cpu_s: float = Field(0, description="of all tasks together")
+    best_nrmse: float | None = Field(None, description="smallest NRMSE so far; None before the first")
+    best_rssd: float | None = Field(None, description="smallest DECOMP.RSSD so far; None before the first")
+    memory_mb: float = Field(0, description="largest memory use of a task, in MB")
+    cpu_s: float = Field(0, description="CPU time of all tasks together, in seconds")
 
     @classmethod
     def of(cls, tasks: Sequence[Progress]) -> Progress:
@@ -78,12 +88,12 @@ class Progress(Exchanged):
 class Heartbeat(Exchanged):
     """A sign of life of one task; its age is the object's server time."""
 
-    job_id: str
-    attempt: int
-    task: int
+    job_id: OfJob
+    attempt: OfAttempt
+    task: int = Field(description="index of the task, counted from 0")
     tasks: int = Field(1, description="how many tasks the execution has")
-    execution: str
-    progress: Progress
+    execution: str = Field(description="name of the execution")
+    progress: Progress = Field(description="how far the task is")
 
 
 class ManifestFile(Exchanged):
@@ -97,20 +107,22 @@ class ManifestFile(Exchanged):
 class Manifest(Exchanged):
     """The files that make a result whole."""
 
-    schema_version: int = SCHEMA_VERSION
-    job_id: str
-    attempt: int
-    files: list[ManifestFile]
+    schema_version: SchemaVersion = SCHEMA_VERSION
+    job_id: OfJob
+    attempt: OfAttempt
+    files: list[ManifestFile] = Field(description="every file of the result, without the manifest itself")
 
 
 class Outcome(Exchanged):
     """The end of an attempt, created once by whoever ends it."""
 
-    schema_version: int = SCHEMA_VERSION
-    job_id: str
-    attempt: int
-    status: Literal["succeeded", "failed", "crashed", "timed-out", "cancelled"]
+    schema_version: SchemaVersion = SCHEMA_VERSION
+    job_id: OfJob
+    attempt: OfAttempt
+    status: Literal["succeeded", "failed", "crashed", "timed-out", "cancelled"] = Field(
+        description="how the attempt ended"
+    )
     deterministic: bool = Field(False, description="the same attempt would fail the same way: no new attempt")
-    error: Problem | None = None
+    error: Problem | None = Field(None, description="why it did not succeed; None if it did")
     ended_by: str = Field(description="trainer, sweep or cancel")
-    at: Timestamp
+    at: Timestamp = Field(description="when it ended, UTC")

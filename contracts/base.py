@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
     ValidationError,
 )
@@ -34,6 +35,14 @@ def _utc(value: datetime) -> datetime:
 
 Timestamp = Annotated[datetime, AfterValidator(_utc)]
 """A point in time, always UTC; written as ISO-8601."""
+
+SchemaVersion = Annotated[int, Field(description="version of this kind of document")]
+OfJob = Annotated[str, Field(description="id of the job")]
+OfAttempt = Annotated[int, Field(description="attempt of the job, counted from 1")]
+OfCountry = Annotated[str, Field(description="country or market of the request")]
+OfRevision = Annotated[str, Field(description="series of models that the request names")]
+OfRequest = Annotated[str, Field(description="idempotency key: of the request, or of the uploaded files")]
+"""Fields that many contracts have in common, each with its description."""
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 """A short name that is safe in an object name: letters, digits, `_`, `.`, `-`; 64 characters at most."""

@@ -13,8 +13,8 @@ from contracts.base import Authored, ColumnName, Range
 class ChannelBounds(Authored):
     """How far the allocator may move a channel, as factors of its historical spend."""
 
-    low: float = Field(ge=0)
-    high: float = Field(ge=0)
+    low: float = Field(ge=0, description="smallest spend, as a factor of the historical one")
+    high: float = Field(ge=0, description="largest spend, as a factor of the historical one")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -37,20 +37,39 @@ class BudgetQuestion(Authored):
     response at a ROAS or CPA, and `historical` only what was spent and earned.
     """
 
-    scenario: Literal["max_response", "target_efficiency", "historical"] = "max_response"
+    scenario: Literal["max_response", "target_efficiency", "historical"] = Field(
+        "max_response",
+        description="the largest response to a total budget; the largest response at a ROAS or CPA; or only "
+        "what was spent and earned",
+    )
     total: float | None = Field(
         None,
         gt=0,
         description="total budget over the dates, in currency; left out: as spent, or if every channel has a "
         "budget, what is nearest to that",
     )
-    target: float | None = Field(None, gt=0, description="ROAS or CPA to reach; only with target_efficiency")
-    start: date | None = None
-    end: date | None = None
-    bounds: ChannelBounds | None = None
-    channel_bounds: dict[ColumnName, ChannelBounds] = {}
+    target: float | None = Field(
+        None,
+        gt=0,
+        description="only with target_efficiency: ROAS (response per unit of currency) or CPA (currency per "
+        "unit of response) to reach; left out: 0.8 times the ROAS, or 1.2 times the CPA, of what was spent",
+    )
+    start: date | None = Field(None, description="first day asked about; left out: that of the window")
+    end: date | None = Field(
+        None, description="last day asked about, inclusive; left out: that of the window"
+    )
+    bounds: ChannelBounds | None = Field(
+        None,
+        description="bounds of every channel without its own; left out: 0.5 to 2, or with scenario "
+        "target_efficiency 0.1 to 10",
+    )
+    channel_bounds: dict[ColumnName, ChannelBounds] = Field(
+        {}, description="bounds by spend column, instead of `bounds`"
+    )
     channel_budgets: dict[ColumnName, Range] = Field(
-        {}, description="spend of a channel over the dates, in currency, fixed or [low, high]; not its bounds"
+        {},
+        description="spend over the dates by spend column, in currency, fixed or [low, high]; such a channel "
+        "has no bounds",
     )
 
     @field_validator("channel_budgets")

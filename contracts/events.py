@@ -6,7 +6,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from contracts.base import SCHEMA_VERSION, Exchanged, Timestamp
+from contracts.base import (
+    SCHEMA_VERSION,
+    Exchanged,
+    OfAttempt,
+    OfCountry,
+    OfJob,
+    OfRequest,
+    OfRevision,
+    SchemaVersion,
+    Timestamp,
+)
 from contracts.job import Finding, JobState
 from contracts.problem import Problem
 
@@ -42,59 +52,59 @@ SUBSCRIPTIONS: dict[str, tuple[str, str]] = {
 class Event(Exchanged):
     """What every message of ours carries."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
 
 
 class TrainingReady(Event):
     """An attempt waits for a slot."""
 
-    job_id: str
-    attempt: int
+    job_id: OfJob
+    attempt: OfAttempt
 
 
 class TrainingFinished(Event):
     """An attempt has ended, and its slot is free."""
 
-    job_id: str
-    attempt: int
-    state: JobState
+    job_id: OfJob
+    attempt: OfAttempt
+    state: JobState = Field(description="state of the job after the attempt")
 
 
 class SweepRequest(Event):
     """Ask what is true, of one job or (job_id None) of all that are due."""
 
-    job_id: str | None = None
+    job_id: str | None = Field(None, description="id of the job; None: all that are due")
 
 
 class ResultPaths(Exchanged):
     """Where to find what a job left, as object names."""
 
-    validation: str | None = None
+    validation: str | None = Field(None, description="the validation report")
     results: str | None = Field(None, description="prefix of the result's files")
-    model_summary: str | None = None
-    onepager: str | None = None
+    model_summary: str | None = Field(None, description="the summary of the result")
+    onepager: str | None = Field(None, description="the picture of the best model")
 
 
 class JobFinished(Event):
     """A job has reached a terminal state. Repeats are equal."""
 
-    type: Literal["job-finished"] = "job-finished"
-    job_id: str
-    request_id: str
-    country: str
-    revision: str
-    state: JobState
-    attempt: int
-    finished_at: Timestamp
-    error: Problem | None = None
-    findings: list[Finding] = []
-    paths: ResultPaths = ResultPaths()
+    type: Literal["job-finished"] = Field("job-finished", description="kind of the message")
+    job_id: OfJob
+    request_id: OfRequest
+    country: OfCountry
+    revision: OfRevision
+    state: JobState = Field(description="terminal state that the job reached")
+    attempt: OfAttempt
+    finished_at: Timestamp = Field(description="when the job reached the state, UTC")
+    error: Problem | None = Field(None, description="why the job did not succeed; None if it did")
+    findings: list[Finding] = Field([], description="what validation noticed in the data")
+    paths: ResultPaths = Field(ResultPaths(), description="where to find what the job left")
 
 
 class RequestRefused(Event):
     """A message asked for a job that exists already, with another body; the job goes on as it was."""
 
-    type: Literal["request-refused"] = "request-refused"
-    job_id: str
-    request_id: str
-    error: Problem
+    type: Literal["request-refused"] = Field("request-refused", description="kind of the message")
+    job_id: OfJob
+    request_id: OfRequest
+    error: Problem = Field(description="why the request was refused")

@@ -9,7 +9,17 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field
 
 from contracts.attempt import Progress
-from contracts.base import SCHEMA_VERSION, Exchanged, Timestamp
+from contracts.base import (
+    SCHEMA_VERSION,
+    Exchanged,
+    OfAttempt,
+    OfCountry,
+    OfJob,
+    OfRequest,
+    OfRevision,
+    SchemaVersion,
+    Timestamp,
+)
 from contracts.problem import Problem
 
 
@@ -66,7 +76,7 @@ class Document(Exchanged):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     kind: ClassVar[str]
-    schema_version: int = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
     version: int = Field(0, description="number of writes so far; set by the store")
 
     @property
@@ -78,9 +88,11 @@ class Document(Exchanged):
 class Finding(Exchanged):
     """One thing that validation noticed in the data."""
 
-    severity: Literal["error", "warning", "change"]
+    severity: Literal["error", "warning", "change"] = Field(
+        description="`error` ends the job; `change`: the data were changed as the request allows"
+    )
     code: str = Field(description="short name of the kind of finding, e.g. `negative-media`")
-    column: str | None = None
+    column: str | None = Field(None, description="column concerned; None: the data as a whole")
     rows: list[int] = Field([], description="first rows concerned, counted from 1 in the source as delivered")
     count: int = Field(0, description="how many rows are concerned")
     message: str = Field(description="what was found")
@@ -91,15 +103,17 @@ class Upload(Document):
     """One version of an uploaded data file, and the jobs that it started."""
 
     kind: ClassVar[str] = "uploads"
-    name: str
-    generation: int
-    country: str
-    state: Literal["WAITING", "STARTED", "REJECTED"] = "WAITING"
-    since: Timestamp
+    name: str = Field(description="object name of the data file")
+    generation: int = Field(description="version of the data file")
+    country: OfCountry
+    state: Literal["WAITING", "STARTED", "REJECTED"] = Field(
+        "WAITING", description="WAITING for settings, STARTED a job, or REJECTED for the reason given"
+    )
+    since: Timestamp = Field(description="when the file was first seen, UTC")
     settings: list[str] = Field(
         [], description="`name#generation` of the settings it was started with, in order"
     )
-    reason: str = ""
+    reason: str = Field("", description="why the upload was rejected; empty otherwise")
 
     @property
     def key(self) -> str:
@@ -110,48 +124,52 @@ class Upload(Document):
 class FileVersion(Exchanged):
     """One generation of an object."""
 
-    name: str
-    generation: int
+    name: str = Field(description="object name")
+    generation: int = Field(description="version of the object")
 
 
 class TimelineEntry(Exchanged):
     """One step of a job's way."""
 
-    at: Timestamp
-    state: JobState
-    attempt: int
-    note: str = ""
+    at: Timestamp = Field(description="when the step was taken, UTC")
+    state: JobState = Field(description="state after the step")
+    attempt: OfAttempt
+    note: str = Field("", description="reason or circumstance, in words")
 
 
 class Job(Document):
     """The state of one job. Changed only by compare-and-set, one transition at a time."""
 
     kind: ClassVar[str] = "jobs"
-    job_id: str
-    request_id: str = Field(description="the idempotency key")
+    job_id: OfJob
+    request_id: OfRequest
     request: dict[str, Any] = Field(description="the request as it was sent, before defaults")
     upload: FileVersion | None = Field(None, description="the uploaded data file, if the job began with one")
-    country: str = ""
-    revision: str = ""
-    queue: str = "default"
-    priority: int = 0
-    requested_by: str | None = None
-    state: JobState = JobState.ACCEPTED
-    attempt: int = 1
+    country: OfCountry = ""
+    revision: OfRevision = ""
+    queue: str = Field("default", description="queue in which the job waits for its turn")
+    priority: int = Field(0, description="higher is started first")
+    requested_by: str | None = Field(None, description="who asked for the job, as the request says")
+    state: JobState = Field(JobState.ACCEPTED, description="where the job is on its way")
+    attempt: OfAttempt = 1
     first_attempt: int = Field(
         1, description="automatic attempts are counted from here; a retry by a person moves it"
     )
-    accepted_at: Timestamp
-    updated_at: Timestamp
-    deadline: Timestamp | None = Field(None, description="when sweep asks what is true; None when terminal")
+    accepted_at: Timestamp = Field(description="when the request was accepted, UTC")
+    updated_at: Timestamp = Field(description="when the state was last changed, UTC")
+    deadline: Timestamp | None = Field(
+        None, description="when sweep asks what is true, UTC; None when terminal"
+    )
     wakeups: int = Field(0, description="how often sweep re-published the event of the present step")
     fingerprint: str | None = Field(None, description="of the extracted data: size and CRC32C")
-    rows: int | None = None
+    rows: int | None = Field(None, description="rows of the extracted data; None before they are known")
     execution: str | None = Field(None, description="a hint; the attempt's claim is the truth")
-    progress: Progress | None = None
-    error: Problem | None = None
-    findings: list[Finding] = Field([], max_length=MAX_FINDINGS)
-    timeline: list[TimelineEntry] = []
+    progress: Progress | None = Field(None, description="how far the training is, copied from heartbeats")
+    error: Problem | None = Field(None, description="why the job ended without success")
+    findings: list[Finding] = Field(
+        [], max_length=MAX_FINDINGS, description="what validation noticed in the data, errors first"
+    )
+    timeline: list[TimelineEntry] = Field([], description="every step so far, oldest first")
 
     @property
     def key(self) -> str:
@@ -192,31 +210,31 @@ class Waiting(Document):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     kind: ClassVar[str] = "jobs"
-    job_id: str
-    country: str
+    job_id: OfJob
+    country: OfCountry
     queue: str
     priority: int
     state: JobState
-    attempt: int
+    attempt: OfAttempt
     accepted_at: Timestamp
 
 
 class Slot(Exchanged):
     """A place taken in a queue by one attempt."""
 
-    job_id: str
-    attempt: int
-    country: str
-    since: Timestamp
+    job_id: OfJob
+    attempt: OfAttempt
+    country: OfCountry
+    since: Timestamp = Field(description="when the slot was taken, UTC")
 
 
 class Queue(Document):
     """The attempts that a queue lets run at once: a set, at most `limit` of them."""
 
     kind: ClassVar[str] = "queues"
-    name: str
-    paused: bool = False
-    slots: list[Slot] = []
+    name: str = Field(description="name of the queue")
+    paused: bool = Field(False, description="nothing new is started while true")
+    slots: list[Slot] = Field([], description="the slots that are taken")
 
     @property
     def key(self) -> str:
@@ -228,13 +246,13 @@ class DeadLetter(Document):
     """A message that could not be handled, with the reason."""
 
     kind: ClassVar[str] = "dead-letters"
-    letter_id: str
-    subscription: str
-    reason: str
-    at: Timestamp
+    letter_id: str = Field(description="id of the message")
+    subscription: str = Field(description="subscription that could not deliver it")
+    reason: str = Field(description="why it could not be handled")
+    at: Timestamp = Field(description="when it was stored, UTC")
     data: str = Field(description="the message's data, base64")
-    attributes: dict[str, str] = {}
-    replayed_at: Timestamp | None = None
+    attributes: dict[str, str] = Field({}, description="the message's attributes")
+    replayed_at: Timestamp | None = Field(None, description="when it was last sent again, UTC; None: never")
 
     @property
     def key(self) -> str:
@@ -246,12 +264,12 @@ class Extract(Document):
     """A recent extract that another request with the same source may reuse."""
 
     kind: ClassVar[str] = "extracts"
-    source_hash: str
-    object_name: str
-    fingerprint: str
-    at: Timestamp
+    source_hash: str = Field(description="SHA-256 of connection, query and kind of source")
+    object_name: str = Field(description="object that holds the extract")
+    fingerprint: str = Field(description="size and CRC32C of the extract")
+    at: Timestamp = Field(description="when the source was read, UTC")
 
     @property
     def key(self) -> str:
-        """SHA-256 of connection, query and kind of source."""
+        """The hash of the source."""
         return self.source_hash

@@ -70,8 +70,8 @@ RESERVED = frozenset(
 class Variable(Authored):
     """A column with the sign that its coefficient must have."""
 
-    name: ColumnName
-    sign: Sign = "default"
+    name: ColumnName = Field(description="name of the column")
+    sign: Sign = Field("default", description="sign of its coefficient; `default`: either")
 
 
 class PaidMedia(Authored):
@@ -79,9 +79,11 @@ class PaidMedia(Authored):
 
     spend: ColumnName = Field(description="column of spend, in the currency of the data, per period")
     exposure: ColumnName | None = Field(
-        None, description="column of exposures; modelled instead of the spend"
+        None,
+        description="column of exposures (impressions, clicks) per period, modelled instead of the spend; "
+        "left out: the spend is modelled",
     )
-    sign: Sign = "positive"
+    sign: Sign = Field("positive", description="sign of its coefficient; `default`: either")
 
     @property
     def selected(self) -> str:
@@ -110,12 +112,21 @@ Named = Annotated[Variable, BeforeValidator(_as_variable, json_schema_input_type
 class Columns(Authored):
     """Which column plays which part. A bare column name stands for the object with its defaults."""
 
-    date: ColumnName
+    date: ColumnName = Field(description="column of the day on which a period begins")
     dependent: ColumnName = Field(description="what the model explains, per period (Robyn: dep_var)")
-    dependent_type: Literal["revenue", "conversion"]
-    paid_media: list[Paid] = Field(min_length=1)
-    organic: list[Organic] = []
-    context: list[Named] = []
+    dependent_type: Literal["revenue", "conversion"] = Field(
+        description="`revenue`, in currency, is answered with ROAS; `conversion`, a count, with CPA"
+    )
+    paid_media: list[Paid] = Field(
+        min_length=1,
+        description="the paid channels; at least one (Robyn: paid_media_spends, paid_media_vars)",
+    )
+    organic: list[Organic] = Field(
+        [], description="media without spend, with adstock and saturation (Robyn: organic_vars)"
+    )
+    context: list[Named] = Field(
+        [], description="other numbers that explain the dependent variable (Robyn: context_vars)"
+    )
     factors: list[Named] = Field([], description="context columns that hold categories (Robyn: factor_vars)")
 
     def roles(self) -> Iterator[tuple[str, str]]:
@@ -154,8 +165,8 @@ class Columns(Authored):
 class Window(Authored):
     """The modelling window; the first and last day, both inclusive. Left out: all the data."""
 
-    start: date | None = None
-    end: date | None = None
+    start: date | None = Field(None, description="first day; left out: that of the data")
+    end: date | None = Field(None, description="last day, inclusive; left out: that of the data")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -171,16 +182,19 @@ class CustomHoliday(Authored):
     that of their names together, as in Robyn.
     """
 
-    date: Day
-    name: Note
+    date: Day = Field(description="the day")
+    name: Note = Field(description="what it is called, in one line of at most 60 characters")
 
 
 class Prophet(Authored):
     """The parts of the baseline that Prophet separates (Robyn: prophet_vars, prophet_country)."""
 
-    components: list[ProphetComponent] = ["trend", "season"]
+    components: list[ProphetComponent] = Field(
+        ["trend", "season"], description="parts that are separated; [] for none; `season` is the yearly one"
+    )
     holiday_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = Field(
-        None, description="ISO code of a calendar of public holidays, for the component `holiday`"
+        None,
+        description="ISO code of a calendar of public holidays, for the component `holiday`; left out: none",
     )
     holidays: list[CustomHoliday] = Field(
         [], max_length=2000, description="days of one's own, for the component `holiday`; past and future"
@@ -207,8 +221,14 @@ class Hyperparameters(Authored):
     robyn-spec §4) and `<column>_penalty`. Two equal numbers, or one alone, fix the value.
     """
 
-    preset: Literal["default"] = "default"
-    ranges: dict[str, Range] = {}
+    preset: Literal["default"] = Field(
+        "default",
+        description="ranges of what is not named: alphas 0.5 to 3, gammas 0.3 to 1, thetas 0 to 0.8, "
+        "shapes 0.0001 to 10, scales 0 to 0.1",
+    )
+    ranges: dict[str, Range] = Field(
+        {}, description="[low, high] by hyperparameter, or one number that fixes it; none has a unit"
+    )
 
     @field_validator("ranges")
     @classmethod
@@ -229,13 +249,16 @@ class Stop(Authored):
     """When to end before all iterations are done; whichever comes first."""
 
     unmoved_iterations: int | None = Field(
-        None, ge=1, description="a trial ends when its Pareto front has not moved for so many iterations"
+        None,
+        ge=1,
+        description="a trial ends when its Pareto front has not moved for this many iterations; left out: "
+        "never",
     )
     seconds: float | None = Field(
         None,
         gt=0,
-        description="wall time of the search, shared equally by the trials that run one after another; the "
-        "result then depends on the machine",
+        description="wall time of the search in seconds, shared equally by the trials that run one after "
+        "another, so that the result depends on the machine; left out: no limit",
     )
 
 
@@ -244,17 +267,20 @@ class Search(Authored):
 
     iterations: int = Field(2000, ge=1, le=100_000, description="candidates per trial")
     trials: int = Field(5, ge=1, le=100, description="independent searches; trial k is seeded with seed + k")
-    seed: int = Field(123, ge=0, le=2**31 - 1)
+    seed: int = Field(123, ge=0, le=2**31 - 1, description="the same seed gives the same result")
     time_series_validation: bool = Field(
         False, description="judge on a validation part (Robyn: ts_validation)"
     )
-    train_size: Range = Field((0.5, 0.8), description="share of the window that is trained on, searched")
+    train_size: Range = Field(
+        (0.5, 0.8), description="share of the window that is trained on, above 0.1 to 1, searched"
+    )
     penalty_factors: bool = Field(False, description="search a penalty factor per column too")
     objective_weights: list[ObjectiveWeight] | None = Field(
         None,
         min_length=2,
         max_length=3,
-        description="how much NRMSE, DECOMP.RSSD and, with calibration, MAPE count; left out: the same",
+        description="how much NRMSE, DECOMP.RSSD and, with calibration, MAPE count, each 0 to 10; "
+        "left out: the same",
     )
     solver: Solver = Field(
         "robyn", description="robyn: stops where Robyn stops, several percent off; converged: at the optimum"
@@ -272,7 +298,8 @@ class Search(Authored):
     )
     start_from: JobId | None = Field(
         None,
-        description="a former job with the same media and adstock: every trial tries its Pareto front first",
+        description="id of a former job with the same media and adstock, whose Pareto front every trial "
+        "tries first; left out: the search begins anew (engine native only)",
     )
 
     @field_validator("objective_weights")
@@ -300,12 +327,19 @@ class CalibrationStudy(Authored):
     """One experiment that measured what channels earned (Robyn: a row of calibration_input)."""
 
     channels: list[ColumnName] = Field(min_length=1, description="spend or organic columns that were tested")
-    start: date
-    end: date
+    start: date = Field(description="first day of the study")
+    end: date = Field(description="last day of the study, inclusive")
     lift: float = Field(description="measured extra of the dependent variable, in its unit, over the study")
     spend: float = Field(ge=0, description="what the tested channels cost in the study, in currency")
-    confidence: float = Field(gt=0, le=1)
-    scope: Literal["immediate", "total"] = "immediate"
+    confidence: float = Field(
+        gt=0,
+        le=1,
+        description="confidence that the study gives for its lift, above 0 to 1; below 0.8 validation warns",
+    )
+    scope: Literal["immediate", "total"] = Field(
+        "immediate",
+        description="whether the lift holds the effect of the same periods only, or later ones too",
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -317,8 +351,8 @@ class CalibrationStudy(Authored):
 class Annotation(Authored):
     """A dated note that is drawn on the time axes of the pictures."""
 
-    date: Day
-    text: Note
+    date: Day = Field(description="the day that it is about")
+    text: Note = Field(description="one line of at most 60 characters")
 
 
 class Refresh(Authored):
@@ -328,13 +362,13 @@ class Refresh(Authored):
     searched around those of the former model, within the request's ranges.
     """
 
-    job: JobId
+    job: JobId = Field(description="id of the former job")
     solution: SolutionId | None = Field(None, description="a Pareto model of that job; left out: its best")
     bounds_freedom: float | None = Field(
         None,
         gt=0,
         le=1,
-        description="how far a hyperparameter may move either way, as a share of its range; "
+        description="how far a hyperparameter may move either way, as a share of its range, above 0 to 1; "
         "left out: new periods / periods of the window",
     )
 
@@ -351,21 +385,30 @@ Continued = Annotated[
 class ModelConfig(Authored):
     """All that an engine needs besides the prepared data."""
 
-    columns: Columns
-    window: Window = Window()
-    prophet: Prophet = Prophet()
-    adstock: Adstock = "geometric"
-    hyperparameters: Hyperparameters = Hyperparameters()
-    search: Search = Search()
-    calibration: list[CalibrationStudy] = []
-    budget: BudgetQuestion | None = None
+    columns: Columns = Field(description="which column of the data plays which part")
+    window: Window = Field(Window(), description="the days that are modelled; all of them unless narrowed")
+    prophet: Prophet = Field(Prophet(), description="parts of the baseline that Prophet separates")
+    adstock: Adstock = Field("geometric", description="how the effect of media is spread over later periods")
+    hyperparameters: Hyperparameters = Field(
+        Hyperparameters(), description="ranges in which adstock, saturation and penalties are searched"
+    )
+    search: Search = Field(Search(), description="how many candidates are tried, and what they are judged on")
+    calibration: list[CalibrationStudy] = Field(
+        [], description="experiments that the model is measured against"
+    )
+    budget: BudgetQuestion | None = Field(
+        None, description="how to divide a budget, asked of the best model; left out: nothing is asked"
+    )
     annotations: list[Annotation] = Field(
         [], max_length=200, description="dated notes, drawn on the time axes of the pictures"
     )
-
     refresh_of: Annotated[
         Refresh | None, BeforeValidator(_as_refresh, json_schema_input_type=Refresh | JobId | None)
-    ] = Field(None, description="a former job, or one of its models, that is continued with newer data")
+    ] = Field(
+        None,
+        description="a former job, or one of its models, that is continued with newer data; left out: a new "
+        "model is searched",
+    )
 
     @property
     def former(self) -> str | None:

@@ -23,17 +23,17 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{
 class TableSource(Authored):
     """A whole table of a warehouse."""
 
-    kind: Literal["table"]
+    kind: Literal["table"] = Field(description="a whole table of a warehouse")
     connection: Slug = Field(description="name of a configured warehouse; never a credential")
-    database: Identifier
-    schema_: Identifier = Field(alias="schema")
-    table: Identifier
+    database: Identifier = Field(description="name of the database, in its own case")
+    schema_: Identifier = Field(alias="schema", description="name of the schema, in its own case")
+    table: Identifier = Field(description="name of the table or view, in its own case")
 
 
 class SqlSource(Authored):
     """One read-only query on a warehouse."""
 
-    kind: Literal["sql"]
+    kind: Literal["sql"] = Field(description="a query on a warehouse")
     connection: Slug = Field(description="name of a configured warehouse; never a credential")
     query: str = Field(min_length=1, max_length=100_000, description="one SELECT, or WITH … SELECT")
 
@@ -41,8 +41,10 @@ class SqlSource(Authored):
 class ObjectSource(Authored):
     """A CSV or Parquet file in the bucket, in one frozen version."""
 
-    kind: Literal["object"]
-    name: Annotated[str, StringConstraints(pattern=r"^(drop-zone|sources)/[^\x00-\x1f\x7f]{1,900}$")]
+    kind: Literal["object"] = Field(description="a file in the bucket")
+    name: Annotated[str, StringConstraints(pattern=r"^(drop-zone|sources)/[^\x00-\x1f\x7f]{1,900}$")] = Field(
+        description="object name, `sources/<country>/…` or `drop-zone/<country>/…`"
+    )
     generation: int | None = Field(
         None, ge=1, description="version of the file; left out: the one found first"
     )
@@ -64,36 +66,38 @@ Source = Annotated[TableSource | SqlSource | ObjectSource, Discriminator("kind")
 class Sum(Authored):
     """`name` = the sum of columns."""
 
-    op: Literal["sum"]
-    name: ColumnName
-    of: list[ColumnName] = Field(min_length=2)
+    op: Literal["sum"] = Field(description="what is computed")
+    name: ColumnName = Field(description="name of the new column")
+    of: list[ColumnName] = Field(min_length=2, description="columns that are added up")
 
 
 class Ratio(Authored):
     """`name` = numerator / denominator; 0 where the denominator is 0."""
 
-    op: Literal["ratio"]
-    name: ColumnName
-    numerator: ColumnName
-    denominator: ColumnName
+    op: Literal["ratio"] = Field(description="what is computed")
+    name: ColumnName = Field(description="name of the new column")
+    numerator: ColumnName = Field(description="column that is divided")
+    denominator: ColumnName = Field(description="column that it is divided by")
 
 
 class Lag(Authored):
     """`name` = the column, `periods` periods later; the first periods are 0."""
 
-    op: Literal["lag"]
-    name: ColumnName
-    of: ColumnName
-    periods: int = Field(ge=1, le=104)
+    op: Literal["lag"] = Field(description="what is computed")
+    name: ColumnName = Field(description="name of the new column")
+    of: ColumnName = Field(description="column that is delayed")
+    periods: int = Field(ge=1, le=104, description="delay in periods of the data")
 
 
 class CalendarFlag(Authored):
     """`name` = 1 in periods that hold a day of the given months or days, otherwise 0."""
 
-    op: Literal["calendar"]
-    name: ColumnName
-    months: list[Annotated[int, Field(ge=1, le=12)]] = []
-    days: list[Annotated[str, StringConstraints(pattern=r"^\d{2}-\d{2}$")]] = Field([], description="MM-DD")
+    op: Literal["calendar"] = Field(description="what is computed")
+    name: ColumnName = Field(description="name of the new column")
+    months: list[Annotated[int, Field(ge=1, le=12)]] = Field([], description="months, 1 to 12")
+    days: list[Annotated[str, StringConstraints(pattern=r"^\d{2}-\d{2}$")]] = Field(
+        [], description="days of every year, MM-DD"
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -108,21 +112,21 @@ MissingPolicy = Literal["reject", "zero", "interpolate"]
 
 
 class Missing(Authored):
-    """What to do with an empty cell, per kind of column."""
+    """What to do with an empty cell, per kind of column: end the job, write 0, or interpolate."""
 
-    media: MissingPolicy = "reject"
-    dependent: MissingPolicy = "reject"
-    organic: MissingPolicy = "reject"
-    context: MissingPolicy = "reject"
+    media: MissingPolicy = Field("reject", description="an empty cell of paid media, spend or exposure")
+    dependent: MissingPolicy = Field("reject", description="an empty cell of the dependent variable")
+    organic: MissingPolicy = Field("reject", description="an empty cell of organic media")
+    context: MissingPolicy = Field("reject", description="an empty cell of a context column")
     factors: Literal["reject", "none"] = Field(
-        "reject", description="`none`: an empty cell is the category `none`"
+        "reject", description="an empty cell of a factor; `none`: it is the category `none`"
     )
 
 
 class Resample(Authored):
     """Aggregate to longer periods; a week starts on Monday, a month on its first day."""
 
-    interval: Literal["week", "month"]
+    interval: Literal["week", "month"] = Field(description="length of the new periods")
     aggregate: dict[ColumnName, Literal["sum", "mean", "max", "min", "last", "first"]] = Field(
         {},
         description="per column; left out: sum for the dependent variable and media, mean for context, "
@@ -133,20 +137,27 @@ class Resample(Authored):
 class TrainRequest(ModelConfig):
     """Everything about one training. Fields of the model itself stand beside these (see ModelConfig)."""
 
-    schema_version: Literal[1] = 1
-    request_id: RequestId
-    country: Country
+    schema_version: Literal[1] = Field(1, description="version of this kind of document")
+    request_id: RequestId = Field(
+        description="makes it the same request: sent twice it is one job, sent with another body it is "
+        "refused"
+    )
+    country: Country = Field(description="country or market, under which the result is filed")
     revision: Slug = Field(description="name of the series of models that this one belongs to")
-    source: Source
+    source: Source = Field(description="where the data are")
     country_column: ColumnName | None = Field(
-        None, description="keep only the rows in which this column equals `country`"
+        None, description="keep only the rows in which this column equals `country`; left out: all rows"
     )
     derived: list[Derived] = Field(
         [], description="columns made from others, in this order, before the checks"
     )
-    duplicates: Literal["reject", "aggregate"] = Field("reject", description="several rows of one date")
-    missing: Missing = Missing()
-    resample: Resample | None = None
+    duplicates: Literal["reject", "aggregate"] = Field(
+        "reject", description="several rows of one date end the job, or are aggregated"
+    )
+    missing: Missing = Field(Missing(), description="what to do with empty cells, per kind of column")
+    resample: Resample | None = Field(
+        None, description="aggregate to longer periods; left out: the periods of the data"
+    )
     engine: Literal["native", "robyn"] | None = Field(
         None, description="left out: the default of the installation"
     )
@@ -155,12 +166,16 @@ class TrainRequest(ModelConfig):
         description="CPU and memory; `large`: the trials are spread over up to ten machines; "
         "`auto`: chosen from engine, iterations and trials",
     )
-    queue: Slug = "default"
+    queue: Slug = Field("default", description="queue in which the job waits for its turn")
     priority: int = Field(0, ge=-100, le=100, description="higher is started first")
     cache: Literal["use", "refresh"] = Field("use", description="`refresh`: do not reuse a recent extract")
     validate_only: bool = Field(False, description="stop after validation, with its findings")
-    requested_by: Annotated[str, StringConstraints(max_length=200)] | None = None
-    labels: dict[Slug, Annotated[str, StringConstraints(max_length=200)]] = {}
+    requested_by: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        None, description="who asks, as pages and summaries show it; left out: nobody is named"
+    )
+    labels: dict[Slug, Annotated[str, StringConstraints(max_length=200)]] = Field(
+        {}, description="names and values of one's own, passed on to the summary"
+    )
 
     def model_spec(self) -> ModelConfig:
         """The part that an engine needs."""

@@ -19,6 +19,17 @@ def example(name: str) -> dict:
     return parse_settings(path.read_bytes())
 
 
+def fields(name: str) -> list[tuple[str, dict]]:
+    """Path and definition of every field in the schema of a contract."""
+    schema = export.MODELS[name].model_json_schema(by_alias=True)
+    parts = [schema, *schema.get("$defs", {}).values()]
+    return [
+        (f"{part['title']}.{field}", definition)
+        for part in parts
+        for field, definition in part.get("properties", {}).items()
+    ]
+
+
 def test_generated_files_are_as_the_code_says():
     assert export.drifted() == [], "run `make schemas`"
 
@@ -28,6 +39,20 @@ def test_every_contract_has_an_example_that_loads(name: str, model: type[BaseMod
     loaded = model.model_validate(example(name))
     again = model.model_validate_json(loaded.model_dump_json(by_alias=True))
     assert again == loaded
+
+
+@pytest.mark.parametrize("name", export.MODELS)
+def test_every_field_is_described(name: str):
+    assert [path for path, field in fields(name) if not field.get("description", "").strip()] == []
+
+
+def test_a_field_of_a_request_says_what_it_is_when_left_out():
+    optional = [(path, field) for path, field in fields("train_request") if "default" in field]
+    assert [
+        path
+        for path, field in optional
+        if field["default"] is None and "left out:" not in field["description"]
+    ] == []
 
 
 def test_the_example_request_shows_every_field():
