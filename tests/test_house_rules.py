@@ -6,7 +6,8 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,31 @@ def test_handlers_know_ports_not_adapters(package: str):
         offenders(f"functions/{package}", ("functions.adapters", "trainer", "infra", *GOOGLE_AND_SNOWFLAKE))
         == []
     )
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(name: str, path: Path, modules: Mapping[str, Path]) -> set[str]:
+    """Modules of ours that a module imports, with the packages around them that are not around it too."""
+    found = set()
+    for target in imports(path):
+        while target and target not in modules:
+            target = target.rpartition(".")[0]
+        direct = target
+        while target and (target == direct or not f"{name}.".startswith(f"{target}.")):
+            found.add(target)
+            target = target.rpartition(".")[0]
+    return found - {name}
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """Imports within functions and for the type checker count too: a circle is one whenever it closes."""
+    modules = {module_name(path): path for folder in OURS for path in files(folder)}
+    graph = {name: imported_modules(name, path, modules) for name, path in modules.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
 
 
 def test_engines_know_neither_jobs_nor_clouds():

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from contracts.model import ModelConfig
-from trainer.engines.base import Host, Material, load
+from trainer.engines.base import Host, Material
+from trainer.engines.registry import load
 
 _WEEKS = 120
 _FIRST = date(2023, 1, 2)

@@ -25,7 +25,8 @@ from functions.runtime import Runtime
 from functions.settings import TaskSettings
 from functions.steps import create_once
 from trainer.console import Console
-from trainer.engines.base import Engine, EngineError, Host, Material, SearchProgress, load
+from trainer.engines.base import Engine, EngineError, Host, Material, SearchProgress
+from trainer.engines.registry import load
 from trainer.heartbeat import Pulse
 from trainer.steps import Steps, cpu_seconds, peak_memory_mb
 from trainer.transfer import download, upload

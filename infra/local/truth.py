@@ -16,12 +16,12 @@ import pandas as pd
 from contracts.model import ModelConfig
 from contracts.request import TrainRequest
 from infra.local.demo_data import CHANNELS, PAID, Channel, DemoData, demo_request, generate
-from trainer.engines.native.answers import Answers
-from trainer.engines.native.fit import candidate_of, prepare
-from trainer.engines.native.pareto import select
-from trainer.engines.native.prophet_columns import ProphetColumns
-from trainer.engines.native.result import Inputs, ModelAnswer
-from trainer.engines.native.search import Plan, search
+from trainer.engines.native.explain.answers import Answers
+from trainer.engines.native.prepare.prophet_columns import ProphetColumns
+from trainer.engines.native.records import Inputs, ModelAnswer
+from trainer.engines.native.search.trials import Plan, search
+from trainer.engines.native.select.pareto import select
+from trainer.engines.native.training import candidate_of, prepare
 
 SEPARATE = (1.5, 2.0, 3.0)
 """The truth separates two channels if the better one's ROAS is so many times the other's."""

@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 
 from contracts.model import ModelConfig
-from trainer.engines.native import inputs as preparation
-from trainer.engines.native.fit import fit
-from trainer.engines.native.prophet_columns import ProphetColumns
-from trainer.engines.native.result import Inputs, Result
+from trainer.engines.checks import check
+from trainer.engines.native.prepare.inputs import build
+from trainer.engines.native.prepare.prophet_columns import ProphetColumns
+from trainer.engines.native.records import Inputs
+from trainer.engines.native.result import Result
+from trainer.engines.native.training import fit
 
 FOLDER = Path(__file__).parents[1] / "golden"
 CASES = (
@@ -46,8 +48,8 @@ class Case:
 
     @property
     def inputs(self) -> Inputs:
-        preparation.check(self.data, self.config)
-        inputs = preparation.build(self.data, self.config, self.prophet)
+        check(self.data, self.config)
+        inputs = build(self.data, self.config, self.prophet)
         return replace(inputs, intercept_sign=self.recorded["intercept_sign"])
 
     @property

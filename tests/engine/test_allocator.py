@@ -19,12 +19,13 @@ from contracts.model import ModelConfig
 from tests.engine.golden import load, read
 from tests.engine.test_golden import searched
 from trainer.engines.base import Host, Material
-from trainer.engines.native import allocator_picture, reallocated
-from trainer.engines.native.allocator import Curves, best_roas, reach_target, spend_budget
-from trainer.engines.native.budget import Infeasible, Reallocation, reallocate
+from trainer.engines.common import InvalidInputs
+from trainer.engines.native.budget import files as reallocated
+from trainer.engines.native.budget.allocator import Curves, best_roas, reach_target, spend_budget
+from trainer.engines.native.budget.reallocation import Infeasible, Reallocation, reallocate
 from trainer.engines.native.engine import NativeEngine
-from trainer.engines.native.fit import answer
-from trainer.engines.native.result import InvalidInputs
+from trainer.engines.native.pictures import allocator_picture
+from trainer.engines.native.training import answer
 
 QUESTIONS: dict[str, dict[str, Any]] = {
     "default": {},

@@ -9,10 +9,10 @@ from sklearn.cluster import KMeans
 
 from tests.engine.golden import read
 from tests.engine.test_golden import searched
-from trainer.engines.native import clusters
-from trainer.engines.native.hartigan_wong import kmeans
-from trainer.engines.native.r_random import RRandom
-from trainer.engines.native.result import Clusters
+from trainer.engines.native.records import Clusters
+from trainer.engines.native.select import clusters
+from trainer.engines.native.select.hartigan_wong import kmeans
+from trainer.engines.native.select.r_random import RRandom
 
 CASE = "weekly_search"
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 from tests.engine.golden import read
 from tests.engine.test_golden import searched
-from trainer.engines.native import prophet_picture, search_picture
-from trainer.engines.native.answers import Answers
-from trainer.engines.native.convergence import convergence
+from trainer.engines.native.explain.answers import Answers
+from trainer.engines.native.pictures import prophet_picture, search_picture
+from trainer.engines.native.select.convergence import convergence
 
 CASE = "weekly_search"
 

@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.golden import load
-from trainer.engines.native.evaluator import hyperparameter_names
-from trainer.engines.native.evolution import Evolution, evolution, propose, tell
-from trainer.engines.native.kernel import round_significant
-from trainer.engines.native.result import Floats
-from trainer.engines.native.search import Plan, dimensions, run_trial
+from trainer.engines.common import Floats
+from trainer.engines.native.search.evaluator import hyperparameter_names
+from trainer.engines.native.search.evolution import Evolution, evolution, propose, tell
+from trainer.engines.native.search.kernel import round_significant
+from trainer.engines.native.search.trials import Plan, dimensions, run_trial
 
 
 def nevergrads(seed: int, losses: Floats, dimensions: int, weights: tuple[float, ...]) -> Floats:

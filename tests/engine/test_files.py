@@ -14,10 +14,11 @@ import pytest
 from contracts.model import Annotation, ModelConfig
 from contracts.summary import BestModel
 from tests.engine.golden import load, trained
-from trainer.engines.native import files, onepager, outputs
-from trainer.engines.native.fit import fit
-from trainer.engines.native.prophet_columns import ProphetColumns
+from trainer.engines.native import files, outputs
+from trainer.engines.native.pictures import onepager
+from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.result import Result
+from trainer.engines.native.training import fit
 from trainer.engines.tables import add_parquet
 
 ROOT = Path(__file__).parents[2]

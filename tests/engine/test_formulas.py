@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.engines.native import kernel
-from trainer.engines.native.answers import saturate
-from trainer.engines.native.evaluator import Evaluator, lambda_range
-from trainer.engines.native.pareto import error_score, pareto_fronts
-from trainer.engines.native.result import Inputs
+from trainer.engines.native.explain.answers import saturate
+from trainer.engines.native.records import Inputs
+from trainer.engines.native.search import kernel
+from trainer.engines.native.search.evaluator import Evaluator, lambda_range
+from trainer.engines.native.select.pareto import error_score, pareto_fronts
 
 SPEND = np.array([10.0, 0, 5, 20, 0, 0, 8, 3, 0, 12])
 GEOMETRIC = [10, 5, 7.5, 23.75, 11.875, 5.9375, 10.96875, 8.484375, 4.2421875, 14.12109375]

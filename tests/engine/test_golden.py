@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from tests.engine.golden import CASES, load, read
-from trainer.engines.native.answers import Answers
-from trainer.engines.native.fit import fit, fit_inputs
+from trainer.engines.native.explain.answers import Answers
 from trainer.engines.native.result import Result
-from trainer.engines.native.search import Plan
+from trainer.engines.native.search.trials import Plan
+from trainer.engines.native.training import fit, fit_inputs
 
 TOLERANCE = 1e-9
 PROPOSAL_TOLERANCE = 1e-12

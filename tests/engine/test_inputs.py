@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 from contracts.model import ModelConfig
-from trainer.engines.native.fit import fit
-from trainer.engines.native.inputs import build, check
-from trainer.engines.native.prophet_columns import ProphetColumns
-from trainer.engines.native.result import Inputs, InvalidInputs
+from trainer.engines.checks import check
+from trainer.engines.common import InvalidInputs
+from trainer.engines.native.prepare.inputs import build
+from trainer.engines.native.prepare.prophet_columns import ProphetColumns
+from trainer.engines.native.records import Inputs
+from trainer.engines.native.training import fit
 
 NO_PROPHET = ProphetColumns({}, {})
 

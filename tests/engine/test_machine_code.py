@@ -11,10 +11,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SEARCH = """
 import numba.core.event
-import trainer.engines.native.fit
+import trainer.engines.native.training
 from tests.engine.golden import load
-from trainer.engines.native.fit import fit_inputs
-from trainer.engines.native.search import Plan
+from trainer.engines.native.training import fit_inputs
+from trainer.engines.native.search.trials import Plan
 with numba.core.event.install_recorder("numba:compile") as recorder:
     result = fit_inputs(load("weekly_calibrated").inputs, Plan(iterations=40, trials=1, seed=1))
 print(len(recorder.buffer), numba.config.CACHE_DIR)

@@ -17,9 +17,11 @@ from PIL import Image
 
 from contracts.model import Annotation, ModelConfig
 from tests.engine.golden import trained
-from trainer.engines.native import notes, onepager, outputs, panels, style
-from trainer.engines.native.fit import fit
-from trainer.engines.native.prophet_columns import ProphetColumns
+from trainer.engines.native import outputs
+from trainer.engines.native.pictures import onepager
+from trainer.engines.native.prepare.prophet_columns import ProphetColumns
+from trainer.engines.native.training import fit
+from trainer.engines.pictures import notes, style
 
 
 def test_the_one_pager_opens_and_is_large_enough_to_read(tmp_path):
@@ -140,7 +142,7 @@ def test_characters_that_the_usual_font_lacks_are_drawn_with_a_font_that_has_the
 def test_no_two_numbers_of_an_axis_read_alike(span):
     axes = Figure().add_subplot()
     axes.set_xlim(*span)
-    panels.amounts(axes.xaxis, "revenue per week")
+    style.amounts(axes.xaxis, "revenue per week")
     axes.figure.draw_without_rendering()
     texts = [tick.get_text() for tick in axes.get_xticklabels()]
     assert len(texts) > 2

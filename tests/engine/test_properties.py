@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.golden import load
-from trainer.engines.native.answers import Answers
-from trainer.engines.native.fit import fit_inputs
-from trainer.engines.native.result import Inputs, ModelAnswer
-from trainer.engines.native.search import Plan, dimensions, search
+from trainer.engines.native.explain.answers import Answers
+from trainer.engines.native.records import Inputs, ModelAnswer
+from trainer.engines.native.search.trials import Plan, dimensions, search
+from trainer.engines.native.training import fit_inputs
 
 CASES = st.sampled_from(
     [

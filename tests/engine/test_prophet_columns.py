@@ -13,8 +13,8 @@ import pytest
 
 from contracts.model import Prophet
 from tests.engine.golden import load
-from trainer.engines.native.prophet_columns import decompose
-from trainer.engines.native.result import InvalidInputs
+from trainer.engines.common import InvalidInputs
+from trainer.engines.native.prepare.prophet_columns import decompose
 
 NO_FACTORS = pd.DataFrame()
 HOLIDAYS = Prophet(components=["trend", "holiday"], holiday_country="DE")
@@ -194,7 +194,7 @@ def test_a_fresh_process_imports_prophet_late_and_prints_nothing():
 import sys
 import numpy as np, pandas as pd
 from contracts.model import Prophet
-from trainer.engines.native.prophet_columns import decompose
+from trainer.engines.native.prepare.prophet_columns import decompose
 assert "prophet" not in sys.modules and "matplotlib" not in sys.modules
 dates = pd.date_range("2021-01-04", periods=156, freq="W-MON")
 decompose(dates, np.arange(156.0), pd.DataFrame(), Prophet(components=["trend"]), "week")

@@ -12,11 +12,13 @@ import pandas as pd
 import pytest
 
 from tests.engine.golden import load
+from trainer.engines.common import InvalidInputs
 from trainer.engines.native import files
-from trainer.engines.native.fit import answer, fit_inputs
+from trainer.engines.native.records import ModelAnswer
 from trainer.engines.native.recreate import document, recreate
-from trainer.engines.native.result import InvalidInputs, ModelAnswer, Result
-from trainer.engines.native.search import Plan
+from trainer.engines.native.result import Result
+from trainer.engines.native.search.trials import Plan
+from trainer.engines.native.training import answer, fit_inputs
 
 CASES = (
     "weekly_geometric",

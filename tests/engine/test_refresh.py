@@ -15,13 +15,18 @@ from PIL import Image
 from contracts.model import Annotation, ModelConfig
 from tests.engine.golden import load
 from tests.engine.golden import read as read_recorded
-from trainer.engines.native import files, panels, refresh_picture, refresh_report
-from trainer.engines.native.fit import Beginning, begin, conclude, prepare
-from trainer.engines.native.prophet_columns import ProphetColumns
+from trainer.engines.beginning import Beginning, begin
+from trainer.engines.common import InvalidInputs
+from trainer.engines.native import files
+from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.recreate import recreate
-from trainer.engines.native.refresh import around_former
-from trainer.engines.native.result import InvalidInputs, Reference, Result
-from trainer.engines.native.search import Plan, search
+from trainer.engines.native.result import Result
+from trainer.engines.native.search.trials import Plan, search
+from trainer.engines.native.training import conclude, prepare
+from trainer.engines.pictures import style
+from trainer.engines.refresh import picture as refresh_picture
+from trainer.engines.refresh import report as refresh_report
+from trainer.engines.refresh.continuation import Reference, around_former
 
 JOB = "de-weekly-0123456789ab"
 WINDOW = 150
@@ -51,7 +56,7 @@ def train(
     data = load(case).data[rows].reset_index(drop=True)
     begun = begin(data, config, former)
     inputs = prepare(data, begun.config, reference=begun.reference, prophet=prophet(case, rows))
-    result = conclude(inputs, search(inputs, begun.plan))
+    result = conclude(inputs, search(inputs, Plan.of(begun.config.search)))
     folder.mkdir()
     files.write(result, begun.config, folder)
     if begun.refresh:
@@ -148,7 +153,7 @@ def test_the_closest_pareto_model_is_the_best(chain: Any) -> None:
 def test_only_the_distance_leads_the_search_unless_the_request_weighs_otherwise(chain: Any) -> None:
     def weights(case: str, **changes: Any) -> tuple[float, ...] | None:
         config = request(case, refresh_of=JOB, **changes)
-        return begin(load(case).data, config, chain[0] / "first").plan.weights
+        return Plan.of(begin(load(case).data, config, chain[0] / "first").config.search).weights
 
     assert weights("weekly_geometric") == (0, 1)
     assert weights("weekly_calibrated") == (0, 1, 1)
@@ -179,7 +184,7 @@ def test_the_chain_is_drawn(chain: Any, monkeypatch: pytest.MonkeyPatch) -> None
     folder, (_, begun) = chain[0] / "third", chain[1]["third"]
     note = Annotation.model_validate({"date": begun.config.window.end, "text": "relaunch"})
     units: list[str] = []
-    monkeypatch.setattr(panels, "amounts", lambda _, unit: units.append(unit))
+    monkeypatch.setattr(style, "amounts", lambda _, unit: units.append(unit))
     refresh_picture.draw(begun.config.model_copy(update={"annotations": [note]}), folder)
     assert units == ["revenue per week", "ROAS over the model's window"]
     for name in ("report_actual_fitted", "report_decomposition"):
@@ -221,7 +226,7 @@ def test_months_of_different_lengths_do_not_make_the_window_drift(tmp_path: Path
     )
     inputs = prepare(data[:60], config, prophet=columns)
     begun = begin(data[:60], config, None)
-    files.write(conclude(inputs, search(inputs, begun.plan)), config, tmp_path)
+    files.write(conclude(inputs, search(inputs, Plan.of(begun.config.search))), config, tmp_path)
     refresh = config.model_copy(update={"refresh_of": request("weekly_geometric", refresh_of=JOB).refresh_of})
     window = begin(data[:67], refresh, tmp_path).config.window
     assert (str(window.start), str(window.end)) == ("2005-08-01", "2010-07-01")

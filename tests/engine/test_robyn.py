@@ -12,7 +12,8 @@ import pytest
 
 from tests.engine.robyn import Heard, material
 from tests.engine.test_refresh import request, train
-from trainer.engines.base import EngineError, SearchProgress, load
+from trainer.engines.base import EngineError, SearchProgress
+from trainer.engines.registry import load
 from trainer.engines.robyn import RFailed
 
 

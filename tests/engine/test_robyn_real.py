@@ -16,12 +16,13 @@ import pytest
 from tests.engine.golden import load as recorded
 from tests.engine.robyn import Heard, material
 from tests.engine.test_refresh import request, train
-from trainer.engines.base import EngineError, Material, load
+from trainer.engines.base import EngineError, Material
 from trainer.engines.native import files
-from trainer.engines.native.fit import fit
-from trainer.engines.native.prophet_columns import ProphetColumns
+from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.recreate import recreate
 from trainer.engines.native.result import Result
+from trainer.engines.native.training import fit
+from trainer.engines.registry import load
 from trainer.engines.robyn import RFailed
 
 ERRORS = ["nrmse", "decomp.rssd", "mape", "rsq_train", "nrmse_train", "lambda"]

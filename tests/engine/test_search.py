@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from contracts.model import ModelConfig
 from tests.engine.golden import load
-from trainer.engines.native.fit import answer, fit_inputs
-from trainer.engines.native.inputs import build
-from trainer.engines.native.pareto import select
-from trainer.engines.native.result import Floats, Progress
-from trainer.engines.native.search import Plan, run_trial, search
+from trainer.engines.common import Floats
+from trainer.engines.native.prepare.inputs import build
+from trainer.engines.native.records import Progress
+from trainer.engines.native.search.trials import Plan, run_trial, search
+from trainer.engines.native.select.pareto import select
+from trainer.engines.native.training import answer, fit_inputs
 
 PLAN = Plan(iterations=40, trials=2, seed=7)
 

@@ -13,12 +13,13 @@ from scipy.optimize import lsq_linear
 
 from contracts.model import Solver
 from tests.engine.golden import load
-from trainer.engines.native import kernel
-from trainer.engines.native.evaluator import Evaluator
-from trainer.engines.native.fit import fit_inputs
-from trainer.engines.native.result import Floats, InterceptSign
-from trainer.engines.native.search import Plan
-from trainer.engines.native.solvers import compare_solvers
+from trainer.engines.common import Floats
+from trainer.engines.native.explain.solvers import compare_solvers
+from trainer.engines.native.records import InterceptSign
+from trainer.engines.native.search import kernel
+from trainer.engines.native.search.evaluator import Evaluator
+from trainer.engines.native.search.trials import Plan
+from trainer.engines.native.training import fit_inputs
 
 CASES = ("weekly_geometric_split", "weekly_penalty", "weekly_weibull_pdf", "daily_geometric")
 

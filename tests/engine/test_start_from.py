@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 
 from contracts.model import ModelConfig
 from tests.engine.golden import Case, load
+from trainer.engines.beginning import begin
+from trainer.engines.common import InvalidInputs
 from trainer.engines.native import files
-from trainer.engines.native.fit import begin, fit
-from trainer.engines.native.former import Former, front
-from trainer.engines.native.result import Inputs, InvalidInputs, Result
-from trainer.engines.native.search import Plan, dimensions, search
+from trainer.engines.native.records import Inputs
+from trainer.engines.native.result import Result
+from trainer.engines.native.search.trials import Plan, dimensions, search
+from trainer.engines.native.training import fit
+from trainer.engines.refresh.former import Former, front
 
 JOB = "de-weekly-0123456789ab"
 OBJECTIVES = ["nrmse", "decomp.rssd"]
@@ -60,7 +63,8 @@ def test_every_trial_first_tries_models_from_all_over_the_former_front(former: P
 def test_it_is_the_same_for_any_number_of_threads_and_tasks(former: Path) -> None:
     case = load("weekly_geometric")
     config = changed(case, iterations=60, trials=3, start_from=JOB)
-    plan = begin(case.data, config, former).plan
+    begun = begin(case.data, config, former)
+    plan = Plan.of(begun.config.search, begun.start)
     alone = search(case.inputs, plan).table
     together = search(case.inputs, plan, threads=3).table
     tasks = [search(case.inputs, plan, trials=range(first, last)).table for first, last in ((1, 2), (2, 4))]

@@ -67,20 +67,3 @@ class Engine(Protocol):
         Raises:
             EngineError: the material cannot be trained on.
         """
-
-
-def load(name: str) -> Callable[[Material, Host], Engine]:
-    """The engine of a name, imported only now; calling it is cheap and raises nothing.
-
-    Raises:
-        EngineError: it is not part of this image.
-    """
-    if name == "native":
-        from trainer.engines.native.engine import NativeEngine
-
-        return NativeEngine
-    if name == "robyn":
-        from trainer.engines.robyn import RobynEngine
-
-        return RobynEngine
-    raise EngineError(f"this trainer has no engine '{name}'")

@@ -21,10 +21,11 @@ import pandas as pd
 
 from contracts.model import ModelConfig
 from trainer.engines.base import EngineError, Host, Material, SearchProgress
-from trainer.engines.native import refresh_picture, refresh_report
-from trainer.engines.native.fit import Beginning, begin
-from trainer.engines.native.refresh import Continued
-from trainer.engines.native.result import InvalidInputs
+from trainer.engines.beginning import Beginning, begin
+from trainer.engines.common import InvalidInputs
+from trainer.engines.refresh import picture as refresh_picture
+from trainer.engines.refresh import report as refresh_report
+from trainer.engines.refresh.continuation import Continued
 from trainer.engines.tables import add_parquet, write_csv
 
 SCRIPT = Path(__file__).resolve().parents[2] / "r" / "run.R"

@@ -12,11 +12,11 @@ import pandas as pd
 from contracts.model import ModelConfig
 from infra.local.bench.figures import Figure
 from infra.local.demo_data import demo_request, generate
-from trainer.engines.native.fit import prepare
-from trainer.engines.native.former import front
-from trainer.engines.native.pareto import select
-from trainer.engines.native.result import Inputs
-from trainer.engines.native.search import Plan, search
+from trainer.engines.native.records import Inputs
+from trainer.engines.native.search.trials import Plan, search
+from trainer.engines.native.select.pareto import select
+from trainer.engines.native.training import prepare
+from trainer.engines.refresh.former import front
 
 GOLDEN = Path("tests/golden")
 ITERATIONS, TRIALS, SEEDS = 2_000, 5, 3

@@ -21,11 +21,13 @@ import pandas as pd
 from contracts.model import DEFAULT_RANGES, HYPERPARAMETERS, Adstock, ModelConfig, Sign
 from infra.local.bench.figures import Figure
 from infra.local.demo_data import demo_request, generate
-from trainer.engines.native import inputs as preparation
-from trainer.engines.native.evolution import evolution, propose, tell
-from trainer.engines.native.prophet_columns import decompose
-from trainer.engines.native.result import Floats, Inputs, Range
-from trainer.engines.native.search import Plan, dimensions, run_trial, search
+from trainer.engines.checks import check
+from trainer.engines.common import Floats, Range
+from trainer.engines.native.prepare.inputs import build
+from trainer.engines.native.prepare.prophet_columns import decompose
+from trainer.engines.native.records import Inputs
+from trainer.engines.native.search.evolution import evolution, propose, tell
+from trainer.engines.native.search.trials import Plan, dimensions, run_trial, search
 
 ITERATIONS, TRIALS = 20_000, 4
 """Enough that the start of the second thread does not decide."""
@@ -139,12 +141,12 @@ def _inputs() -> Inputs:
     data = generate().table
     request = demo_request("bench")
     config = ModelConfig.model_validate({name: request[name] for name in ("columns", "prophet")})
-    interval = preparation.check(data, config)
+    interval = check(data, config)
     factors = data[[factor.name for factor in config.columns.factors]]
     prophet = decompose(
         pd.DatetimeIndex(data["date"]), data["revenue"].to_numpy(), factors, config.prophet, interval
     )
-    return preparation.build(data, config, prophet)
+    return build(data, config, prophet)
 
 
 def random_inputs(rows: int, channels: int) -> Inputs:

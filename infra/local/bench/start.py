@@ -16,7 +16,7 @@ def report(iterations: int = 2_000) -> None:
     from numba.core import event
 
     from infra.local.bench.search import random_inputs
-    from trainer.engines.native.search import Plan, search
+    from trainer.engines.native.search.trials import Plan, search
 
     inputs = random_inputs(208, 6)
     started = time.perf_counter()

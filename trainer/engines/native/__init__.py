@@ -11,13 +11,16 @@ docs/notebook.md shows the way through a result.
 
 from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig
-from trainer.engines.native.budget import Infeasible, Reallocation, history, reallocate
-from trainer.engines.native.fit import answer, begin, fit
+from trainer.engines.beginning import begin
+from trainer.engines.common import InvalidInputs
+from trainer.engines.native.budget.reallocation import Infeasible, Reallocation, history, reallocate
+from trainer.engines.native.explain.solvers import compare_solvers
 from trainer.engines.native.outputs import write
-from trainer.engines.native.prophet_columns import ProphetColumns
+from trainer.engines.native.prepare.prophet_columns import ProphetColumns
+from trainer.engines.native.records import ModelAnswer
 from trainer.engines.native.recreate import recreate
-from trainer.engines.native.result import InvalidInputs, ModelAnswer, Result
-from trainer.engines.native.solvers import compare_solvers
+from trainer.engines.native.result import Result
+from trainer.engines.native.training import answer, fit
 
 __all__ = [
     "BudgetQuestion",

@@ -14,13 +14,15 @@ import pandas as pd
 
 from contracts.model import ModelConfig
 from trainer.engines.base import EngineError, Host, Material, SearchProgress
+from trainer.engines.beginning import Beginning, begin
+from trainer.engines.common import InvalidInputs
 from trainer.engines.native import outputs
-from trainer.engines.native.convergence import convergence
-from trainer.engines.native.fit import Beginning, begin, candidate_of, conclude, prepare
+from trainer.engines.native.records import Inputs, Progress
 from trainer.engines.native.recreate import fixed
-from trainer.engines.native.result import Inputs, InvalidInputs, Progress
-from trainer.engines.native.search import Candidates, Plan, search
-from trainer.engines.native.share import read_shares, write_share
+from trainer.engines.native.search.share import read_shares, write_share
+from trainer.engines.native.search.trials import Candidates, Plan, search
+from trainer.engines.native.select.convergence import convergence
+from trainer.engines.native.training import candidate_of, conclude, prepare
 
 _SAME = 1e-6
 _LIBRARIES = ("numpy", "numba", "prophet", "holidays", "pandas")
@@ -54,7 +56,7 @@ class NativeEngine:
             EngineError: data and configuration do not fit together.
         """
         host, (begun, inputs) = self._host, self._training
-        plan = begun.plan
+        plan = Plan.of(begun.config.search, begun.start)
         host.log(
             f"{inputs.stop - inputs.first} of {len(inputs.dates)} periods in the window, "
             f"trials {trials[0]} to {trials[-1]} of {plan.trials}, {plan.iterations} iterations each"

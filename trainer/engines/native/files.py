@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from contracts.base import SCHEMA_VERSION
 from contracts.model import ModelConfig
-from trainer.engines.native.answers import Answers
-from trainer.engines.native.convergence import convergence
-from trainer.engines.native.efficiency import METRIC, efficiency, marginal_efficiency
-from trainer.engines.native.fit import answer
+from trainer.engines.common import INTERCEPT
+from trainer.engines.documents import write_json
+from trainer.engines.native.explain.answers import Answers
+from trainer.engines.native.explain.efficiency import METRIC, efficiency, marginal_efficiency
+from trainer.engines.native.explain.solvers import compare_solvers
+from trainer.engines.native.records import Inputs, MediaAnswer, ModelAnswer
 from trainer.engines.native.recreate import document
-from trainer.engines.native.result import INTERCEPT, Inputs, MediaAnswer, ModelAnswer, Result
-from trainer.engines.native.solvers import compare_solvers
+from trainer.engines.native.result import Result
+from trainer.engines.native.select.convergence import convergence
+from trainer.engines.native.training import answer
 from trainer.engines.tables import write_csv
 
 _IDS = ["solID", "trial", "iterNG", "iterPar", "iterations"]
@@ -49,12 +49,6 @@ def write(result: Result, config: ModelConfig, folder: Path) -> None:
     for solution in result.other_winners:
         name = f"RobynModel-{solution}.json"
         write_json(document(result, answer(result, solution), config), folder / name)
-
-
-def write_json(document: dict[str, Any], path: Path) -> None:
-    """Numbers that are not finite become null."""
-    text = json.dumps(_finite(document), indent=1, allow_nan=False, ensure_ascii=False)
-    path.write_text(text, encoding="utf-8")
 
 
 def best_model(result: Result, config: ModelConfig) -> dict[str, Any]:
@@ -250,14 +244,3 @@ def _contribution(row: Mapping[Any, Any], inputs: Inputs) -> dict[str, Any]:
 
 def _hyperparameters(inputs: Inputs) -> list[str]:
     return [*inputs.bounds, "lambda", "lambda_hp", "train_size", *inputs.penalties]
-
-
-def _finite(value: Any) -> Any:
-    """The same document for JSON: arrays as lists, what is no finite number as None."""
-    if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
-    if isinstance(value, list | np.ndarray):
-        return [_finite(entry) for entry in value]
-    if isinstance(value, float):  # numpy's float64 is one
-        return float(value) if math.isfinite(value) else None
-    return value

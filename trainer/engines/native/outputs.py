@@ -7,20 +7,15 @@ from pathlib import Path
 
 from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig
-from trainer.engines.native import (
-    allocator_picture,
-    files,
-    onepager,
-    prophet_picture,
-    reallocated,
-    refresh_picture,
-    refresh_report,
-    search_picture,
-)
-from trainer.engines.native.budget import Infeasible, reallocate
-from trainer.engines.native.fit import answer
-from trainer.engines.native.refresh import Continued
+from trainer.engines.native import files
+from trainer.engines.native.budget import files as reallocated
+from trainer.engines.native.budget.reallocation import Infeasible, reallocate
+from trainer.engines.native.pictures import allocator_picture, onepager, prophet_picture, search_picture
 from trainer.engines.native.result import Result
+from trainer.engines.native.training import answer
+from trainer.engines.refresh import picture as refresh_picture
+from trainer.engines.refresh import report as refresh_report
+from trainer.engines.refresh.continuation import Continued
 from trainer.engines.tables import add_parquet
 
 Log = Callable[[str], None]

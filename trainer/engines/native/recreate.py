@@ -11,11 +11,14 @@ import pandas as pd
 
 from contracts.base import SCHEMA_VERSION
 from contracts.model import ModelConfig
-from trainer.engines.native.efficiency import METRIC, efficiency
-from trainer.engines.native.fit import conclude, prepare
-from trainer.engines.native.prophet_columns import ProphetColumns
-from trainer.engines.native.result import Inputs, InvalidInputs, ModelAnswer, Range, Reference, Result
-from trainer.engines.native.search import Candidates, Plan, search
+from trainer.engines.common import InvalidInputs, Range
+from trainer.engines.native.explain.efficiency import METRIC, efficiency
+from trainer.engines.native.prepare.prophet_columns import ProphetColumns
+from trainer.engines.native.records import Inputs, ModelAnswer
+from trainer.engines.native.result import Result
+from trainer.engines.native.search.trials import Candidates, Plan, search
+from trainer.engines.native.training import conclude, prepare
+from trainer.engines.refresh.continuation import Reference
 
 _ERRORS = (
     *(f"{metric}_{part}" for metric in ("rsq", "nrmse") for part in ("train", "val", "test")),

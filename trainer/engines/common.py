@@ -1,0 +1,24 @@
+"""What both engines call the things that they share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+Interval = Literal["day", "week", "month"]
+"""Of the data: a row per day, week or month."""
+
+Range = tuple[float, float]
+"""A hyperparameter's searched range (low, high); equal ends fix it."""
+
+
+INTERCEPT = "(Intercept)"
+"""The row or column of the intercept, as Robyn writes it."""
+
+
+class InvalidInputs(ValueError):
+    """Data and configuration do not fit together; a line per problem."""

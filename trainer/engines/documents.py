@@ -1,0 +1,27 @@
+"""The documents of a result, as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def write_json(document: dict[str, Any], path: Path) -> None:
+    """Numbers that are not finite become null."""
+    text = json.dumps(_finite(document), indent=1, allow_nan=False, ensure_ascii=False)
+    path.write_text(text, encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    """The same document for JSON: arrays as lists, what is no finite number as None."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | np.ndarray):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, float):  # numpy's float64 is one
+        return float(value) if math.isfinite(value) else None
+    return value

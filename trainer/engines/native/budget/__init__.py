@@ -1,0 +1,1 @@
+"""Answers to budget questions: history, reallocation, and their files."""

@@ -1,0 +1,264 @@
+"""A budget question about one model: where the money went and where it should go (Robyn 3.12.1)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from contracts.budget import BudgetQuestion, ChannelBounds
+from trainer.engines.checks import last_day
+from trainer.engines.common import Floats, InvalidInputs
+from trainer.engines.native.budget.allocator import Curves, best_roas, curves_of, reach_target, spend_budget
+from trainer.engines.native.explain.efficiency import efficiency
+from trainer.engines.native.records import DependentType, Inputs, ModelAnswer
+
+WIDER = 3.0
+"""How much further than asked the bounds of the second, "unbound" answer reach (Robyn: multiplier)."""
+
+_BOUNDS = {
+    "max_response": ChannelBounds(low=0.5, high=2.0),
+    "target_efficiency": ChannelBounds(low=0.1, high=10.0),
+}
+_TARGET: dict[DependentType, float] = {"revenue": 0.8, "conversion": 1.2}
+_TOLERANCE = 1e-9
+
+
+class Infeasible(ValueError):
+    """No split within the bounds does what is asked; the message says why and what would help."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The question in numbers. Arrays are (c,): a value per paid channel, by name; money is per period."""
+
+    model: ModelAnswer
+    inputs: Inputs
+    question: BudgetQuestion
+    names: list[str]
+    """Modelled column of each channel."""
+    spend_names: list[str]
+    curves: Curves
+    dates: Any
+    """The periods that are asked about."""
+    history: Floats
+    """(2, c) spend per period in the window, and over the dates asked about; the latter is today's."""
+    factors: Floats
+    """(2, c) lowest and highest spend as factors of today's; may be infinite for a channel's own budget."""
+    limits: Floats
+    """(2, c) lowest and highest spend per period."""
+    wider: Floats
+    """(2, c) limits that are three times as far from today's spend; a channel's own budget stays."""
+    budget: float
+    """Only with scenario max_response."""
+    target: float
+    """ROAS or CPA; only with scenario target_efficiency."""
+
+    @property
+    def today(self) -> Floats:
+        """Spend per period over the dates."""
+        today: Floats = self.history[1]
+        return today
+
+    @property
+    def span(self) -> str:
+        """For messages: which periods."""
+        return f"from {self.dates[0]} to {self.dates[-1]}"
+
+
+@dataclass(frozen=True, eq=False)
+class Reallocation:
+    """The answer to a budget question."""
+
+    frame: Frame
+    spend: Floats
+    """(c,) best spend per period within the bounds; money in currency."""
+    wider: Floats
+    """(c,) best spend per period within `Frame.wider`; NaN if even these hold no answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What was spent and earned over the dates asked about; arrays are (c,), in sums over the dates."""
+
+    dates: Any
+    names: list[str]
+    spend_names: list[str]
+    spend: Floats
+    """As in the data, in currency."""
+    response: Floats
+    """Contributions of the model, in units of the dependent variable."""
+
+
+def reallocate(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> Reallocation:
+    """The split of money over the paid channels with the largest response.
+
+    Raises Infeasible, and InvalidInputs for a channel that the model does not have and for the scenario
+    `historical`, which `history` answers.
+    """
+    _check_question(inputs, question)
+    frame = _frame(inputs, model, question)
+    spend = _answer(frame, frame.limits, frame.target)
+    target = 1.0 if inputs.dependent_type == "revenue" else 1.5 * frame.target  # as Robyn asks here
+    try:
+        wider = _answer(frame, frame.wider, target)
+    except Infeasible:
+        wider = np.full_like(spend, math.nan)
+    return Reallocation(frame, spend, wider)
+
+
+def history(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> History:
+    """What the paid channels cost and earned over the question's dates; raises Infeasible."""
+    _check_dates(inputs, question)
+    order = _order(inputs)
+    first, last = _rows(inputs, question)
+    rows = slice(first, last + 1)
+    return History(
+        dates=inputs.window_dates[rows],
+        names=[inputs.paid[i] for i in order],
+        spend_names=[inputs.spend_names[i] for i in order],
+        spend=inputs.spend[inputs.window][rows, order].sum(axis=0),
+        response=np.array([model.media[i].response[rows].sum() for i in order]),
+    )
+
+
+def _order(inputs: Inputs) -> list[int]:
+    """The paid channels by the name of the modelled column."""
+    return sorted(range(len(inputs.paid)), key=lambda i: inputs.paid[i])
+
+
+def _frame(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> Frame:
+    _check_dates(inputs, question)
+    order = _order(inputs)
+    first, last = _rows(inputs, question)
+    columns = [len(inputs.columns) - len(inputs.media) + i for i in order]
+    values = inputs.values[inputs.window][:, columns]
+    today = values[first : last + 1].mean(axis=0)
+    curves = curves_of([model.media[i] for i in order])
+    spend_names = [inputs.spend_names[i] for i in order]
+    periods = last + 1 - first
+    factors, limits, wider = _limits(question, spend_names, today, periods)
+    kind = inputs.dependent_type
+    if not (today * curves.coefficient).any():
+        raise Infeasible(
+            f"the paid channels had no spend or no effect from {inputs.window_dates[first]} to "
+            f"{inputs.window_dates[last]}: there is nothing to compare; ask for other dates"
+        )
+    before = efficiency(float(curves.response(today).sum()), float(today.sum()), kind)
+    return Frame(
+        model=model,
+        inputs=inputs,
+        question=question,
+        names=[inputs.paid[i] for i in order],
+        spend_names=spend_names,
+        curves=curves,
+        dates=inputs.window_dates[first : last + 1],
+        history=np.array([values.mean(axis=0), today]),
+        factors=factors,
+        limits=limits,
+        wider=wider,
+        budget=_budget(question, today, limits, periods),
+        target=question.target or _TARGET[kind] * before,
+    )
+
+
+def _limits(
+    question: BudgetQuestion, names: list[str], today: Floats, periods: int
+) -> tuple[Floats, Floats, Floats]:
+    """`Frame.factors`, `.limits` and `.wider`."""
+    default = question.bounds or _BOUNDS[question.scenario]
+    bounds = [question.channel_bounds.get(name, default) for name in names]
+    low, high = np.array([[bound.low for bound in bounds], [bound.high for bound in bounds]])
+    far = 1 + (high - 1) * WIDER
+    wider = np.array([np.maximum(0.0, 1 - (1 - low) * WIDER), np.where(far < 0, high * WIDER, far)]) * today
+    factors = np.array([low, high])
+    limits = factors * today
+    for name, budget in question.channel_budgets.items():
+        i = names.index(name)
+        limits[:, i] = wider[:, i] = np.array(budget) / periods
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factors[:, i] = limits[:, i] / today[i]
+    return factors, limits, wider
+
+
+def _budget(question: BudgetQuestion, today: Floats, limits: Floats, periods: int) -> float:
+    """What is to be spent per period."""
+    if question.total:
+        return question.total / periods
+    spent = float(today.sum())
+    every = len(question.channel_budgets) == len(today)
+    return float(np.clip(spent, limits[0].sum(), limits[1].sum())) if every else spent
+
+
+def _check_question(inputs: Inputs, question: BudgetQuestion) -> None:
+    if question.scenario == "historical":
+        raise InvalidInputs("scenario historical: nothing is to be reallocated; call `history`")
+    named = question.channel_bounds.keys() | question.channel_budgets.keys()
+    unknown = sorted(named - set(inputs.spend_names))
+    if unknown:
+        known = ", ".join(inputs.spend_names)
+        raise InvalidInputs(f"{', '.join(unknown)}: no spend column of the model; there are: {known}")
+
+
+def _check_dates(inputs: Inputs, question: BudgetQuestion) -> None:
+    first, last = inputs.window_dates[0], last_day(inputs.window_dates[-1], inputs.interval)
+    after = question.start and question.start > last
+    if after or (question.end and np.datetime64(question.end) < first):
+        raise Infeasible(
+            f"budget.start and budget.end lie outside the model's window, {first} to {last}; "
+            "ask for dates within it, or train on a wider window"
+        )
+
+
+def _rows(inputs: Inputs, question: BudgetQuestion) -> tuple[int, int]:
+    """First and last row of the window that are nearest to the dates asked about."""
+    dates = inputs.window_dates
+
+    def nearest(date: object, default: int) -> int:
+        return int(np.abs(dates - np.datetime64(str(date))).argmin()) if date else default
+
+    return nearest(question.start, 0), nearest(question.end, len(dates) - 1)
+
+
+def _answer(frame: Frame, limits: Floats, target: float) -> Floats:
+    today, curves = frame.today, frame.curves
+    low, high = limits
+    if frame.question.scenario == "max_response":
+        _check_budget(frame, float(low.sum()), float(high.sum()))
+        return spend_budget(curves, low, high, frame.budget, today)
+    revenue = frame.inputs.dependent_type == "revenue"
+    best = best_roas(curves, low, high)
+    roas = target if revenue else 1 / target
+    if roas > best * (1 + _TOLERANCE):
+        reached = f"a ROAS of {best:.4g}" if revenue else f"a CPA of {1 / best:,.4g}"
+        wish = f"{target:,.4g} {frame.span}"
+        raise Infeasible(
+            f"no split within the bounds is better than {reached}, but budget.target asks for {wish}; "
+            f"ask for less, or widen {_bounds_of(frame)}"
+        )
+    return reach_target(curves, low, high, roas, today)
+
+
+def _check_budget(frame: Frame, least: float, most: float) -> None:
+    periods = len(frame.dates)
+    spent = "" if frame.question.total else ", as was spent,"
+    asked = f"budget.total {frame.budget * periods:,.2f}{spent} for the {periods} periods {frame.span}"
+    if frame.budget < least * (1 - _TOLERANCE):
+        raise Infeasible(
+            f"{asked} is less than the lower bounds of all channels together, {least * periods:,.2f}; "
+            f"raise it, or lower {_bounds_of(frame)}"
+        )
+    if frame.budget > most * (1 + _TOLERANCE):
+        raise Infeasible(
+            f"{asked} is more than the upper bounds of all channels together, {most * periods:,.2f}; "
+            f"lower it, or raise {_bounds_of(frame)}"
+        )
+
+
+def _bounds_of(frame: Frame) -> str:
+    """The fields of the request that bound the channels."""
+    question = frame.question
+    fields = [name for name in ("channel_bounds", "channel_budgets") if getattr(question, name)]
+    return " or ".join(f"budget.{name}" for name in ("bounds", *fields))

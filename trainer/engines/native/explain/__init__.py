@@ -1,0 +1,1 @@
+"""What a model says: decomposition, ROAS and CPA, response curves."""

@@ -1,0 +1,1 @@
+"""From the prepared table to the numeric inputs of a search."""

@@ -1,0 +1,1 @@
+"""The search for candidates: compiled evaluation and evolution, trials, shares."""

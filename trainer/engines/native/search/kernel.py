@@ -1,0 +1,607 @@
+"""One candidate, compiled: adstock, window, Hill, ridge, metrics, objectives (Robyn 3.12.1).
+
+The loops keep a fixed order of summation (never fastmath), so that a candidate has the same objectives in
+every process. `evaluate` is the search's hot loop; it allocates nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.engines import checks
+from trainer.engines.common import Floats
+from trainer.engines.native.search.machine_code import compiled
+
+
+class Problem(NamedTuple):
+    """What stays the same over a search. Rows of the whole data N, of the window n."""
+
+    family: int
+    media: Floats  # (m, N), before adstock
+    dependent: Floats  # (n,)
+    first: int  # first row of the window
+    spend_share: Floats  # (paid,), of the window
+    former_shares: Floats  # (1 + p,), of a refresh: the former model's shares, the intercept first; else (0,)
+    moved: float  # of a refresh: the share of the window that is new
+    lower: Floats  # (p,), limits of the coefficients
+    upper: Floats
+    trend: int  # column whose limits flip to [-1, 0] if its sum over the train rows is negative; -1: none
+    exact: bool  # whether the ridge goes on to its optimum
+    non_negative: bool  # refit without intercept if it comes out negative
+    lambda_low: float
+    lambda_high: float
+    study_rows: NDArray[np.int64]  # (s, 2), first row and one past the last, of the whole data
+    study_media: NDArray[np.bool_]  # (s, m)
+    study_immediate: NDArray[np.bool_]  # (s,)
+    study_lift: Floats  # (s,)
+    study_scale: Floats  # (s,), days of the study / days between its first and last row
+
+
+class Work(NamedTuple):
+    """Arrays that `evaluate` writes over."""
+
+    design: Floats  # (n, p); the columns before the media hold the window's values and stay
+    adstocked: Floats  # (m, N)
+    weights: Floats  # (2, N): scratch for densities, weights
+    centred: Floats  # (n, p)
+    moments: Floats  # (p, p): covariances of the train rows
+    gram: Floats  # (p, p)
+    factor: Floats  # (p, p)
+    vectors: Floats  # (14, p)
+    active: NDArray[np.int64]  # (p,)
+    fitted: Floats  # (n,)
+
+
+GEOMETRIC, WEIBULL_CDF, WEIBULL_PDF = 0, 1, 2
+FAMILY = {"geometric": GEOMETRIC, "weibull_cdf": WEIBULL_CDF, "weibull_pdf": WEIBULL_PDF}
+METRICS = (
+    "nrmse",
+    "decomp.rssd",
+    "mape",
+    "rsq_train",
+    "rsq_val",
+    "rsq_test",
+    "nrmse_train",
+    "nrmse_val",
+    "nrmse_test",
+    "lambda",
+)
+"""What `evaluate` writes first into `outcome`; then m inflexions and m inflations."""
+
+LAMBDA_MIN_RATIO = 0.0001
+_CONVERGED = 1e-7
+_NO_PULL = 1e-12
+_SINGULAR = 1e-15
+_MAX_PASSES = 100_000
+_ZERO_SHARE = 0.00005
+
+
+@compiled
+def round_significant(value: float) -> float:
+    """To 10 significant digits, in R's arithmetic (signif); `value` in [0, 1]."""
+    if value == 0.0:
+        return 0.0
+    scale = 1.0
+    for _ in range(9 - int(np.floor(np.log10(value)))):
+        scale *= 10.0
+    return float(np.rint(value * scale) / scale)
+
+
+@compiled
+def scale_proposal(proposal: Any, positions: Any, low: Any, width: Any, hyper: Any) -> None:
+    """Write a proposal in [0, 1]^d into its positions of the hyperparameter vector (robyn-spec §4)."""
+    for i in range(len(positions)):
+        hyper[positions[i]] = low[i] + round_significant(proposal[i]) * width[i]
+
+
+@compiled
+def _weibull_weights(family: int, shape: float, scale: float, weights: Any) -> None:
+    """Weights for lags 0 .. N-1; `scale` is a share of N, turned into a quantile of 1..N (§3.1)."""
+    size = len(weights)
+    weights[0] = 1.0
+    weights[1:] = 0.0
+    if shape == 0.0 or scale == 0.0:
+        return
+    position = np.rint(1.0 + (size - 1) * scale)
+    if family == WEIBULL_CDF:
+        for lag in range(1, size):
+            survival = 1.0 - (-np.expm1(-((lag / position) ** shape)))
+            weights[lag] = weights[lag - 1] * survival
+        return
+    for lag in range(size):
+        ratio = (lag + 1.0) / position
+        power = ratio ** (shape - 1.0)
+        weights[lag] = shape * power * np.exp(-power * ratio) / position
+    low, high = weights.min(), weights.max()
+    if high > low:
+        for lag in range(size):
+            weights[lag] = (weights[lag] - low) / (high - low)
+    else:
+        weights[0] = 1.0
+        weights[1:] = 0.0
+
+
+@compiled
+def decay_weights(family: int, first: float, second: float, weights: Any) -> None:
+    """Fill `weights` with the weight of an input 0, 1, ... periods later, for a series of that length."""
+    if family == GEOMETRIC:
+        weights[0] = 1.0
+        for lag in range(1, len(weights)):
+            weights[lag] = weights[lag - 1] * first
+    else:
+        _weibull_weights(family, first, second, weights)
+
+
+@compiled
+def adstock(family: int, series: Any, first: float, second: float, weights: Any, out: Any) -> float:
+    """Adstock `series` into `out`; `first` is theta or shape, `second` the scale. All of one length.
+
+    Returns the weight of the input's own period: the immediate part is the series times it.
+    """
+    size = len(series)
+    if family == GEOMETRIC:
+        carried = 0.0
+        for t in range(size):
+            carried = series[t] + first * carried
+            out[t] = carried
+        return 1.0
+    _weibull_weights(family, first, second, weights)
+    out[:] = 0.0
+    reach = size
+    while reach > 1 and weights[reach - 1] == 0.0:
+        reach -= 1
+    for t in range(size):
+        if series[t] != 0.0:
+            value = series[t]
+            for lag in range(min(reach, size - t)):
+                out[t + lag] += value * weights[lag]
+    return float(weights[0])
+
+
+@compiled
+def hill(value: float, alpha: float, inflexion_power: float) -> float:
+    """Saturation in [0, 1): value^alpha / (value^alpha + inflexion^alpha); 0 stays 0 (robyn-spec §3.2)."""
+    if value == 0.0:
+        return 0.0
+    power = value**alpha
+    return float(power / (power + inflexion_power))
+
+
+@compiled
+def _transform(problem: Problem, hyper: Any, work: Work, outcome: Any) -> None:
+    """Adstock on all rows, cut to the window, saturate into the design matrix."""
+    media, size = problem.media.shape
+    rows, columns = work.design.shape
+    for i in range(media):
+        series, adstocked = problem.media[i], work.adstocked[i]
+        scale = hyper[3 * media + i] if problem.family != GEOMETRIC else 0.0
+        adstock(problem.family, series, hyper[2 * media + i], scale, work.weights[1], adstocked)
+        raw, total = 0.0, 0.0
+        for t in range(size):
+            raw += series[t]
+            total += adstocked[t]
+        window = adstocked[problem.first : problem.first + rows]
+        alpha = hyper[i]
+        inflexion = hyper[media + i] * window.max()
+        power = inflexion**alpha
+        for t in range(rows):
+            work.design[t, columns - media + i] = hill(window[t], alpha, power)
+        outcome[10 + i] = inflexion
+        outcome[10 + media + i] = total / raw
+
+
+@compiled
+def _train_moments(design: Any, dependent: Any, train: int, work: Work) -> tuple[float, float]:
+    """Means, sds and covariances of the train rows (of the population); mean and variance of `dependent`.
+
+    Rows of `work.vectors`: 0 means, 1 sds (0: the column is constant), 2 covariances with `dependent`.
+    """
+    columns = design.shape[1]
+    centred, moments, vectors = work.centred, work.moments, work.vectors
+    mean = 0.0
+    for t in range(train):
+        mean += dependent[t]
+    mean /= train
+    vectors[:3] = 0.0
+    for t in range(train):
+        for j in range(columns):
+            vectors[0, j] += design[t, j]
+    for j in range(columns):
+        vectors[0, j] /= train
+    moments[:] = 0.0
+    variance = 0.0
+    for t in range(train):
+        residual = dependent[t] - mean
+        variance += residual * residual
+        for j in range(columns):
+            centred[t, j] = design[t, j] - vectors[0, j]
+        for j in range(columns):
+            value = centred[t, j]
+            vectors[2, j] += value * residual
+            for k in range(j + 1):
+                moments[j, k] += value * centred[t, k]
+    for j in range(columns):
+        vectors[2, j] /= train
+        for k in range(j + 1):
+            moments[j, k] /= train
+            moments[k, j] = moments[j, k]
+        vectors[1, j] = np.sqrt(moments[j, j]) if _varies(design, j, train) else 0.0
+    return mean, variance / train
+
+
+@compiled
+def _varies(design: Any, column: int, train: int) -> bool:
+    varies = False
+    for t in range(1, train):
+        varies |= design[t, column] != design[0, column]
+    return varies
+
+
+@compiled
+def _descend(work: Work) -> bool:
+    """Cyclic coordinate descent exactly as glmnet 4.1's covariance mode does it (robyn-spec §5.2, 4-5).
+
+    Works on `work.gram` and rows of `work.vectors`: 1 sds (0: excluded), 3 gradients, 4 diagonal, 5 diagonal
+    plus penalty, 6 and 7 limits, 8 coefficients (out), 9 scratch, 10 member of the active list. glmnet stops
+    well short of the optimum; a more exact solver would give other models. False: not converged.
+    """
+    gram, vectors, active = work.gram, work.vectors, work.active
+    columns = len(active)
+    sds, gradient, member = vectors[1], vectors[3], vectors[10]
+    coefficients, before = vectors[8], vectors[9]
+    coefficients[:] = 0.0
+    member[:] = 0.0
+    count = 0
+    passes = 0
+    while passes <= _MAX_PASSES:
+        passes += 1
+        change = 0.0
+        for k in range(columns):
+            if sds[k] == 0.0:
+                continue
+            step = _step(vectors, k)
+            if step == 0.0:
+                continue
+            if member[k] == 0.0:
+                member[k] = 1.0
+                active[count] = k
+                count += 1
+            change = max(change, vectors[4, k] * step * step)
+            for j in range(columns):
+                gradient[j] -= gram[k, j] * step
+        if change < _CONVERGED:
+            return True
+        for i in range(count):
+            before[active[i]] = coefficients[active[i]]
+        while passes <= _MAX_PASSES:
+            passes += 1
+            change = 0.0
+            for i in range(count):
+                k = active[i]
+                step = _step(vectors, k)
+                if step != 0.0:
+                    change = max(change, vectors[4, k] * step * step)
+                    for other in range(count):
+                        gradient[active[other]] -= gram[k, active[other]] * step
+            if change < _CONVERGED:
+                break
+        for j in range(columns):
+            if member[j] == 0.0:
+                for i in range(count):
+                    gradient[j] += (before[active[i]] - coefficients[active[i]]) * gram[j, active[i]]
+    return False
+
+
+@compiled
+def _step(vectors: Any, k: int) -> float:
+    """Move coefficient k to its clamped optimum; by how much it moved."""
+    old = vectors[8, k]
+    gradient = vectors[3, k] + old * vectors[4, k]
+    new = 0.0
+    if gradient != 0.0:
+        new = min(max(gradient / vectors[5, k], vectors[6, k]), vectors[7, k])
+    vectors[8, k] = new
+    return float(new - old)
+
+
+@compiled
+def _reach_optimum(work: Work) -> bool:
+    """Go on from where `_descend` stopped to the optimum within the limits; False: not found.
+
+    As in Stark and Parker, Bounded-variable least squares, 1995: solve for the free coefficients, stop at the
+    first limit, free again what the gradient pulls inside. Row 12 of `work.vectors`: the gradients at zero.
+    """
+    vectors, free, active = work.vectors, work.vectors[10], work.active
+    coefficients, lower, upper = vectors[8], vectors[6], vectors[7]
+    columns = len(active)
+    for j in range(columns):
+        free[j] = 1.0 if vectors[1, j] > 0.0 and lower[j] < coefficients[j] < upper[j] else 0.0
+    for _ in range(100 * columns):
+        count = 0
+        for j in range(columns):
+            if free[j] == 1.0:
+                active[count] = j
+                count += 1
+        _solve_free(work, count)
+        step, hit = 1.0, -1
+        for i in range(count):
+            j, target = active[i], vectors[13, i]
+            limit = min(max(target, lower[j]), upper[j])
+            if limit != target and (limit - coefficients[j]) / (target - coefficients[j]) < step:
+                step, hit = (limit - coefficients[j]) / (target - coefficients[j]), j
+        for i in range(count):
+            coefficients[active[i]] += step * (vectors[13, i] - coefficients[active[i]])
+        if hit >= 0:
+            coefficients[hit] = lower[hit] if vectors[9, hit] < 0.0 else upper[hit]
+            free[hit] = 0.0
+            continue
+        freed = _most_pulled(work)
+        if freed < 0:
+            return True
+        free[freed] = 1.0
+    return False
+
+
+@compiled
+def _solve_free(work: Work, count: int) -> None:
+    """Row 13: the optimum of the first `count` active coefficients, the others kept; row 9: the way to it."""
+    vectors, factor, active = work.vectors, work.factor, work.active
+    target = vectors[13]
+    for i in range(count):
+        j = active[i]
+        target[i] = vectors[12, j]
+        for k in range(len(active)):
+            if vectors[10, k] == 0.0 and vectors[1, k] > 0.0:
+                target[i] -= work.gram[j, k] * vectors[8, k]
+        for h in range(i + 1):
+            value = vectors[5, j] if h == i else work.gram[j, active[h]]
+            for g in range(h):
+                value -= factor[i, g] * factor[h, g]
+            factor[i, h] = value / factor[h, h] if h < i else np.sqrt(max(value, _SINGULAR * vectors[5, j]))
+        for h in range(i):
+            target[i] -= factor[i, h] * target[h]
+        target[i] /= factor[i, i]
+    for i in range(count - 1, -1, -1):
+        for h in range(i + 1, count):
+            target[i] -= factor[h, i] * target[h]
+        target[i] /= factor[i, i]
+        vectors[9, active[i]] = target[i] - vectors[8, active[i]]
+
+
+@compiled
+def _most_pulled(work: Work) -> int:
+    """The coefficient at a limit that the gradient pulls inside most; -1: none."""
+    vectors = work.vectors
+    strongest, found = _NO_PULL, -1
+    for j in range(len(work.active)):
+        if vectors[10, j] == 1.0 or vectors[1, j] == 0.0:
+            continue
+        pull = vectors[12, j] - vectors[5, j] * vectors[8, j]
+        for k in range(len(work.active)):
+            if k != j and vectors[1, k] > 0.0:
+                pull -= work.gram[j, k] * vectors[8, k]
+        if vectors[8, j] == vectors[7, j]:
+            pull = -pull
+        if pull / vectors[5, j] > strongest:
+            strongest, found = pull / vectors[5, j], j
+    return found
+
+
+@compiled
+def _solve(problem: Problem, work: Work, moments: Any, ridge: float, intercept: bool, beta: Any) -> bool:
+    """Fit with or without an intercept from the train moments; `beta` is (1 + p,), the intercept first."""
+    vectors, columns = work.vectors, len(work.active)
+    mean, variance, trend_limits = moments
+    offset = 0.0 if intercept else 1.0
+    scale = np.sqrt(variance + offset * mean * mean)
+    for j in range(columns):
+        sd, centre = vectors[1, j], offset * vectors[0, j]
+        if sd == 0.0:
+            vectors[8, j] = 0.0
+            continue
+        vectors[3, j] = (vectors[2, j] + centre * mean) / (sd * scale)
+        for k in range(columns):
+            other = vectors[1, k]
+            if other > 0.0:
+                work.gram[j, k] = (work.moments[j, k] + centre * vectors[0, k]) / (sd * other)
+            else:
+                work.gram[j, k] = 0.0
+        vectors[4, j] = 1.0 + centre * centre / (sd * sd)
+        vectors[5, j] = vectors[4, j] + vectors[11, j] * ridge / scale
+        flip = trend_limits and j == problem.trend
+        vectors[6, j] = (-1.0 if flip else problem.lower[j]) * sd / scale
+        vectors[7, j] = (0.0 if flip else problem.upper[j]) * sd / scale
+    vectors[12] = vectors[3]
+    converged = _descend(work)
+    if problem.exact:
+        converged = _reach_optimum(work)
+    beta[0] = mean if intercept else 0.0
+    for j in range(columns):
+        beta[1 + j] = vectors[8, j] * scale / vectors[1, j] if vectors[1, j] > 0.0 else 0.0
+        if intercept:
+            beta[0] -= beta[1 + j] * vectors[0, j]
+    return converged
+
+
+@compiled
+def ridge_fit(
+    problem: Problem, penalties: Any, ridge: float, train: int, work: Work, beta: Any
+) -> tuple[bool, bool]:
+    """The ridge fit with Robyn's rule for the intercept (robyn-spec §5.3): (converged, has an intercept)."""
+    columns = len(work.active)
+    mean, variance = _train_moments(work.design, problem.dependent, train, work)
+    total = 0.0
+    for j in range(columns):
+        total += max(0.0, penalties[j])
+    for j in range(columns):
+        work.vectors[11, j] = max(0.0, penalties[j]) * columns / total
+    flip = problem.trend >= 0 and work.vectors[0, problem.trend] < 0.0
+    moments = (mean, variance, flip)
+    converged = _solve(problem, work, moments, ridge, True, beta)
+    if converged and problem.non_negative and beta[0] < 0.0:
+        return _solve(problem, work, moments, ridge, False, beta), False
+    return converged, True
+
+
+@compiled
+def _fit_errors(actual: Any, fitted: Any, freedom: float) -> tuple[float, float]:
+    """NRMSE and adjusted R² of some rows; `freedom` is (n_train - df) / (n_train - p - 1) (§5.4)."""
+    rows = len(actual)
+    mean, squares, total = 0.0, 0.0, 0.0
+    for t in range(rows):
+        mean += actual[t]
+    mean /= rows
+    for t in range(rows):
+        squares += (actual[t] - fitted[t]) ** 2
+        total += (actual[t] - mean) ** 2
+    nrmse = np.sqrt(squares / rows) / (actual.max() - actual.min())
+    return nrmse, 1.0 - squares / total * freedom
+
+
+@compiled
+def _drift(problem: Problem, work: Work, beta: Any) -> float:
+    """DECOMP.RSSD of a refresh: how far all shares are from the former model's (robyn-spec §8).
+
+    Paid channels and everything else count as two root mean squares; the more of the window is new, the more
+    the latter counts. inf if nothing has an effect.
+    """
+    rows, columns = work.design.shape
+    first = columns - problem.media.shape[0]
+    paid = len(problem.spend_share)
+    effects = work.vectors[9]
+    total = rows * beta[0]
+    for j in range(columns):
+        effects[j] = 0.0
+        for t in range(rows):
+            effects[j] += work.design[t, j]
+        effects[j] *= beta[1 + j]
+        total += effects[j]
+    if total == 0.0:
+        return float(np.inf)
+    channels, others = 0.0, (rows * beta[0] / total - problem.former_shares[0]) ** 2
+    for j in range(columns):
+        squared = (effects[j] / total - problem.former_shares[1 + j]) ** 2
+        if first <= j < first + paid:
+            channels += squared
+        else:
+            others += squared
+    return float(np.sqrt(channels / paid) + np.sqrt(others / (1 + columns - paid)) / (1.0 - problem.moved))
+
+
+@compiled
+def _rssd(problem: Problem, work: Work, beta: Any) -> float:
+    """DECOMP.RSSD over the paid channels with the zero penalty (robyn-spec §8); inf if none has an effect."""
+    rows, columns = work.design.shape
+    media, paid = problem.media.shape[0], len(problem.spend_share)
+    effects = work.vectors[9]
+    total = 0.0
+    for i in range(paid):
+        column = columns - media + i
+        effect = 0.0
+        for t in range(rows):
+            effect += work.design[t, column]
+        effects[i] = effect * beta[1 + column]
+        total += effects[i]
+    if total == 0.0:
+        return float(np.inf)
+    squares, zeros = 0.0, 0
+    for i in range(paid):
+        share = effects[i] / total
+        squares += (share - problem.spend_share[i]) ** 2
+        if abs(share) < _ZERO_SHARE:
+            zeros += 1
+    return float(np.sqrt(squares) * (1.0 + zeros / paid))
+
+
+@compiled
+def study_effect(
+    problem: Problem, hyper: Any, work: Work, outcome: Any, beta: Any, s: int
+) -> tuple[float, float]:
+    """Effect that the model sees in study s, in its scope and in total, scaled to its days (§10.2).
+
+    A study of scope `immediate` leaves out what earlier periods still earn: the saturated difference between
+    the adstock of all data and the adstock of the study's rows alone. Where that difference is negative
+    (possible with weibull_pdf) the effect is NaN, as in Robyn.
+    """
+    media = problem.media.shape[0]
+    first, stop = problem.study_rows[s]
+    rows = stop - first
+    predicted, everything = 0.0, 0.0
+    for i in range(media):
+        if not problem.study_media[s, i]:
+            continue
+        alpha, power = hyper[i], outcome[10 + i] ** hyper[i]
+        coefficient = beta[1 + len(problem.lower) - media + i]
+        scale = hyper[3 * media + i] if problem.family != GEOMETRIC else 0.0
+        own = work.weights[0, :rows]
+        series = problem.media[i, first:stop]
+        adstock(problem.family, series, hyper[2 * media + i], scale, work.weights[1, :rows], own)
+        for t in range(rows):
+            adstocked = work.adstocked[i, first + t]
+            effect = coefficient * hill(adstocked, alpha, power)
+            everything += effect
+            predicted += effect
+            if problem.study_immediate[s]:
+                predicted -= coefficient * hill(adstocked - own[t], alpha, power)
+    return predicted * problem.study_scale[s], everything * problem.study_scale[s]
+
+
+@compiled
+def _mape(problem: Problem, hyper: Any, work: Work, outcome: Any, beta: Any) -> float:
+    """Mean relative distance to the calibration studies' lifts, NaN left out; 0 without studies."""
+    total, count = 0.0, 0
+    studies = len(problem.study_lift)
+    for s in range(studies):
+        predicted, _ = study_effect(problem, hyper, work, outcome, beta, s)
+        distance = abs((predicted - problem.study_lift[s]) / problem.study_lift[s])
+        if not np.isnan(distance):
+            total += distance
+            count += 1
+    if studies == 0:
+        return 0.0
+    return total / count if count else np.nan
+
+
+split_rows = compiled(checks.split_rows)
+
+
+@compiled
+def evaluate(problem: Problem, hyper: Any, work: Work, outcome: Any, beta: Any) -> None:
+    """Fit and judge one candidate.
+
+    `hyper`: alphas (m), gammas (m), thetas or shapes (m), with Weibull scales (m); then lambda_hp, train_size
+    and p penalty factors. Writes `outcome` (10 + 2 m; see METRICS) and `beta` (1 + p), and leaves the
+    adstocked media, the design matrix and the fitted values in `work`. A fit that does not converge has an
+    infinite nrmse.
+    """
+    rows, columns = work.design.shape
+    tail = len(hyper) - columns
+    _transform(problem, hyper, work, outcome)
+    ridge = problem.lambda_low + (problem.lambda_high - problem.lambda_low) * hyper[tail - 2]
+    train, validated = split_rows(rows, hyper[tail - 1])
+    converged, intercept = ridge_fit(problem, hyper[tail:], ridge, train, work, beta)
+    for t in range(rows):
+        fitted = beta[0]
+        for j in range(columns):
+            fitted += work.design[t, j] * beta[1 + j]
+        work.fitted[t] = fitted
+    freedom = (train - (1.0 if intercept else 0.0)) / (train - columns - 1.0)
+    edges = (0, train, validated, rows)
+    for part in range(3):
+        start, stop = edges[part], edges[part + 1]
+        outcome[6 + part], outcome[3 + part] = np.nan, np.nan
+        if stop > start:
+            errors = _fit_errors(problem.dependent[start:stop], work.fitted[start:stop], freedom)
+            outcome[6 + part], outcome[3 + part] = errors
+    outcome[0] = outcome[7] if validated > train else outcome[6]
+    if not converged:
+        outcome[0] = np.inf
+    if len(problem.former_shares):
+        outcome[1] = _drift(problem, work, beta)
+    else:
+        outcome[1] = _rssd(problem, work, beta)
+    outcome[2] = _mape(problem, hyper, work, outcome, beta)
+    outcome[9] = ridge

@@ -1,0 +1,157 @@
+"""The engine's entry: prepared data and a configuration in, a `Result` out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from contracts.model import ModelConfig
+from trainer.engines.beginning import begin
+from trainer.engines.checks import check, dates_of
+from trainer.engines.native.explain.answers import Answers
+from trainer.engines.native.prepare.inputs import build
+from trainer.engines.native.prepare.prophet_columns import ProphetColumns, decompose
+from trainer.engines.native.records import Inputs, ModelAnswer
+from trainer.engines.native.result import Result
+from trainer.engines.native.search.trials import Candidates, Plan, Report, search
+from trainer.engines.native.select.clusters import cluster, with_clusters
+from trainer.engines.native.select.pareto import MIN_CANDIDATES, Selection, select
+from trainer.engines.refresh.continuation import Reference
+
+Step = Callable[[str], AbstractContextManager[Any]]
+"""Called with a step's name; what it returns is entered while the step runs, for timing."""
+
+_MODEL_COLUMNS = (
+    *("solID", "trial", "iterNG", "iterPar", "train_size"),
+    *("rsq_train", "rsq_val", "rsq_test", "nrmse_train", "nrmse_val", "nrmse_test"),
+    *("nrmse", "decomp.rssd", "mape", "lambda", "lambda_hp", "lambda_max", "lambda_min_ratio"),
+    *("robynPareto", "error_score"),
+)
+
+
+def fit(
+    data: pd.DataFrame,
+    config: ModelConfig,
+    *,
+    former: Path | None = None,
+    cores: int = 1,
+    progress: Report = lambda _: None,
+    prophet: ProphetColumns | None = None,
+    step: Step = nullcontext,
+) -> Result:
+    """Search, select and explain a marketing mix model of `data`.
+
+    `data` has a row per period, ascending without gaps, with every column that `config.columns` names. The
+    result depends on the data, the configuration and its seed only, not on `cores`. `former` is the folder of
+    the result that `config` goes on from (search.start_from, refresh_of). `prophet` replaces the
+    decomposition; `step` sees prepare, decompose, search and select. `progress` is called in the caller's
+    thread.
+
+    Raises InvalidInputs, a line per problem, where data and configuration do not fit.
+    """
+    with step("prepare"):
+        begun = begin(data, config, former)
+    inputs = prepare(data, begun.config, reference=begun.reference, prophet=prophet, step=step)
+    plan = Plan.of(begun.config.search, begun.start)
+    return fit_inputs(inputs, plan, cores=cores, progress=progress, step=step)
+
+
+def prepare(
+    data: pd.DataFrame,
+    config: ModelConfig,
+    *,
+    reference: Reference | None = None,
+    prophet: ProphetColumns | None = None,
+    step: Step = nullcontext,
+) -> Inputs:
+    """What `fit` searches, `reference` being the former model of a refresh; raises what it raises."""
+    with step("prepare"):
+        interval = check(data, config)
+    with step("decompose"):
+        columns = config.columns
+        prophet = prophet or decompose(
+            pd.DatetimeIndex(dates_of(data, config)),
+            data[columns.dependent].to_numpy(dtype=float),
+            data[[factor.name for factor in columns.factors]],
+            config.prophet,
+            interval,
+        )
+    with step("prepare"):
+        return replace(build(data, config, prophet), reference=reference)
+
+
+def fit_inputs(
+    inputs: Inputs,
+    plan: Plan,
+    *,
+    cores: int = 1,
+    progress: Report = lambda _: None,
+    step: Step = nullcontext,
+    min_candidates: int = MIN_CANDIDATES,
+) -> Result:
+    """`fit` from ready inputs; fronts are added until they hold `min_candidates` models."""
+    with step("search"):
+        candidates = search(inputs, plan, threads=cores, progress=progress)
+    return conclude(inputs, candidates, step=step, min_candidates=min_candidates)
+
+
+def conclude(
+    inputs: Inputs,
+    candidates: Candidates,
+    *,
+    step: Step = nullcontext,
+    min_candidates: int = MIN_CANDIDATES,
+) -> Result:
+    """Select and explain among the candidates of all trials."""
+    with step("select"):
+        calibrated = bool(inputs.studies)
+        selection = select(
+            candidates.table,
+            calibrated=calibrated,
+            min_candidates=min_candidates,
+            best_by="decomp.rssd" if inputs.reference else inputs.best_by,
+        )
+        return _result(inputs, candidates, selection)
+
+
+def answer(result: Result, solution: str) -> ModelAnswer:
+    """Any candidate of a result in full; KeyError if there is no such solID."""
+    return Answers(result.inputs).model(candidate_of(result.candidates, solution))
+
+
+def candidate_of(candidates: pd.DataFrame, solution: str) -> dict[str, Any]:
+    """A candidate's row, by column; KeyError if there is no such solID."""
+    rows = candidates[candidates["solID"] == solution]
+    if rows.empty:
+        raise KeyError(f"there is no candidate {solution}")
+    return {str(name): value for name, value in rows.iloc[0].items()}
+
+
+def _result(inputs: Inputs, candidates: Candidates, selection: Selection) -> Result:
+    answers = Answers(inputs)
+    judged = selection.candidates
+    chosen = [candidate_of(judged, solution) for solution in selection.pareto]
+    summaries = [_with_metrics(answers.model(candidate).summary, candidate) for candidate in chosen]
+    aggregated = pd.concat(summaries, ignore_index=True)
+    clusters = cluster(judged[judged["solID"].isin(selection.pareto)], aggregated, inputs)
+    lift = [answers.lift(candidate) for candidate in chosen] if inputs.studies else []
+    return Result(
+        inputs=inputs,
+        candidates=judged,
+        coefficients=candidates.coefficients,
+        fronts=selection.fronts,
+        pareto=selection.pareto,
+        aggregated=with_clusters(aggregated, clusters),
+        lift=pd.concat(lift, ignore_index=True) if lift else pd.DataFrame(),
+        clusters=clusters,
+        best=answers.model(candidate_of(judged, selection.best)),
+    )
+
+
+def _with_metrics(summary: pd.DataFrame, candidate: dict[str, Any]) -> pd.DataFrame:
+    return summary.assign(**{name: candidate[name] for name in _MODEL_COLUMNS})

@@ -1,0 +1,208 @@
+"""Continue a former model with newer data (Robyn: robyn_refresh; robyn-spec §16)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from contracts.model import ModelConfig, Window
+from trainer.engines.checks import dates_of
+from trainer.engines.common import INTERCEPT, Interval, InvalidInputs, Range
+from trainer.engines.refresh.former import Former, searched
+
+_MUCH_NEW = 0.5
+_CHANGED = 1e-6
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The former model that a refresh stays close to."""
+
+    shares: Mapping[str, float]
+    """Share of the fitted total of every variable, the intercept among them."""
+    steps: int
+    """Periods by which the window has moved on."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How the window moves on; rows of the new data, 0-based."""
+
+    steps: int
+    """Periods that are new."""
+    first: int
+    last: int
+    dates: NDArray[np.datetime64]
+    """(N,) of the new data."""
+
+    @property
+    def rows(self) -> int:
+        """Periods of the window, as many as it had."""
+        return self.last - self.first + 1
+
+    @property
+    def added_start(self) -> np.datetime64:
+        """The first new period."""
+        date: np.datetime64 = self.dates[self.last - self.steps + 1]
+        return date
+
+
+@dataclass(frozen=True, eq=False)
+class Continued:
+    """A refresh, ready to be searched like any other training."""
+
+    config: ModelConfig
+    """With the moved window, the narrowed ranges and the objectives' weights of a refresh; complete without
+    the former result but for the reference."""
+    reference: Reference
+    moved: Moved
+    former: Former
+    job: str
+    """The former job."""
+    solution: str
+    """solID of the former model."""
+    freedom: float
+    """How far a hyperparameter may move either way, as a share of its range."""
+    notes: tuple[str, ...]
+    """What a person should know of the data: much that is new, sums that changed."""
+
+
+def move_on(data: pd.DataFrame, interval: Interval, config: ModelConfig, former: Former) -> Continued:
+    """The training that continues `config.refresh_of` on `data`, which has a row per interval, ascending.
+
+    Raises InvalidInputs, a line per problem, if data or configuration do not continue the former model.
+    """
+    refresh = config.refresh_of
+    if refresh is None:
+        raise ValueError("config.refresh_of names no former job")
+    dates = dates_of(data, config)
+    solution = refresh.solution or str(former.best["sol_id"])
+    moved = _moved(dates, config, former)
+    problems = [
+        *_date_problems(moved, interval, former),
+        *_model_problems(solution, config, former),
+    ]
+    if problems:
+        raise InvalidInputs("\n".join(f"refresh_of: {problem}" for problem in problems))
+    aggregated = former.table("pareto_aggregated")
+    shares = aggregated[aggregated["solID"] == solution].set_index("rn")["xDecompPerc"]
+    freedom = refresh.bounds_freedom or moved.steps / moved.rows
+    return Continued(
+        config=_narrowed(config, moved, freedom, former.model(solution)),
+        reference=Reference({str(name): float(share) for name, share in shares.items()}, moved.steps),
+        moved=moved,
+        former=former,
+        job=refresh.job,
+        solution=solution,
+        freedom=freedom,
+        notes=(*_much_new(moved), *_changes(data, dates, config, former)),
+    )
+
+
+def _moved(dates: NDArray[np.datetime64], config: ModelConfig, former: Former) -> Moved:
+    """By rows, not by days: months differ in length, and a window's end need not be a date of the data."""
+    window = former.best["window"]
+    end = np.datetime64(config.window.end) if config.window.end else dates[-1]
+    last = int(np.abs(dates - end).argmin())
+    before = int(np.searchsorted(dates, np.datetime64(window["end"])))
+    return Moved(steps=last - before, first=last - window["rows"] + 1, last=last, dates=dates)
+
+
+def _date_problems(moved: Moved, interval: Interval, former: Former) -> Iterator[str]:
+    window, dates = former.best["window"], moved.dates
+    span = f"the data, from {dates[0]} to {dates[moved.last]}"
+    if interval != former.best["interval"]:
+        yield f"the former data have a row per {former.best['interval']}, these have one per {interval}"
+    if np.datetime64(window["end"]) >= dates[moved.last]:
+        yield f"the former window ends on {window['end']}; {span}, must hold newer periods"
+    elif np.datetime64(window["end"]) not in dates:
+        yield f"the former window ends on {window['end']}, which is no date of {span}"
+    elif moved.steps >= moved.rows:
+        yield f"{moved.steps} periods are new, the window has {moved.rows}; train a new model"
+    elif moved.first < 0:
+        yield f"the window has {moved.rows} periods, {span}, only {moved.last + 1}; deliver older ones too"
+
+
+def _model_problems(solution: str, config: ModelConfig, former: Former) -> Iterator[str]:
+    best, columns = former.best, config.columns
+    if solution not in set(former.hyperparameters["solID"]):
+        yield f"solution {solution} is none of the former job's {len(former.hyperparameters)} Pareto models"
+    missing = [name for name in config.bounds if name not in former.hyperparameters]
+    if missing:
+        yield f"the former models have no {', '.join(missing)}; media and adstock must be the same"
+    if (best["dependent"], best["dependent_type"]) != (columns.dependent, columns.dependent_type):
+        former_one = f"{best['dependent']} ({best['dependent_type']})"
+        yield f"the former models explain {former_one}, not {columns.dependent} ({columns.dependent_type})"
+    context = [variable.name for variable in (*columns.context, *columns.factors)]
+    ours = {INTERCEPT, *config.prophet.components, *context, *columns.media}
+    theirs = {INTERCEPT if one["kind"] == "intercept" else one["name"] for one in best["contributions"]}
+    for name in sorted(ours ^ theirs):
+        where = "not" if name in ours else "only"
+        yield f"column '{name}' is {where} in the former models"
+
+
+def _narrowed(config: ModelConfig, moved: Moved, freedom: float, former: Mapping[str, Any]) -> ModelConfig:
+    """The configuration with the new window, and ranges around the hyperparameters of a former model."""
+    model = searched(former, config)
+    asked = config.hyperparameters.ranges
+    ranges = config.bounds | {"lambda": asked.get("lambda", (0.0, 1.0))}
+    ranges |= {name: asked.get(name, (0.0, 1.0)) for name in model if name.endswith("_penalty")}
+    model["lambda"] = model["lambda_hp"]  # the request's name for it
+    around = {name: around_former(model[name], bounds, freedom) for name, bounds in ranges.items()}
+    search: dict[str, Any] = {
+        "objective_weights": config.search.objective_weights or [0.0, *(1.0 for _ in range(_others(config)))]
+    }
+    if "train_size" in model:
+        search["train_size"] = around_former(model["train_size"], config.search.train_size, freedom)
+    return config.model_copy(
+        update={
+            "refresh_of": None,
+            "window": Window(start=moved.dates[moved.first].item(), end=moved.dates[moved.last].item()),
+            "hyperparameters": config.hyperparameters.model_copy(update={"ranges": asked | around}),
+            "search": config.search.model_copy(update=search),
+        }
+    )
+
+
+def _others(config: ModelConfig) -> int:
+    """How many objectives there are besides NRMSE, which on a refresh does not count (robyn-spec §16)."""
+    return 2 if config.calibration else 1
+
+
+def around_former(value: float, bounds: Range, freedom: float) -> Range:
+    """The part of a range that is within `freedom`, a share of its width, of the former value.
+
+    What is fixed stays fixed; a former value outside the range counts as its nearer end.
+    """
+    low, high = bounds
+    centre, reach = min(max(value, low), high), (high - low) * freedom
+    return max(low, centre - reach), min(high, centre + reach)
+
+
+def _much_new(moved: Moved) -> Iterator[str]:
+    share = moved.steps / moved.rows
+    if share > _MUCH_NEW:
+        yield f"{share:.0%} of the window is new; consider training a new model"
+
+
+def _changes(
+    data: pd.DataFrame, dates: NDArray[np.datetime64], config: ModelConfig, former: Former
+) -> Iterator[str]:
+    """Sums over the former window that are not what they were."""
+    best, window = former.best, former.best["window"]
+    rows = (dates >= np.datetime64(window["start"])) & (dates <= np.datetime64(window["end"]))
+    span = f"from {window['start']} to {window['end']}"
+    if rows.sum() != window["rows"]:
+        yield f"the data do not hold all of the former window, {span}; what changed in it is not known"
+        return
+    sums = {config.columns.dependent: best["totals"]["actual"]}
+    sums |= {channel["name"]: channel["spend"] for channel in best["channels"] if channel["paid"]}
+    for name, before in sums.items():
+        now = float(data[name].to_numpy(dtype=float)[rows].sum()) if name in data else before
+        if abs(now - before) > _CHANGED * abs(before):
+            yield f"{name} has changed {span}: the sum was {before:,.10g} and is {now:,.10g}"
