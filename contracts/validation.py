@@ -9,8 +9,7 @@ from pydantic import Field
 
 from contracts.base import SCHEMA_VERSION, Exchanged, OfCountry, OfRequest, SchemaVersion
 from contracts.job import Finding
-
-Interval = Literal["day", "week", "month"]
+from contracts.series import Interval
 
 
 class ColumnProfile(Exchanged):

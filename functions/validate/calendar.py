@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from contracts.validation import Interval
+from contracts.series import Interval, last_days
 from functions.validate.findings import Findings, some
 
 STEPS: dict[Interval, pd.DateOffset] = {
@@ -92,18 +92,9 @@ def _check_gaps(dates: pd.DatetimeIndex, interval: Interval, column: str, findin
         )
 
 
-def next_dates(dates: pd.Series[pd.Timestamp], interval: Interval) -> pd.Series[pd.Timestamp]:
-    """(N,) the first day after the period of each date; the end of a month leads to the next end."""
-    following = dates + STEPS[interval]
-    if interval != "month":
-        return following
-    day = following.dt.days_in_month.clip(upper=dates.dt.day.max())
-    return following + pd.to_timedelta(day - following.dt.day, unit="D")
-
-
 def days_of(dates: pd.Series[pd.Timestamp], interval: Interval) -> pd.Series[pd.Timestamp]:
     """Every day of every period, indexed by the row of the period."""
     longest = {"day": 1, "week": 7, "month": 31}[interval]
-    after = next_dates(dates, interval)
+    last = pd.Series(last_days(dates.dt.date.to_list(), interval), dates.index, "datetime64[ns]")
     days = [dates + pd.Timedelta(days=i) for i in range(longest)]
-    return pd.concat([day[day < after] for day in days])
+    return pd.concat([day[day <= last] for day in days])

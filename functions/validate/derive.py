@@ -7,7 +7,7 @@ from datetime import date
 import pandas as pd
 
 from contracts.request import CalendarFlag, Derived, Lag, Ratio, Sum, TrainRequest
-from contracts.validation import Interval
+from contracts.series import Interval
 from functions.validate.calendar import days_of
 from functions.validate.findings import Findings
 from functions.validate.source import inputs

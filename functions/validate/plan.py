@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from math import floor
+from collections.abc import Sequence
+from datetime import date
 
 import pandas as pd
 
 from contracts.budget import BudgetQuestion
 from contracts.model import CalibrationStudy, ModelConfig
-from contracts.validation import Interval, ResolvedWindow
+from contracts.series import Interval, columns_of, flat_obstacles, last_days, size_obstacles
+from contracts.validation import ResolvedWindow
 from functions.validate.findings import Findings, some
-from functions.validate.window import last_day
 
 _ROWS_PER_VARIABLE = 10
 _SPEND_TOLERANCE = 0.1
@@ -19,49 +20,29 @@ _LEAST_CONFIDENCE = 0.8
 
 def check_size(rows: int, window: ResolvedWindow, model: ModelConfig, findings: Findings) -> None:
     """Enough rows: a warning as in Robyn, an error where nothing can be fitted (robyn-spec §1.2, §4)."""
-    columns = model.columns
-    variables = (
-        len(model.prophet.components) + len(columns.context) + len(columns.factors) + len(columns.media)
-    )
+    variables = columns_of(model)
     if rows < _ROWS_PER_VARIABLE * variables:
         findings.warning(
             "few-rows",
             f"{rows} rows for {variables} variables; {_ROWS_PER_VARIABLE} per variable are recommended",
             "deliver a longer period, or use fewer variables",
         )
-    if variables < 2:
-        findings.error(
-            "one-variable",
-            "the model has one variable only, but a ridge regression needs two",
-            "add a Prophet component, a context column or another channel",
-        )
-    train, smallest = _split(window.rows, model)
-    if train <= variables + 1:
-        findings.error(
-            "too-few-rows",
-            f"{train} rows to train on are too few for {variables} variables, which need {variables + 2}",
-            "deliver a longer period, widen the window, or use fewer variables",
-        )
-    elif smallest is not None and smallest < 2:
-        findings.error(
-            "too-few-rows",
-            f"train_size leaves {smallest} of the {window.rows} rows to validate or test on; 2 are needed",
-            "lower search.train_size, widen the window, or switch time_series_validation off",
-        )
+    for obstacle in size_obstacles(window.rows, model):
+        findings.error(*obstacle)
 
 
-def _split(rows: int, model: ModelConfig) -> tuple[int, int | None]:
-    """The fewest rows that a candidate trains on, and the fewest that it validates or tests on."""
-    if not model.search.time_series_validation:
-        return rows, None
-    low, high = model.search.train_size
-    train, most = floor(1 + (rows - 1) * low), floor(1 + (rows - 1) * high)
-    validation = floor((1 - high) / 2 * rows)
-    return train, min(validation, rows - most - validation)
+def check_dependent(inside: pd.DataFrame, model: ModelConfig, findings: Findings) -> None:
+    """The dependent variable varies in every part of the window, whose rows are given."""
+    name = model.columns.dependent
+    if (
+        name in inside and inside[name].notna().all() and inside[name].nunique() > 1
+    ):  # else it is told already
+        for obstacle in flat_obstacles(inside[name].to_list(), model):
+            findings.error(*obstacle, column=name)
 
 
 def check_components(
-    dates: pd.Series[pd.Timestamp], interval: Interval, model: ModelConfig, findings: Findings
+    dates: Sequence[date], interval: Interval, model: ModelConfig, findings: Findings
 ) -> None:
     """The Prophet components fit the interval."""
     components = model.prophet.components
@@ -71,7 +52,7 @@ def check_components(
             f"the component `weekday` needs daily data; these are per {interval}",
             "remove `weekday` from prophet.components, or deliver daily data",
         )
-    if "holiday" in components and interval == "month" and dates.dt.day.ne(1).any():
+    if "holiday" in components and interval == "month" and any(first.day != 1 for first in dates):
         findings.error(
             "component-interval",
             "monthly data with the component `holiday` need dates on the first of the month",
@@ -162,11 +143,9 @@ def _check_study_spend(
         )
 
 
-def check_days(
-    dates: pd.Series[pd.Timestamp], interval: Interval, model: ModelConfig, findings: Findings
-) -> None:
+def check_days(dates: Sequence[date], interval: Interval, model: ModelConfig, findings: Findings) -> None:
     """The days that the request names lie in the data: every annotation, and some holiday of each name."""
-    first, last = dates.iloc[0].date(), last_day(dates, interval).date()
+    first, last = dates[0], last_days(dates, interval)[-1]
     span = f"the data, which go from {first} to {last}"
     outside = [note.text for note in model.annotations if not first <= note.date <= last]
     if outside:
@@ -186,10 +165,10 @@ def check_days(
 
 
 def check_budget(
-    dates: pd.Series[pd.Timestamp], interval: Interval, budget: BudgetQuestion | None, findings: Findings
+    dates: Sequence[date], interval: Interval, budget: BudgetQuestion | None, findings: Findings
 ) -> None:
     """The dates of the budget question lie in the data."""
-    first, last = dates.iloc[0].date(), last_day(dates, interval).date()
+    first, last = dates[0], last_days(dates, interval)[-1]
     for edge in ("start", "end"):
         asked = getattr(budget, edge, None)
         if asked and not first <= asked <= last:

@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.request import TrainRequest
-from contracts.validation import ColumnProfile, Interval, ResolvedWindow, ValidationReport
+from contracts.series import Interval
+from contracts.validation import ColumnProfile, ResolvedWindow, ValidationReport
 from functions.validate import checks, plan
 from functions.validate.calendar import interval_of
 from functions.validate.cleaning import in_order, interpolate, kinds, treat_duplicates, treat_missing
@@ -151,7 +152,7 @@ def _check(
     columns, window, inside = request.columns, None, frame
     if interval and columns.date in frame:
         frame = frame.dropna(subset=[columns.date])
-        dates = frame[columns.date]
+        dates = frame[columns.date].dt.date.to_list()
         window = resolve(dates, interval, request.window, findings)
         plan.check_components(dates, interval, request, findings)
         plan.check_budget(dates, interval, request.budget, findings)
@@ -159,6 +160,7 @@ def _check(
     if window:
         inside = frame.iloc[window.first_row - 1 : window.last_row]
         plan.check_size(len(frame), window, request, findings)
+        plan.check_dependent(inside, request, findings)
         plan.check_calibration(frame, window, request, findings)
     checks.check_range(frame, columns, findings)
     checks.check_constant(frame, inside, columns, findings)

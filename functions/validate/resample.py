@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from contracts.request import CalendarFlag, Resample, TrainRequest
-from contracts.validation import Interval
+from contracts.series import Interval
 from functions.validate.calendar import STEPS
 from functions.validate.cleaning import kinds
 from functions.validate.findings import Findings, some

@@ -2,56 +2,33 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Sequence
+from datetime import date
 
 from contracts.model import Window
-from contracts.validation import Interval, ResolvedWindow
-from functions.validate.calendar import next_dates
+from contracts.series import Interval, last_days, outside, rows_within
+from contracts.validation import ResolvedWindow
 from functions.validate.findings import Findings
 
 
-def last_day(dates: pd.Series[pd.Timestamp], interval: Interval) -> pd.Timestamp:
-    """The last day that the data cover: that of the last period."""
-    return next_dates(dates, interval).iloc[-1] - pd.Timedelta(days=1)
-
-
 def resolve(
-    dates: pd.Series[pd.Timestamp], interval: Interval, window: Window, findings: Findings
+    dates: Sequence[date], interval: Interval, window: Window, findings: Findings
 ) -> ResolvedWindow | None:
-    """The window's rows among the sorted dates (N), or None if it lies outside the data.
-
-    Start and end move to the nearest date of the data, the earlier one if two are as near.
-    """
-    first, last = dates.iloc[0], last_day(dates, interval)
-    start = pd.Timestamp(window.start) if window.start else first
-    end = pd.Timestamp(window.end) if window.end else last
-    if start > dates.iloc[-1] or end < first:
-        findings.error(
-            "window-outside",
-            f"the modelling window from {start.date()} to {end.date()} lies outside the data, which go from "
-            f"{first.date()} to {last.date()}",
-            "correct window.start and window.end, or deliver the data of that time",
-        )
+    """The window's rows among the dates of a series, or None if it lies outside the data."""
+    if obstacle := outside(dates, interval, window):
+        findings.error(*obstacle)
         return None
-    resolved = _nearest_rows(dates, interval, start, min(end, last))
+    rows, ends = rows_within(dates, window.start, window.end), last_days(dates, interval)
+    on_first_day = window.end == dates[rows[-1]]
+    resolved = ResolvedWindow(
+        start=dates[rows[0]],
+        end=dates[rows[-1]] if on_first_day else ends[rows[-1]],
+        first_row=rows[0] + 1,
+        last_row=rows[-1] + 1,
+        rows=len(rows),
+    )
     _report_moves(window, resolved, findings)
     return resolved
-
-
-def _nearest_rows(
-    dates: pd.Series[pd.Timestamp], interval: Interval, start: pd.Timestamp, end: pd.Timestamp
-) -> ResolvedWindow:
-    first_row = int((dates - start).abs().to_numpy().argmin())
-    last_row = int((dates - end).abs().to_numpy().argmin())
-    if end != dates.iloc[last_row] and end != last_day(dates, interval):
-        end = last_day(dates.iloc[: last_row + 1], interval)
-    return ResolvedWindow(
-        start=dates.iloc[first_row].date(),
-        end=end.date(),
-        first_row=first_row + 1,
-        last_row=last_row + 1,
-        rows=last_row - first_row + 1,
-    )
 
 
 def _report_moves(window: Window, resolved: ResolvedWindow, findings: Findings) -> None:

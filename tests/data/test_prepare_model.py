@@ -127,6 +127,23 @@ def test_a_split_that_leaves_nothing_to_validate_on_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (slice(0, 80), "is the same in all 52 rows that are trained on"),
+        (slice(50, 95), "is the same in all rows that are validated on"),
+    ],
+)
+def test_a_dependent_variable_that_is_flat_in_a_part_of_the_window_is_an_error(
+    rows: slice, words: str
+) -> None:
+    frame = weekly()
+    frame.loc[rows, "Revenue"] = 1000.0
+    assert validated(frame).report.valid
+    search = {"time_series_validation": True, "train_size": [0.5, 0.8]}
+    assert words in rejected(frame, "flat-dependent", request(search=search)).message
+
+
+@pytest.mark.parametrize(
     ("fields", "code", "words"),
     [
         (

@@ -1,0 +1,158 @@
+"""The rows of a series: its periods, the modelling window, the split, and the fewest rows for a model.
+
+Pure functions that validate and the engines share, so that they agree on what is trained. `dates` are the
+first days of a series' periods, ascending and without gaps; rows are counted from 0.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from calendar import monthrange
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from math import floor
+from typing import Literal, NamedTuple
+
+from contracts.model import ModelConfig, Window
+
+Interval = Literal["day", "week", "month"]
+
+FEWEST_COLUMNS = 2
+"""Columns that a ridge regression needs."""
+FEWEST_JUDGED = 2
+"""Rows that a validation or test part needs."""
+
+
+class Obstacle(NamedTuple):
+    """Why a series cannot be modelled as asked, and what to do about it."""
+
+    code: str
+    message: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.advice}"
+
+
+def last_days(dates: Sequence[date], interval: Interval) -> list[date]:
+    """(N,) the last day of each period. The end of a month leads to the next end."""
+    if interval == "day":
+        return list(dates)
+    if interval == "week":
+        return [first + timedelta(days=6) for first in dates]
+    usual = max((first.day for first in dates), default=1)
+    return [_next_month(first, usual) - timedelta(days=1) for first in dates]
+
+
+def _next_month(first: date, usual: int) -> date:
+    """The day `usual` of the following month, or its last day if it is shorter."""
+    year, month = (first.year, first.month + 1) if first.month < 12 else (first.year + 1, 1)
+    return date(year, month, min(usual, monthrange(year, month)[1]))
+
+
+def rows_within(dates: Sequence[date], start: date | None, end: date | None) -> range:
+    """The rows of a window or of budget dates: those nearest to the days asked for (robyn-spec §1.3).
+
+    The earlier one counts if two are as near; without a day it is the first or last row.
+    """
+    first = _nearest(dates, start) if start else 0
+    last = _nearest(dates, end) if end else len(dates) - 1
+    return range(first, last + 1)
+
+
+def _nearest(dates: Sequence[date], day: date) -> int:
+    after = bisect_left(dates, day)
+    around = range(max(after - 1, 0), min(after + 1, len(dates)))
+    return min(around, key=lambda row: abs(dates[row] - day))
+
+
+def outside(dates: Sequence[date], interval: Interval, window: Window) -> Obstacle | None:
+    """Why a window has no rows, if it has none."""
+    last = last_days(dates, interval)[-1]
+    start, end = window.start or dates[0], window.end or last
+    if start <= dates[-1] and end >= dates[0]:
+        return None
+    return Obstacle(
+        "window-outside",
+        f"the modelling window from {start} to {end} lies outside the data, which go from {dates[0]} to "
+        f"{last}",
+        "correct window.start and window.end, or deliver the data of that time",
+    )
+
+
+def split(rows: int, train_size: float) -> tuple[int, int]:
+    """End of the train rows and end of the validation rows; what follows is tested on (robyn-spec §4.1)."""
+    if train_size == 1.0:
+        return rows, rows
+    train = floor(1 + (rows - 1) * train_size)
+    return train, train + floor((1 - train_size) / 2 * rows)
+
+
+def columns_of(model: ModelConfig) -> int:
+    """The number of columns that a model has, without the intercept."""
+    columns = model.columns
+    return len(model.prophet.components) + len(columns.context) + len(columns.factors) + len(columns.media)
+
+
+def fewest_rows(columns: int) -> int:
+    """The rows that so many columns need to be trained on: with fewer the adjusted R² has no value."""
+    return columns + 2
+
+
+def train_rows(rows: int, model: ModelConfig) -> int:
+    """The fewest rows of a window that a candidate is trained on."""
+    search = model.search
+    return split(rows, search.train_size[0])[0] if search.time_series_validation else rows
+
+
+def size_obstacles(rows: int, model: ModelConfig) -> Iterator[Obstacle]:
+    """Why a model cannot be fitted in a window of so many rows (robyn-spec §1.2, §4)."""
+    columns, train = columns_of(model), train_rows(rows, model)
+    needed = fewest_rows(columns)
+    if columns < FEWEST_COLUMNS:
+        yield Obstacle(
+            "one-variable",
+            "the model has one variable only, but a ridge regression needs two",
+            "add a Prophet component, a context column or another channel",
+        )
+    if train < needed:
+        yield Obstacle(
+            "too-few-rows",
+            f"{train} rows to train on are too few for {columns} variables, which need {needed}",
+            "deliver a longer period, widen the window, or use fewer variables",
+        )
+    elif model.search.time_series_validation:
+        judged = min(_judged(rows, share) for share in model.search.train_size)
+        if judged < FEWEST_JUDGED:
+            yield Obstacle(
+                "too-few-rows",
+                f"search.train_size leaves {judged} of the {rows} rows to validate or test on; "
+                f"{FEWEST_JUDGED} are needed",
+                "lower search.train_size, widen the window, or switch time_series_validation off",
+            )
+
+
+def _judged(rows: int, train_size: float) -> int:
+    """Rows of the smaller one of the validation and the test part."""
+    train, validated = split(rows, train_size)
+    return min(validated - train, rows - validated)
+
+
+def flat_obstacles(dependent: Sequence[float], model: ModelConfig) -> Iterator[Obstacle]:
+    """Why a dependent variable, given in the rows of the window, leaves a part with nothing to explain."""
+    name, rows = model.columns.dependent, len(dependent)
+    train = train_rows(rows, model)
+    if len(set(dependent[:train])) == 1:
+        yield Obstacle(
+            "flat-dependent",
+            f"column '{name}' is the same in all {train} rows that are trained on",
+            "choose another window, or name the column that the model is to explain",
+        )
+    elif model.search.time_series_validation:
+        parts = [slice(*split(rows, share)) for share in model.search.train_size]
+        if all(len(set(dependent[part])) == 1 for part in parts):
+            yield Obstacle(
+                "flat-dependent",
+                f"column '{name}' is the same in all rows that are validated on",
+                "choose another window or search.train_size, or switch time_series_validation off",
+            )
