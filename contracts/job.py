@@ -62,6 +62,8 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 """From each state, the states that may follow."""
 
 MAX_FINDINGS = 50
+MAX_IGNORED = 50
+"""How many files a document of ignored files lists."""
 
 
 class IllegalTransition(ValueError):
@@ -114,6 +116,9 @@ class Upload(Document):
         [], description="`name#generation` of the settings it was started with, in order"
     )
     reason: str = Field("", description="why the upload was rejected; empty otherwise")
+    continues: int | None = Field(
+        None, description="version that was the beginning of this file, taken while the file still grew"
+    )
 
     @property
     def key(self) -> str:
@@ -145,6 +150,8 @@ class Job(Document):
     request_id: OfRequest
     request: dict[str, Any] = Field(description="the request as it was sent, before defaults")
     upload: FileVersion | None = Field(None, description="the uploaded data file, if the job began with one")
+    replaces: str | None = Field(None, description="job that began with a part of the uploaded file")
+    replaced_by: str | None = Field(None, description="job of the whole file, if this one began with a part")
     country: OfCountry = ""
     revision: OfRevision = ""
     queue: str = Field("default", description="queue in which the job waits for its turn")
@@ -240,6 +247,27 @@ class Queue(Document):
     def key(self) -> str:
         """The name of the queue."""
         return self.name
+
+
+class IgnoredFile(Exchanged):
+    """A file where uploads are put that is no upload."""
+
+    name: str = Field(description="as an object name; bytes that are no text as `\\xff`")
+    reason: str = Field(description="why it is ignored, and what to do")
+
+
+class IgnoredFiles(Document):
+    """The files of the drop-zone of one machine that are ignored at present."""
+
+    kind: ClassVar[str] = "ignored"
+    KEY: ClassVar[str] = "files"
+    files: list[IgnoredFile] = Field([], description="the first of them, by name")
+    more: int = Field(0, description="how many there are beside those")
+
+    @property
+    def key(self) -> str:
+        """There is one such document."""
+        return self.KEY
 
 
 class DeadLetter(Document):

@@ -15,6 +15,7 @@ from contracts.request import SETTINGS_FIELDS, SettingsError, job_id_for, parse_
 from functions.errors import BadMessage
 from functions.extract.accept import MAX_REQUEST_BYTES, accept
 from functions.extract.dataset import extract
+from functions.extract.growing import forget_beginning, replace_beginning
 from functions.message import Message
 from functions.notifications import object_event
 from functions.ports import Conflict, NotFound, ObjectInfo
@@ -62,6 +63,7 @@ def _country(name: str) -> str:
 
 def _data_arrived(runtime: Runtime, country: str, data: ObjectInfo) -> None:
     upload = record(runtime, country, data)
+    forget_beginning(runtime, upload)
     if upload.state == "STARTED":
         for reference in upload.settings:
             _start(runtime, upload, _version(reference))
@@ -92,7 +94,14 @@ def _stem(name: str) -> str:
 def record(runtime: Runtime, country: str, data: ObjectInfo) -> Upload:
     """The record of an uploaded data file, created if absent."""
     jobs = runtime.ports.jobs
-    new = Upload(name=data.name, generation=data.generation, country=country, since=data.updated)
+    continues = data.metadata.get("continues")
+    new = Upload(
+        name=data.name,
+        generation=data.generation,
+        country=country,
+        since=data.updated,
+        continues=int(continues) if continues else None,
+    )
     upload = jobs.create(new) or jobs.get(Upload, new.key)
     if upload is None:
         raise Conflict(f"the record of {data.name} appeared and vanished")
@@ -127,8 +136,9 @@ def _start(runtime: Runtime, upload: Upload, settings: FileVersion) -> None:
     body, errors = (known.request, []) if known else _request(runtime, upload, settings, job_id)
     data = FileVersion(name=upload.name, generation=upload.generation)
     job = accept(runtime, job_id, key, body, data, errors)
+    replace_beginning(runtime, upload, job_id)
     if job is not None:
-        extract(runtime, job)
+        extract(runtime, runtime.ports.jobs.get(Job, job_id) or job)
 
 
 def _request(

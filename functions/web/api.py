@@ -1,7 +1,8 @@
 """The JSON twin of every page. Times are ISO-8601 UTC, ages are seconds, sizes are bytes.
 
 - `GET /api/jobs?state=&country=&before=` → `jobs` (job documents), `next_before` (the paging token),
-  `uploads` (upload documents that wait for settings), `queues` (name, running, limit, paused)
+  `uploads` (upload documents that wait for settings), `ignored` (files of the drop-zone that are no
+  uploads: name, reason), `queues` (name, running, limit, paused)
 - `GET /api/jobs/<id>` → `job`, `done`, `progress`, `heartbeat` (execution, age, stale), `files`, `summary`,
   `budget_refusal` (why the budget question has no answer);
   a file's `url` answers with its content, or with 302 to where the object store lets it be downloaded
@@ -41,6 +42,7 @@ def blueprint(ports: Ports, settings: Settings) -> Blueprint:
             "jobs": [job.model_dump(mode="json") for job in page.items],
             "next_before": page.next_before,
             "uploads": [upload.model_dump(mode="json") for upload in views.waiting_uploads(ports)],
+            "ignored": [file.model_dump(mode="json") for file in views.ignored_files(ports).files],
             "queues": [vars(queue) for queue in views.queues(ports, settings)],
         }
 

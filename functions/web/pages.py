@@ -28,6 +28,7 @@ def blueprint(ports: Ports, settings: Settings) -> Blueprint:
             country=query.get("country", ""),
             first=not query.get("before"),
             uploads=views.waiting_uploads(ports),
+            ignored=views.ignored_files(ports),
             queues=views.queues(ports, settings),
         )
 

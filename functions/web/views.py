@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from contracts import names
 from contracts.attempt import Manifest, Progress
-from contracts.job import DeadLetter, Document, Job, JobState, Queue, Upload
+from contracts.job import DeadLetter, Document, IgnoredFiles, Job, JobState, Queue, Upload
 from contracts.summary import ModelSummary
 from functions.attempts import read_heartbeats
 from functions.ports import NotFound, ObjectInfo, Ports
@@ -129,6 +129,11 @@ def _page(ports: Ports, kind: type[D], before: str | None, equals: dict[str, str
 def waiting_uploads(ports: Ports) -> list[Upload]:
     """Uploaded data whose settings are missing, longest waiting first."""
     return sorted(ports.jobs.find(Upload, state="WAITING"), key=lambda upload: upload.since)
+
+
+def ignored_files(ports: Ports) -> IgnoredFiles:
+    """Files in the folders for uploads that are no uploads, with the reason."""
+    return ports.jobs.get(IgnoredFiles, IgnoredFiles.KEY) or IgnoredFiles()
 
 
 def queues(ports: Ports, settings: Settings) -> list[QueueUse]:

@@ -135,7 +135,7 @@ class Host:
         self._thread("server", self._server.serve_forever)
         self.embedded.bus.start(f"{self.url}/functions")
         self._repeat("launcher", 0.2, self._look_after_trainings, self.embedded.launcher.wait)
-        self._repeat("drop-zone", 0.5, self.embedded.watcher.scan)
+        self._repeat("drop-zone", 0.5, self.embedded.watcher.look)
         self._repeat(
             "sweeper",
             SWEEP_PERIOD_S,

@@ -145,6 +145,8 @@ def test_a_creation_that_dies_half_way_is_no_object_and_can_be_done_again(tmp_pa
     embedded = Embedded(tmp_path)
     assert (tmp_path / "bucket" / OUTCOME).exists(), "it died where it was meant to"
     assert embedded.objects.stat(OUTCOME) is None
+    with pytest.raises(NotFound):
+        embedded.objects.read(OUTCOME)
     assert list(embedded.objects.list("")) == []
     assert embedded.bus.pending() == []
     embedded.objects.create(OUTCOME, b"2")
@@ -161,6 +163,27 @@ def test_a_replacement_that_dies_half_way_is_a_new_generation_that_is_told(tmp_p
     assert second.generation > first.generation
     assert embedded.objects.read(OUTCOME, second.generation) == b"22"
     assert len(embedded.bus.pending()) == 2
+
+
+def test_beside_an_older_index_newer_files_are_not_there_and_are_written_anew(tmp_path: Path) -> None:
+    embedded = Embedded(tmp_path)
+    embedded.objects.create("robyn/old", b"old")
+    embedded.objects.create("robyn/changed", b"old")
+    embedded.close()
+    backup = (tmp_path / "state.db").read_bytes()
+    newer = Embedded(tmp_path)
+    newer.objects.replace("robyn/changed", b"newer", None)
+    newer.objects.create(OUTCOME, b"newer")
+    newer.close()
+    (tmp_path / "state.db").write_bytes(backup)
+    restored = Embedded(tmp_path).objects
+    assert [info.name for info in restored.list("")] == ["robyn/changed", "robyn/old"]
+    assert (restored.read("robyn/old"), restored.read("robyn/changed")) == (b"old", b"newer")
+    for read in (restored.read, lambda name: restored.copy(name, "elsewhere")):
+        with pytest.raises(NotFound):
+            read(OUTCOME)
+    restored.create(OUTCOME, b"anew")
+    assert restored.read(OUTCOME) == b"anew"
 
 
 def test_a_writer_that_fails_leaves_no_file(tmp_path: Path) -> None:

@@ -77,6 +77,36 @@ def test_every_event_twice_is_still_one_job(world: World):
     assert [job.state for job in jobs(world)] == [JobState.SUCCEEDED]
 
 
+def test_a_file_that_grows_after_it_was_taken_replaces_the_job_that_it_started(world: World):
+    put(world, OWN, SETTINGS)
+    path = world.embedded.objects.bucket / DATA
+    half, rest = CSV[: len(CSV) // 2], CSV[len(CSV) // 2 :]
+    half, rest = half[: half.rindex(b"\n") + 1], half[half.rindex(b"\n") + 1 :] + rest
+    path.write_bytes(half)
+    _settle(world)
+    [first] = jobs(world)
+    with path.open("ab") as writer:
+        writer.write(rest)
+    _settle(world)
+    world.run()
+    second, first = jobs(world)
+    assert (first.state, first.replaced_by, first.replaces) == (JobState.CANCELLED, second.job_id, None)
+    assert (second.state, second.replaces, second.rows) == (JobState.SUCCEEDED, first.job_id, 208)
+    assert second.job_id in first.timeline[-2].note
+    pages = [world.web.get(f"/jobs/{job.job_id}").get_data(as_text=True) for job in (first, second)]
+    assert "Replaced by" in pages[0]
+    assert "Replaces" in pages[1]
+
+
+def _settle(world: World) -> None:
+    """The watcher takes what is there, and what follows from it happens."""
+    for _ in range(2):
+        world.embedded.watcher.scan()
+        world.clock.pass_(seconds=3)
+    world.embedded.watcher.scan()
+    world.deliver()
+
+
 def test_corrected_settings_start_a_new_job(world: World):
     put(world, DATA, CSV)
     put(world, OWN, SETTINGS.replace(b"revenue", b"revenu", 1))

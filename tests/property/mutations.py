@@ -16,6 +16,7 @@ from unittest import mock
 from functions import attempts, entry, steps
 from functions.adapters.embedded.bus import SqliteBus
 from functions.adapters.embedded.jobs import SqliteJobStore
+from functions.adapters.embedded.objects import FileObjectStore
 from functions.extract import accept, dataset, uploads
 from functions.finalize import handler as finalize
 from functions.launch import handler as launch
@@ -146,6 +147,9 @@ MUTATIONS: dict[str, list[Edit]] = {
     "share-overwritten": [
         Edit(transfer.upload, "with suppress(AlreadyExists), ports.objects.writer(name) as target, path.open(\"rb\") as source:\n        shutil.copyfileobj(source, target, _PIECE)",
              "ports.objects.replace(name, path.read_bytes(), None)")
+    ],
+    "file-that-the-index-does-not-know-is-being-changed": [
+        Edit(FileObjectStore._open, "generation is None and watched and Mark", "generation is None and Mark", FileObjectStore)
     ],
     "begun-uploads-not-finished": [Edit(uploads._finish_begun, "if reference in (upload.key, settings)", "if False")],
 }  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 from contracts.events import TRAIN_REQUESTS
 from contracts.job import JobState
@@ -111,6 +112,19 @@ class Script:
         self.click(actions.cancel)
         self.deliver("sweep-requests")
         self.deliver("finalize-outcomes")
+
+    @contextmanager
+    def torn(self, prefix: str) -> Iterator[None]:
+        """Whoever writes an object of this prefix dies when its file is there, but not yet in the index."""
+        record = self.sim.embedded.objects._record
+
+        def die(connection: Any, name: str, *rest: Any) -> Any:
+            if name.startswith(prefix):
+                raise Crash(f"{name} is half written")
+            return record(connection, name, *rest)
+
+        with mock.patch.object(self.sim.embedded.objects, "_record", die):
+            yield
 
     def vanish(self) -> None:
         """The platform forgets the oldest execution."""
@@ -333,6 +347,24 @@ def _the_merger_is_killed_for_good(script: Script) -> None:
         script.sim.trainings.reap()
 
 
+def _a_claim_is_half_written(script: Script) -> None:
+    script.last = S.SUCCEEDED
+    script.sim.request(0)
+    script.until(S.RUNNING)
+    with script.torn("scratch/"):
+        for _ in range(2):
+            script.train()
+            script.sim.trainings.reap()
+
+
+def _an_outcome_is_half_written(script: Script) -> None:
+    script.last = S.SUCCEEDED
+    script.sim.request(0)
+    script.until(S.RUNNING)
+    with script.torn("outcomes/"):
+        script.train()
+
+
 SCRIPTS: dict[str, Callable[[Script], None]] = {
     script.__name__.strip("_").replace("_", " "): script
     for script in (
@@ -364,6 +396,8 @@ SCRIPTS: dict[str, Callable[[Script], None]] = {
         _a_process_goes_on_past_the_merge,
         _the_merger_is_killed,
         _the_merger_is_killed_for_good,
+        _a_claim_is_half_written,
+        _an_outcome_is_half_written,
     )
 }
 

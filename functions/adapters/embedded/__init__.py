@@ -55,7 +55,7 @@ class Embedded:
         self.jobs = SqliteJobStore(self._database)
         self.bus = SqliteBus(self._database, self.clock, push, bus)
         self.objects = FileObjectStore(self._database, self.folder, self.bus, self.clock)
-        self.watcher = Watcher(self.objects, self.clock)
+        self.watcher = Watcher(self.objects, self.jobs, self.clock)
         self.launcher = SubprocessLauncher(
             self._database, self.folder, self.clock, environment or {}, launcher
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import errno
+import fcntl
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,10 +137,32 @@ def open_plain(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
 
 
-def checksum_of(path: Path) -> str:
-    """The checksum of a file."""
-    checksum = Checksum()
+def checksums_of(path: Path, beginning: int) -> tuple[str, str]:
+    """The checksum of a file, and that of its first bytes."""
+    first, whole = Checksum(), Checksum()
     with open_plain(path) as content:
         while chunk := content.read(CHUNK):
-            checksum.update(chunk)
-    return str(checksum)
+            first.update(chunk[: max(0, beginning)])
+            whole.update(chunk)
+            beginning -= len(chunk)
+    return str(whole), str(first)
+
+
+def open_for_writing(path: Path) -> bool | None:
+    """Whether some program has a file open for writing; None where that cannot be told.
+
+    The kernel grants a read lease only on a file that nobody writes, whoever it is and in whichever
+    container; it does so for files of this user, and not on every network mount.
+    """
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return None
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)  # if somebody opens it just now: no deadly signal
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return True if error.errno == errno.EAGAIN else None
+    finally:
+        os.close(handle)
+    return False

@@ -1,9 +1,11 @@
 """The object store: content as plain files, generation and checksum in SQLite.
 
-A file counts as the object that the index describes while its size, time and inode are those recorded. A
-file that somebody changed by other means becomes a new generation when it is next looked at; a file that the
-index does not know is no object. In the folders where people put files (`WATCHED`) only the watcher decides,
-because there a file may still be on its way.
+A file counts as the object that the index describes while its content is what was recorded. It is read only
+when its size, time or inode have changed: a folder that was copied, moved or restored holds the same objects.
+A file that somebody changed by other means becomes a new generation when it is next looked at. A file that
+the index does not know is no object: whoever wrote it died before the commit, or the index is older than the
+file; whoever creates the object writes over it. In the folders where people put files (`WATCHED`) only the
+watcher decides, because there a file may still be on its way.
 """
 
 from __future__ import annotations
@@ -14,16 +16,16 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
 from functions.adapters.embedded.bus import SqliteBus
 from functions.adapters.embedded.database import Database
-from functions.adapters.embedded.files import CHUNK, Mark, Upload, checksum_of, open_plain
+from functions.adapters.embedded.files import CHUNK, Mark, Upload, checksums_of, open_plain
 from functions.adapters.embedded.names import object_path
 from functions.errors import Unavailable
 from functions.notifications import notification, topic_of
@@ -31,6 +33,11 @@ from functions.ports import AlreadyExists, Clock, Conflict, NotFound, ObjectInfo
 
 WATCHED = ("drop-zone/", "sources/")
 """Where people put files by hand."""
+CONTINUES = "continues"
+"""The metadata of a file that went on growing: the generation that was its beginning."""
+_LATELY = timedelta(hours=1)
+"""A file that grows later than this was whole before: somebody has added to it."""
+_LOOKS = 5
 
 
 @dataclass(frozen=True)
@@ -97,17 +104,32 @@ class FileObjectStore:
     def adopt(self, name: str, mark: Mark) -> ObjectInfo | None:
         """Make a file that was put there by hand a new generation.
 
-        None if it is known already, or has changed since `mark`.
+        None if its content is that of the present generation, or the file has changed since `mark`. If it is
+        a file that was taken moments ago and went on growing, its metadata say which generation it
+        `continues`.
         """
         path = object_path(self.bucket, name)
-        crc32c = checksum_of(path)
+        before = self._entry(name)
+        if before and before.mark == mark:
+            return None
+        whole, beginning = checksums_of(path, before.info.size if before else 0)
         with self._database.transaction() as connection:
             entry = self._entry(name)
-            if Mark.at(path) != mark or (entry and entry.mark == mark):
+            if Mark.at(path) != mark or entry != before:
                 return None
-            info = self._record(connection, name, mark, crc32c, {})
+            if entry and (entry.info.size, entry.info.crc32c) == (mark.size, whole):
+                self._remember(connection, name, mark)
+                return None
+            grown = entry is not None and mark.size > entry.info.size and beginning == entry.info.crc32c
+            continued = self._lately(entry) if grown else {}
+            info = self._record(connection, name, mark, whole, continued)
         self._bus.wake()
         return info
+
+    def _lately(self, entry: _Entry | None) -> dict[str, str]:
+        if entry is None or self._clock.now() - entry.info.updated > _LATELY:
+            return {}
+        return {CONTINUES: str(entry.info.generation)}
 
     def _write(
         self, name: str, content: BinaryIO, metadata: Mapping[str, str], if_generation: int | None
@@ -125,22 +147,25 @@ class FileObjectStore:
     ) -> ObjectInfo:
         upload.close()
         path = object_path(self.bucket, name)
+        if if_generation:
+            self._settled(name)
         with self._database.transaction() as connection:
-            self._check_generation(connection, name, path, if_generation)
+            self._check_generation(name, path, if_generation)
             mark = upload.rename(path)
             info = self._record(connection, name, mark, str(upload.checksum), metadata)
         self._bus.wake()
         return info
 
-    def _check_generation(
-        self, connection: sqlite3.Connection, name: str, path: Path, expected: int | None
-    ) -> None:
-        info = self._settled(connection, name)
-        if expected == 0 and (info or (name.startswith(WATCHED) and Mark.at(path))):
+    def _check_generation(self, name: str, path: Path, expected: int | None) -> None:
+        entry, mark = self._entry(name), Mark.at(path)
+        watched = name.startswith(WATCHED)
+        if expected == 0 and mark and (entry or watched):
             raise AlreadyExists(f"'{name}' exists")
-        if expected and (info is None or info.generation != expected):
-            found = f"generation {info.generation}" if info else "no object"
+        if expected and (entry is None or mark is None or entry.info.generation != expected):
+            found = f"generation {entry.info.generation}" if entry and mark else "no object"
             raise Conflict(f"'{name}' is not at generation {expected}: there is {found}")
+        if expected and entry and entry.mark != mark and not watched:
+            raise Conflict(f"'{name}' was changed a moment ago")
 
     def _record(
         self, connection: sqlite3.Connection, name: str, mark: Mark, crc32c: str, metadata: Mapping[str, str]
@@ -168,15 +193,18 @@ class FileObjectStore:
             self._bus.enqueue(connection, *notification(info))
         return info
 
+    def _remember(self, connection: sqlite3.Connection, name: str, mark: Mark) -> None:
+        """The same content in another file, or at another time."""
+        connection.execute(
+            "UPDATE objects SET mtime_ns = ?, inode = ? WHERE name = ?", (mark.mtime_ns, mark.inode, name)
+        )
+
     # reading
 
     def stat(self, name: str) -> ObjectInfo | None:
         """What is known of the newest generation; None if there is no such object."""
-        entry = self._entry(name)
-        if entry is None or Mark.at(object_path(self.bucket, name)) == entry.mark:
-            return entry.info if entry else None
-        with self._database.transaction() as connection:
-            return self._settled(connection, name)
+        entry = self._settled(name)
+        return entry.info if entry else None
 
     def read(self, name: str, generation: int | None = None) -> bytes:
         """The whole content.
@@ -220,19 +248,20 @@ class FileObjectStore:
         return ((name, Mark(*mark)) for name, *mark in rows)
 
     def _open(self, name: str, generation: int | None) -> tuple[ObjectInfo, BinaryIO]:
-        found = self._open_as(self._entry(name), generation)
-        if found is None:  # changed by hand, or by somebody who has not committed yet
-            with self._database.transaction() as connection:
-                self._settled(connection, name)
-                found = self._open_as(self._entry(name), generation)
-        if found is None and generation is None and Mark.at(object_path(self.bucket, name)):
+        watched = name.startswith(WATCHED)
+        for _ in range(_LOOKS):  # somebody may be replacing it again and again
+            entry = self._settled(name)
+            found = self._open_as(entry, generation)
+            if found is not None:
+                return found
+            if entry is None or watched or generation not in (None, entry.info.generation):
+                break
+        if generation is None and watched and Mark.at(object_path(self.bucket, name)):
             raise Unavailable(
                 f"'{name}' is being changed; try again when it has been unchanged for some seconds"
             )
-        if found is None:
-            wanted = f"'{name}'" if generation is None else f"'{name}' of generation {generation}"
-            raise NotFound(f"there is no object {wanted}")
-        return found
+        wanted = f"'{name}'" if generation is None else f"'{name}' of generation {generation}"
+        raise NotFound(f"there is no object {wanted}")
 
     def _open_as(self, entry: _Entry | None, generation: int | None) -> tuple[ObjectInfo, BinaryIO] | None:
         """The file, if it is the one that the index describes and of the wanted generation."""
@@ -250,16 +279,32 @@ class FileObjectStore:
             return None
         return entry.info, content
 
-    def _settled(self, connection: sqlite3.Connection, name: str) -> ObjectInfo | None:
-        """What is there, within a transaction; a change by hand becomes a new generation."""
-        entry = self._entry(name)
-        path = object_path(self.bucket, name)
-        mark = Mark.at(path)
-        if entry is None or mark is None:
-            return None
-        if mark == entry.mark or name.startswith(WATCHED):
-            return entry.info
-        return self._record(connection, name, mark, checksum_of(path), {})
+    def _settled(self, name: str) -> _Entry | None:
+        """What is there; a change by hand becomes a new generation, unless the watcher decides that."""
+        for _ in range(_LOOKS):
+            entry = self._entry(name)
+            mark = Mark.at(object_path(self.bucket, name))
+            if entry is None or mark is None:
+                return None
+            if mark == entry.mark or (name.startswith(WATCHED) and mark.size != entry.mark.size):
+                return entry
+            with suppress(FileNotFoundError):
+                if not name.startswith(WATCHED):
+                    self.adopt(name, mark)
+                elif not self._recognise(entry, mark):
+                    return entry
+        raise Unavailable(f"'{name}' is being changed all the time")
+
+    def _recognise(self, entry: _Entry, mark: Mark) -> bool:
+        """Whether a watched file has the content that was recorded; then it is that object again."""
+        name = entry.info.name
+        whole, _ = checksums_of(object_path(self.bucket, name), 0)
+        if whole != entry.info.crc32c:
+            return False
+        with self._database.transaction() as connection:
+            if self._entry(name) == entry:
+                self._remember(connection, name, mark)
+        return True
 
     def _entry(self, name: str) -> _Entry | None:
         row = self._database.row("SELECT * FROM objects WHERE name = ?", (name,))
