@@ -6,9 +6,11 @@ PORT ?= 8080
 VENV := .venv
 RUN := NUMBA_CACHE_DIR=$(CURDIR)/.numba $(VENV)/bin/python
 LOCAL := $(RUN) -m infra.local --folder $(FOLDER)
+QUICK := $(wildcard tests/test_*.py) tests/contracts tests/data tests/web tests/property/test_scripts.py \
+  $(addprefix tests/pipeline/test_,attempts.py dead_letters.py one_bad_job.py one_request.py uploads.py)
 
 .DEFAULT_GOAL := help
-.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps test lint format bench truth functions-archive schemas lock clean
+.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps lint quick test format bench truth functions-archive schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-17s %s\n", $$1, $$2 }'
@@ -57,11 +59,16 @@ test-deps: ## install what some tests need beside Python: a browser, Java, R (De
 	  DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends chromium default-jre-headless \
 	    r-base-core r-cran-jsonlite r-cran-testthat; }
 
-test: $(VENV)/dev.done ## lint, types and every test
+lint: $(VENV)/dev.done ## lint and types
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
-	@$(RUN) -m pytest -n auto --maxprocesses 4
+
+quick: lint ## lint, types and the tests that answer within a minute: no compilation, browser, emulator, R
+	@$(RUN) -m pytest -q -n auto --maxprocesses 4 --ignore-glob='*browser*' $(QUICK)
+
+test: $(if $(PART),$(VENV)/dev.done,lint) ## lint, types and every test, or only a part: PART=tests/web
+	@$(RUN) -m pytest -n auto --maxprocesses 4 $(PART)
 
 format: $(VENV)/dev.done ## format the code
 	@$(VENV)/bin/ruff check --fix-only --quiet .
