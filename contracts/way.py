@@ -9,7 +9,7 @@ from pathlib import Path
 from contracts.events import SUBSCRIPTIONS
 from contracts.job import JobState
 
-_COMMITTING = ("commit", "end", "moved", "TimelineEntry", "Job")
+_COMMITTING = ("commit", "commit_end", "end", "moved", "TimelineEntry", "Job")
 _REFUSING = (JobState.REJECTED, JobState.FAILED)  # what `refuse` commits, by the kind of error
 
 

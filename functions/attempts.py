@@ -9,12 +9,12 @@ from contracts.attempt import Claim, Heartbeat, Outcome, Progress
 from contracts.job import Job
 from contracts.names import Attempt, attempt_of
 from contracts.problem import Problem
-from functions.ports import AlreadyExists, NotFound, Ports
+from functions.ports import AlreadyExists, NotFound, Ports, TrainerPorts
 from functions.runtime import Runtime
 from functions.steps import create_once
 
 
-def read_claim(ports: Ports, attempt: Attempt) -> Claim | None:
+def read_claim(ports: TrainerPorts, attempt: Attempt) -> Claim | None:
     """Which execution is the attempt; None if nobody has claimed it."""
     try:
         return Claim.model_validate_json(ports.objects.read(attempt.claim))
@@ -22,7 +22,7 @@ def read_claim(ports: Ports, attempt: Attempt) -> Claim | None:
         return None
 
 
-def claim(ports: Ports, attempt: Attempt, execution: str | None) -> Claim:
+def claim(ports: TrainerPorts, attempt: Attempt, execution: str | None) -> Claim:
     """Claim an attempt for an execution (None: for nobody, a tombstone); the claim that won."""
     wanted = Claim(job_id=attempt.job_id, attempt=attempt.attempt, execution=execution)
     try:
@@ -32,7 +32,7 @@ def claim(ports: Ports, attempt: Attempt, execution: str | None) -> Claim:
     return wanted
 
 
-def read_outcome(ports: Ports, attempt: Attempt) -> Outcome | None:
+def read_outcome(ports: TrainerPorts, attempt: Attempt) -> Outcome | None:
     """How an attempt ended; None if it has not."""
     try:
         return Outcome.model_validate_json(ports.objects.read(attempt.outcome))

@@ -16,6 +16,7 @@ from functions.errors import Failure, Permanent, Transient
 from functions.message import Message, decode
 from functions.ports import Conflict
 from functions.runtime import Runtime, current
+from functions.trace import trace
 
 Handler = Callable[[Message, Runtime], None]
 MAX_REASON_BYTES = 1024
@@ -38,10 +39,10 @@ def answer(function: str, request: Request) -> Response:
         text or "handled",
         function=function,
         message_id=message.message_id,
-        trace=request.headers.get("X-Cloud-Trace-Context"),
         delivery_attempt=message.delivery_attempt,
         duration_ms=round((time.monotonic() - started) * 1000, 1),
         memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        **trace(request.headers, runtime.settings),
     )
     return Response(f"{text}\n" if text else "", status)
 

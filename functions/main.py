@@ -9,7 +9,7 @@ from flask import Flask, Request, Response
 from werkzeug.wrappers import Response as AnyResponse
 
 from functions.entry import answer
-from functions.runtime import current
+from functions.runtime import current, identify
 
 
 @functions_framework.http
@@ -64,4 +64,4 @@ def web(request: Request) -> AnyResponse:
 def _page() -> Flask:
     from functions.web.app import create_app
 
-    return create_app(current().ports, current().settings)
+    return create_app(current().ports, current().settings, identify(current().settings))

@@ -214,13 +214,19 @@ class Clock(Protocol):
         """Now, UTC."""
 
 
-@dataclass(frozen=True)
-class Ports:
+@dataclass(frozen=True, kw_only=True)
+class TrainerPorts:
+    """What one task of a training needs of the world."""
+
+    objects: ObjectStore
+    clock: Clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports(TrainerPorts):
     """One adapter of each port."""
 
     jobs: JobStore
-    objects: ObjectStore
     bus: Bus
     launcher: Launcher
     warehouses: Mapping[str, Warehouse]
-    clock: Clock

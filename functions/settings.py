@@ -15,6 +15,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.base import Slug, error_lines
@@ -28,14 +29,21 @@ class MissingSettings(RuntimeError):
     """Settings are missing or wrong; the message names every one of them."""
 
 
-class Settings(BaseSettings):
-    """What every function and the trainer know of their installation, whatever its family."""
+class TrainerSettings(BaseSettings):
+    """What the trainer knows of its installation, whatever its family."""
 
     model_config = SettingsConfigDict(env_prefix="MMM_", frozen=True, extra="ignore")
 
     family: Literal["embedded", "gcp"] = Field(
         description="which adapters: `embedded` (one machine) or `gcp` (Google Cloud and Snowflake)"
     )
+    cores: int = Field(0, ge=0, description="processes of one training task; 0: as many as it has cores")
+    log_format: Literal["json", "text"] = Field("json", description="`text` is for terminals")
+
+
+class Settings(TrainerSettings):
+    """What every function knows of its installation, whatever its family."""
+
     engines: list[Engine] = Field(
         min_length=1, description="installed engines, the default one first (JSON list)"
     )
@@ -46,15 +54,17 @@ class Settings(BaseSettings):
     extract_max_age_s: float = Field(
         3600, ge=0, description="an extract may be reused for so long, in seconds"
     )
-    cores: int = Field(0, ge=0, description="processes of one training task; 0: as many as it has cores")
-    log_format: Literal["json", "text"] = Field("json", description="`text` is for terminals")
 
 
-class EmbeddedSettings(Settings):
-    """An installation on one machine."""
+class EmbeddedTrainerSettings(TrainerSettings):
+    """An installation on one machine, as the trainer knows it."""
 
     family: Literal["embedded"]
     folder: Path = Field(description="embedded: the folder that holds everything")
+
+
+class EmbeddedSettings(Settings, EmbeddedTrainerSettings):
+    """An installation on one machine."""
 
 
 class TrainerJobs(BaseModel):
@@ -94,15 +104,20 @@ class SnowflakeConnection(BaseModel):
         return self
 
 
-class GcpSettings(Settings):
-    """An installation on Google Cloud."""
+class GcpTrainerSettings(TrainerSettings):
+    """An installation on Google Cloud, as the trainer knows it."""
 
     family: Literal["gcp"]
     project: str = Field(min_length=1, description="gcp: the project's id")
+    bucket: str = Field(min_length=1, description="gcp: the bucket's name, without gs://")
+
+
+class GcpSettings(Settings, GcpTrainerSettings):
+    """An installation on Google Cloud."""
+
     region: str = Field(
         min_length=1, description="gcp: where the trainer's jobs run, for example europe-west3"
     )
-    bucket: str = Field(min_length=1, description="gcp: the bucket's name, without gs://")
     database: str = Field("(default)", min_length=1, description="gcp: the Firestore database")
     trainer_jobs: TrainerJobs = Field(
         description="gcp: the Cloud Run job of each size: native for the engine of that name; small, medium, "
@@ -121,6 +136,28 @@ class GcpSettings(Settings):
         if missing:
             raise ValueError(f"no job for {', '.join(missing)}, which the installed engines need")
         return jobs
+
+
+class PeopleSettings(BaseSettings):
+    """Who may use the page of an installation on Google Cloud, behind Identity-Aware Proxy."""
+
+    model_config = SettingsConfigDict(env_prefix="MMM_", frozen=True, extra="ignore")
+
+    iap_audience: str = Field(
+        pattern=r"^/projects/[0-9]+/",
+        description="gcp, web: the audience of Identity-Aware Proxy's assertion: "
+        "/projects/<number>/locations/<region>/services/<service>",
+    )
+    allowed_domains: list[str] = Field(
+        [], description="gcp, web: domains whose people may look, unless `viewers` says who may (JSON list)"
+    )
+    viewers: list[str] = Field(
+        [],
+        description="gcp, web: addresses and domains that may look; none: the allowed domains (JSON list)",
+    )
+    editors: list[str] = Field(
+        [], description="gcp, web: addresses and domains that may also act: cancel, retry, pause (JSON list)"
+    )
 
 
 class _Family(BaseSettings):
@@ -155,6 +192,26 @@ def read_settings() -> EmbeddedSettings | GcpSettings:
     return _read(EmbeddedSettings, "MMM_") if family == "embedded" else _read(GcpSettings, "MMM_")
 
 
+def read_trainer_settings() -> EmbeddedTrainerSettings | GcpTrainerSettings:
+    """What the trainer needs of the settings in the environment.
+
+    Raises:
+        MissingSettings: with every missing or wrong name.
+    """
+    if _read(_Family, "MMM_").family == "embedded":
+        return _read(EmbeddedTrainerSettings, "MMM_")
+    return _read(GcpTrainerSettings, "MMM_")
+
+
+def read_people_settings() -> PeopleSettings:
+    """Who may use the page, as the environment says.
+
+    Raises:
+        MissingSettings: with every missing or wrong name.
+    """
+    return _read(PeopleSettings, "MMM_")
+
+
 def read_task_settings() -> TaskSettings:
     """What the platform told this task.
 
@@ -174,12 +231,10 @@ def _read(model: type[S], prefix: str) -> S:
 
 def env_example() -> str:
     """The text of `.env.example`: every setting, its meaning, and its default."""
-    settings = Settings.model_fields | {
-        name: field
-        for family in (EmbeddedSettings, GcpSettings)
-        for name, field in family.model_fields.items()
-        if name not in Settings.model_fields
-    }
+    settings: dict[str, FieldInfo] = {}
+    for model in (Settings, EmbeddedSettings, GcpSettings, PeopleSettings):
+        for name, field in model.model_fields.items():
+            settings.setdefault(name, field)
     lines = []
     for name, setting in settings.items():
         default = "" if setting.is_required() else str(setting.default)

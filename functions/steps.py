@@ -23,9 +23,10 @@ from contracts.events import (
 from contracts.job import MAX_FINDINGS, Finding, Job, JobState, Queue
 from contracts.problem import Problem
 from contracts.request import TrainRequest
+from functions.ended import log_end
 from functions.errors import BadData, BadRequest, BadSource, Permanent
-from functions.ports import AlreadyExists, Conflict, ObjectInfo, Ports
-from functions.runtime import Runtime
+from functions.ports import AlreadyExists, Conflict, ObjectInfo, Ports, TrainerPorts
+from functions.runtime import Runtime, TrainerRuntime
 
 HANDLER_DEADLINE = timedelta(minutes=15)
 HEARTBEAT_DEADLINE = timedelta(minutes=3)
@@ -55,8 +56,26 @@ def end(
     changes: dict[str, Any] = {"error": problem}
     if findings is not None:
         changes["findings"] = most_severe(findings)
-    job = commit(runtime.ports, job, state, problem.title if problem else "", **changes)
+    job = commit_end(runtime, job, state, problem.title if problem else "", **changes)
     announce(runtime, job)
+    return job
+
+
+def commit_end(
+    runtime: Runtime,
+    job: Job,
+    state: JobState,
+    note: str = "",
+    figures: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Job:
+    """Commit a terminal state and log how the job ended, with `figures` of its result.
+
+    Raises:
+        Conflict: somebody else changed the job; read it again.
+    """
+    job = commit(runtime.ports, job, state, note, **changes)
+    log_end(runtime, job, **(figures or {}))
     return job
 
 
@@ -73,7 +92,6 @@ def most_severe(findings: list[Finding]) -> list[Finding]:
 
 def announce(runtime: Runtime, job: Job) -> None:
     """Publish `job-finished` of a job in a terminal state; every repeat is equal."""
-    runtime.log("INFO", f"job {job.state}", job_id=job.job_id, attempt=job.attempt)
     publish(runtime.ports, JOB_FINISHED, job_finished(job))
 
 
@@ -130,7 +148,7 @@ def announce_attempt_end(runtime: Runtime, job: Job, attempt: int) -> None:
 
 
 def create_once(
-    runtime: Runtime, name: str, data: bytes, metadata: Mapping[str, str] | None = None
+    runtime: TrainerRuntime, name: str, data: bytes, metadata: Mapping[str, str] | None = None
 ) -> ObjectInfo:
     """Create an object whose name says what it holds; one that is there already stays as it is."""
     try:
@@ -140,7 +158,7 @@ def create_once(
         return existing(runtime.ports, name)
 
 
-def existing(ports: Ports, name: str) -> ObjectInfo:
+def existing(ports: TrainerPorts, name: str) -> ObjectInfo:
     """What the store knows of an object that was there a moment ago.
 
     Raises:

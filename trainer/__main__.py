@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from functions.runtime import current
+from functions.runtime import trainer_runtime
 from functions.settings import MissingSettings, read_task_settings
 from trainer.life import Life
 
@@ -20,7 +20,7 @@ def main() -> int:
         sys.stdout.write(f"the native engine works: it left {len(check())} files\n")
         return 0
     try:
-        task, runtime = read_task_settings(), current()
+        task, runtime = read_task_settings(), trainer_runtime()
     except MissingSettings as error:
         sys.stderr.write(f"{error}\n")
         return 2

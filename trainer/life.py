@@ -21,7 +21,7 @@ from contracts.problem import Problem
 from functions.attempts import claim
 from functions.errors import BadData, NotYet, Transient, shortened
 from functions.ports import Conflict, NotFound
-from functions.runtime import Runtime
+from functions.runtime import TrainerRuntime
 from functions.settings import TaskSettings
 from functions.steps import create_once
 from trainer.console import Console
@@ -44,7 +44,7 @@ def trials_of(task: int, tasks: int, trials: int) -> range:
 class Life:
     """One start of one task of an attempt."""
 
-    runtime: Runtime
+    runtime: TrainerRuntime
     task: TaskSettings
     steps: Steps = field(default_factory=Steps)
     progress: Progress = field(default_factory=Progress)

@@ -6,7 +6,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from functions.ports import AlreadyExists, ObjectInfo, ObjectStore, Ports
+from functions.ports import AlreadyExists, ObjectInfo, ObjectStore, TrainerPorts
 from functions.steps import existing
 
 _PIECE = 1 << 20
@@ -22,7 +22,7 @@ def download(objects: ObjectStore, name: str, path: Path) -> None:
         shutil.copyfileobj(source, target, _PIECE)
 
 
-def upload(ports: Ports, name: str, path: Path) -> ObjectInfo:
+def upload(ports: TrainerPorts, name: str, path: Path) -> ObjectInfo:
     """Create an object with a file's content; one that is there already stays as it is."""
     with suppress(AlreadyExists), ports.objects.writer(name) as target, path.open("rb") as source:
         shutil.copyfileobj(source, target, _PIECE)

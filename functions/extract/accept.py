@@ -13,6 +13,7 @@ from contracts.events import JOB_FINISHED, RequestRefused
 from contracts.job import FileVersion, Job, JobState, TimelineEntry
 from contracts.problem import Problem
 from contracts.request import TrainRequest
+from functions.ended import log_end
 from functions.errors import BadRequest
 from functions.extract.former import former_errors
 from functions.ports import Conflict
@@ -79,6 +80,8 @@ def _create(
     created = runtime.ports.jobs.create(job)
     if created is None:
         raise Conflict(f"job {job_id} was created by somebody else")
+    if created.state.terminal:
+        log_end(runtime, created)
     return created
 
 

@@ -13,7 +13,7 @@ from functions.message import Message
 from functions.notifications import object_event
 from functions.ports import NotFound, Ports
 from functions.runtime import Runtime
-from functions.steps import MAX_ATTEMPTS, announce_attempt_end, commit
+from functions.steps import MAX_ATTEMPTS, announce_attempt_end, commit, commit_end
 
 
 def handle(message: Message, runtime: Runtime) -> None:
@@ -50,7 +50,7 @@ def _act(runtime: Runtime, job: Job, outcome: Outcome) -> None:
         job = _finish(runtime, job, outcome)
     elif job.state is JobState.CANCELLING:
         _stopped(runtime.ports, job)
-        job = commit(runtime.ports, job, JobState.CANCELLED)
+        job = commit_end(runtime, job, JobState.CANCELLED)
     elif job.state not in (JobState.TRAINED, JobState.FAILED, JobState.CANCELLED):
         runtime.log("INFO", "stale: nothing to finalize", job_id=job.job_id, state=job.state)
         return
@@ -71,7 +71,7 @@ def _next_attempt_or_end(runtime: Runtime, job: Job, outcome: Outcome) -> Job:
     _stopped(runtime.ports, job)
     problem = outcome.error or Problem(type="attempt-ended", title=f"The attempt ended: {outcome.status}")
     if outcome.deterministic or job.attempt - job.first_attempt + 1 >= MAX_ATTEMPTS:
-        return commit(runtime.ports, job, JobState.FAILED, problem.title, error=problem)
+        return commit_end(runtime, job, JobState.FAILED, problem.title, error=problem)
     return commit(
         runtime.ports,
         job,

@@ -13,7 +13,7 @@ from contracts.summary import BestModel, CountryRun, CountrySummary, ModelSummar
 from functions.message import Message
 from functions.ports import NotFound, Ports
 from functions.runtime import Runtime
-from functions.steps import announce, commit, create_once
+from functions.steps import announce, commit_end, create_once
 
 
 def handle(message: Message, runtime: Runtime) -> None:
@@ -25,7 +25,7 @@ def handle(message: Message, runtime: Runtime) -> None:
         return
     if job.state is JobState.TRAINED:
         _write_summary(runtime, job)
-        job = commit(runtime.ports, job, JobState.SUCCEEDED)
+        job = commit_end(runtime, job, JobState.SUCCEEDED, figures=figures(runtime.ports, job))
     rebuild_aggregate(runtime.ports, job.country)
     announce(runtime, job)
 
@@ -33,6 +33,19 @@ def handle(message: Message, runtime: Runtime) -> None:
 def _write_summary(runtime: Runtime, job: Job) -> None:
     summary = summarize(runtime.ports, job)
     create_once(runtime, names.model_summary(job), summary.model_dump_json(indent=2).encode())
+
+
+def figures(ports: Ports, job: Job) -> dict[str, Any]:
+    """What the log says of a job's result: how well the model fits, and what the training used."""
+    best, steps = (_json(ports, names.results(job) + name) for name in ("best_model.json", "timings.json"))
+    objectives = best.get("convergence", [])
+    return {
+        "r2": best["train"]["r2"],
+        "nrmse": best["train"]["nrmse"],
+        "converged": all(one["converged"] for one in objectives) if objectives else None,
+        "cpu_s": round(sum(step["cpu_s"] for step in steps.values()), 1),
+        "memory_mb": max(step["peak_memory_mb"] for step in steps.values()),
+    }
 
 
 def summarize(ports: Ports, job: Job) -> ModelSummary:

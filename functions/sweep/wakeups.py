@@ -12,7 +12,7 @@ from contracts.problem import Problem
 from functions.notifications import notification
 from functions.ports import ObjectInfo
 from functions.runtime import Runtime
-from functions.steps import HANDLER_DEADLINE, announce_attempt_end, commit, publish
+from functions.steps import HANDLER_DEADLINE, announce_attempt_end, commit_end, publish
 
 MAX_WAKEUPS = 3
 
@@ -26,7 +26,7 @@ def wake(runtime: Runtime, job: Job, event: Callable[[], None]) -> None:
             detail=f"Its event was sent again {MAX_WAKEUPS} times; see the dead letters, then retry.",
         )
         ask_again(runtime, job)
-        failed = commit(runtime.ports, job, JobState.FAILED, problem.title, error=problem)
+        failed = commit_end(runtime, job, JobState.FAILED, problem.title, error=problem)
         announce_attempt_end(runtime, failed, failed.attempt)
         return
     postpone(runtime, job, HANDLER_DEADLINE, wakeups=job.wakeups + 1)

@@ -32,26 +32,26 @@ S = JobState
 T = TypeVar("T")
 
 
-def cancel(ports: Ports, job_id: str) -> Job:
+def cancel(ports: Ports, job_id: str, person: str) -> Job:
     """Ask for the end of a job; sweep stops the compute and then commits CANCELLED.
 
     Raises:
         Unknown: there is no such job.
         Refused: it has ended already.
     """
-    job = _decided(lambda: _cancelling(ports, job_of(ports, job_id)))
+    job = _decided(lambda: _cancelling(ports, job_of(ports, job_id), person))
     publish(ports, SWEEP_REQUESTS, SweepRequest(job_id=job_id))
     return job
 
 
-def retry(ports: Ports, job_id: str) -> Job:
+def retry(ports: Ports, job_id: str, person: str) -> Job:
     """Start a failed or cancelled job again, as a new attempt, from the last step whose objects exist.
 
     Raises:
         Unknown: there is no such job.
         Refused: it is not FAILED or CANCELLED, or its uploaded file is gone.
     """
-    job = _decided(lambda: _retried(ports, job_of(ports, job_id)))
+    job = _decided(lambda: _retried(ports, job_of(ports, job_id), person))
     _wake(ports, job)
     return job
 
@@ -102,15 +102,15 @@ def _decided(step: Callable[[], T]) -> T:
     raise Unavailable("others are changing the same thing; try again")
 
 
-def _cancelling(ports: Ports, job: Job) -> Job:
+def _cancelling(ports: Ports, job: Job, person: str) -> Job:
     if job.state is S.CANCELLING:
         return job
     if job.state.terminal:
         raise Refused(f"job {job.job_id} has ended: it is {job.state}")
-    return commit(ports, job, S.CANCELLING, "cancelled by a person")
+    return commit(ports, job, S.CANCELLING, f"cancelled by {person}")
 
 
-def _retried(ports: Ports, job: Job) -> Job:
+def _retried(ports: Ports, job: Job, person: str) -> Job:
     if job.state not in (S.FAILED, S.CANCELLED):
         raise Refused(f"only FAILED and CANCELLED jobs can be retried; job {job.job_id} is {job.state}")
     attempt = job.attempt + 1
@@ -119,7 +119,7 @@ def _retried(ports: Ports, job: Job) -> Job:
         ports,
         job,
         _last_whole_step(ports, job),
-        "retried by a person",
+        f"retried by {person}",
         attempt=attempt,
         first_attempt=attempt,
         error=None,

@@ -23,6 +23,7 @@ from flask import Blueprint, request, url_for
 from functions.ports import Ports
 from functions.settings import Settings
 from functions.web import actions, views
+from functions.web.people import asking
 from functions.web.problems import Unknown
 
 Json = dict[str, Any]
@@ -58,11 +59,11 @@ def blueprint(ports: Ports, settings: Settings) -> Blueprint:
 
     @api.post("/jobs/<job_id>:cancel")
     def cancel(job_id: str) -> Json:
-        return actions.cancel(ports, job_id).model_dump(mode="json")
+        return actions.cancel(ports, job_id, asking()).model_dump(mode="json")
 
     @api.post("/jobs/<job_id>:retry")
     def retry(job_id: str) -> Json:
-        return actions.retry(ports, job_id).model_dump(mode="json")
+        return actions.retry(ports, job_id, asking()).model_dump(mode="json")
 
     @api.post("/dead-letters/<letter_id>:replay")
     def replay(letter_id: str) -> Json:

@@ -9,6 +9,7 @@ from functions.ports import Ports
 from functions.settings import Settings
 from functions.web import actions, files, views
 from functions.web.api import known_queue
+from functions.web.people import asking
 
 
 def blueprint(ports: Ports, settings: Settings) -> Blueprint:
@@ -48,12 +49,12 @@ def blueprint(ports: Ports, settings: Settings) -> Blueprint:
 
     @pages.post("/jobs/<job_id>/cancel")
     def cancel(job_id: str) -> Response:
-        actions.cancel(ports, job_id)
+        actions.cancel(ports, job_id, asking())
         return redirect(url_for("pages.job", job_id=job_id), 303)
 
     @pages.post("/jobs/<job_id>/retry")
     def retry(job_id: str) -> Response:
-        actions.retry(ports, job_id)
+        actions.retry(ports, job_id, asking())
         return redirect(url_for("pages.job", job_id=job_id), 303)
 
     @pages.post("/dead-letters/<letter_id>/replay")

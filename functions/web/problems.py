@@ -21,6 +21,14 @@ class BadQuery(WebProblem):
     title = "The address is not valid"
 
 
+class NotAllowed(WebProblem):
+    """Whoever asks is not known, or may not do this."""
+
+    status = 403
+    type = "not-allowed"
+    title = "You may not do this"
+
+
 class CrossSite(WebProblem):
     """Another site asked a browser to change something here."""
 

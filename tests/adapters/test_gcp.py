@@ -84,15 +84,19 @@ def test_what_may_work_later_is_tried_later(error: Exception) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (api.Forbidden("no"), "is not allowed.*role"),
+        (api.Forbidden("no"), "is not allowed.*minutes to spread.*role"),
         (api.Unauthorized("who?"), "is not allowed"),
-        (api.InvalidArgument("what?"), "is refused: .*what"),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_never_works_says_what_to_do(error: Exception, said: str) -> None:
-    with pytest.raises(Permanent, match=said), calling("reading 'a'"):
+def test_a_right_that_is_missing_may_still_spread(error: Exception, said: str) -> None:
+    with pytest.raises(Unavailable, match=said), calling("reading 'a'"):
         raise error
+
+
+def test_what_never_works_says_what_was_wrong() -> None:
+    with pytest.raises(Permanent, match=r"is refused: .*what"), calling("reading 'a'"):
+        raise api.InvalidArgument("what?")
 
 
 def test_a_metadata_server_that_is_not_up_yet_ends_no_job() -> None:
@@ -121,13 +125,13 @@ def test_a_creation_whose_answer_is_lost_is_told_as_existing(gcp: Installed) -> 
     assert len(gcp.bucket.objects) == 1
 
 
-def test_a_refusal_of_the_store_is_permanent(gcp: Installed) -> None:
+def test_a_right_that_the_store_misses_may_still_spread(gcp: Installed) -> None:
     gcp.bucket.faults += [403]
-    with pytest.raises(Permanent, match="writing 'a' is not allowed"):
+    with pytest.raises(Unavailable, match="writing 'a' is not allowed"):
         gcp.ports.objects.create("a", b"1")
     gcp.bucket.faults += [403]
     with (
-        pytest.raises(Permanent, match="writing 'a' is not allowed"),
+        pytest.raises(Unavailable, match="writing 'a' is not allowed"),
         gcp.ports.objects.writer("a") as writer,
     ):
         writer.write(b"1")

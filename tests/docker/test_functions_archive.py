@@ -43,6 +43,7 @@ def unpacked(folder: Path) -> Path:
 
 def as_environment(settings: GcpSettings) -> dict[str, str]:
     values = json.loads(settings.model_dump_json(exclude_defaults=True))
+    values["iap_audience"] = "/projects/1/locations/europe-west1/services/mmm-web"
     return {f"MMM_{k.upper()}": v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
 
 
@@ -206,10 +207,9 @@ def test_every_function_of_the_archive_does_its_work(served: Served) -> None:
     assert "stale" in served.log("summarize")
     assert served.send("sweep", SweepRequest().model_dump_json().encode()) == 204, served.log("sweep")
 
-    page = requests.get(served.url("web"), timeout=PATIENCE_S)
-    assert served.job().job_id in page.text
-    assert (page.status_code, page.headers["X-Frame-Options"]) == (200, "DENY")
-    style = requests.get(f"{served.url('web')}/assets/style.css", timeout=PATIENCE_S)
-    assert style.headers["Content-Type"].startswith("text/css")
+    page = requests.get(served.url("web"), timeout=PATIENCE_S)  # past the proxy: nobody sees anything
+    assert "did not come through Identity-Aware Proxy" in page.text
+    assert (page.status_code, page.headers["X-Frame-Options"]) == (403, "DENY")
+    assert requests.get(f"{served.url('web')}/health", timeout=PATIENCE_S).status_code == 200
     refused = requests.post(f"{served.url('web')}/api/jobs/nobody:retry", timeout=PATIENCE_S)
     assert refused.headers["Content-Type"] == "application/problem+json"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from contracts.job import Job, JobState, Queue
+from contracts.job import DeadLetter, Job, JobState, Queue
 from contracts.names import results
 from functions import runtime
 from functions.runtime import Runtime
@@ -87,14 +87,13 @@ def test_real_trainers_share_the_trials_of_a_large_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["ListExecutions", "RunJob"])
-def test_a_training_that_may_not_be_started_ends_the_job_with_the_reason(tmp_path: Path, method: str) -> None:
-    with on_cloud_run(tmp_path, CRASHES) as (world, service):
-        service.faults.append(Fault(method, Code.PERMISSION_DENIED))
-        refused = ends(world, service, world.submit("r1"))
-        assert refused.state is JobState.FAILED
-        assert refused.error is not None
-        assert "roles/run.jobsExecutorWithOverrides" in refused.error.detail
-        assert [answer["state"] for answer in world.finished(refused.job_id)] == ["FAILED"]
+def test_a_right_that_has_not_spread_yet_costs_a_job_nothing_but_time(tmp_path: Path, method: str) -> None:
+    with on_cloud_run(tmp_path, TRAINER) as (world, service):
+        service.faults += [Fault(method, Code.PERMISSION_DENIED)] * 3
+        job = ends(world, service, world.submit("r1"))
+        assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
+        assert world.ports.jobs.find(DeadLetter) == []
+        assert [answer["state"] for answer in world.finished(job.job_id)] == ["SUCCEEDED"]
         assert world.ports.jobs.get(Queue, "default").slots == []
 
 

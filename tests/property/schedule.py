@@ -215,7 +215,7 @@ class Schedule:
             job = jobs[self.tape.pick(len(jobs))]
             frame = self._frame(act.__name__, job.state.value)
             with self.sim.faults.process(frame), suppress(Refused, Unavailable, Crash):
-                act(self.sim.ports, job.job_id)
+                act(self.sim.ports, job.job_id, "a person")
 
     def upload(self) -> None:
         self.sim.upload(("data.csv", "data.request.yaml", "request.yaml", "more.csv")[self.tape.pick(4)])

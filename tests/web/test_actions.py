@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import getpass
 from datetime import timedelta
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_retry_begins_a_new_attempt_at_the_prepared_data(site: Site, state: JobS
     assert (job.state, job.attempt, job.first_attempt) == (S.QUEUED, 4, 4)
     assert (job.error, job.progress, job.execution) == (None, None, None)
     assert job.deadline == site.clock.now() + timedelta(minutes=15)
-    assert (job.timeline[-1].attempt, job.timeline[-1].note) == (4, "retried by a person")
+    assert (job.timeline[-1].attempt, job.timeline[-1].note) == (4, f"retried by {getpass.getuser()}")
     ready = {"schema_version": 1, "job_id": "weekly-1", "attempt": 4}
     assert site.published() == [(TRAINING_READY, ready, {})]
 

@@ -64,7 +64,14 @@ class Embedded:
 
     def ports(self) -> Ports:
         """What the functions need."""
-        return Ports(self.jobs, self.objects, self.bus, self.launcher, self.warehouses, self.clock)
+        return Ports(
+            jobs=self.jobs,
+            objects=self.objects,
+            bus=self.bus,
+            launcher=self.launcher,
+            warehouses=self.warehouses,
+            clock=self.clock,
+        )
 
     def lock(self) -> None:
         """Become the only host of the folder, until `close` or the end of this process.

@@ -7,8 +7,17 @@ their identity and, for tests, the addresses of emulators by themselves.
 from __future__ import annotations
 
 from functions.adapters import SystemClock
-from functions.ports import Ports
-from functions.settings import GcpSettings
+from functions.ports import Ports, TrainerPorts
+from functions.settings import GcpSettings, GcpTrainerSettings
+
+
+def gcp_trainer_ports(settings: GcpTrainerSettings) -> TrainerPorts:
+    """What the trainer needs, of one installation."""
+    from functions.adapters.gcp.objects import CloudStorageObjectStore
+
+    return TrainerPorts(
+        objects=CloudStorageObjectStore(settings.project, settings.bucket), clock=SystemClock()
+    )
 
 
 def gcp_ports(settings: GcpSettings) -> Ports:

@@ -37,8 +37,9 @@ def calling(what: str) -> Iterator[None]:
     """Turn the errors of Google's clients within the block into ours; `what` was being done.
 
     Raises:
-        Unavailable: too many requests, a fault of the server, no answer in time, no connection, no identity.
-        Permanent: the call is not allowed, or wrong.
+        Unavailable: too many requests, a fault of the server, no answer in time, no connection, no identity,
+            or the call is not allowed (yet: a right that was granted takes minutes to spread).
+        Permanent: the call is wrong.
     """
     try:
         yield
@@ -66,7 +67,10 @@ def status_of(error: Exception) -> int | None:
 def _failure(what: str, error: Exception) -> Failure:
     said = told(error)
     if isinstance(error, _NOT_ALLOWED):
-        return Permanent(f"{what} is not allowed: {said}; give the service account the role that it needs")
+        return Unavailable(
+            f"{what} is not allowed: {said}; a right that was granted takes minutes to "
+            "spread; if it goes on, give the service account the role that it needs"
+        )
     if isinstance(error, _NO_IDENTITY):  # or the metadata server is not up yet, which looks the same
         return Unavailable(f"{what} needs an identity, and there is none: {said}")
     if isinstance(error, (*_NO_ANSWER, *_TRY_AGAIN, identity.GoogleAuthError)):

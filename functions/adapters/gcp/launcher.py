@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from functions.errors import Permanent
+from functions.errors import Permanent, Unavailable
 from functions.ports import Execution, ExecutionState
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class CloudRunSettings:
 class CloudRunLauncher:
     """Implements `functions.ports.Launcher`.
 
-    Every call may raise `functions.errors.Permanent` if the platform refuses it for good: a missing role, a
-    missing job definition.
+    Every call may raise `functions.errors.Unavailable`, also for a missing role, and
+    `functions.errors.Permanent` for a missing job definition.
     """
 
     def __init__(self, settings: CloudRunSettings, channel: grpc.Channel | None = None) -> None:
@@ -205,9 +205,9 @@ def _calling(what: str) -> Iterator[None]:
         try:
             yield
         except Forbidden as error:
-            raise Permanent(
-                f"{what} is not allowed: {error}; grant the functions' service account "
-                "roles/run.jobsExecutorWithOverrides (to start, to cancel) and roles/run.viewer (to look)"
+            raise Unavailable(
+                f"{what} is not allowed: {error}; a right that was granted takes minutes to spread; "
+                "if it goes on, the function's account lacks its role on the job"
             ) from error
         except NotFound as error:
             raise Permanent(

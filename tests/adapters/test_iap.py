@@ -1,0 +1,160 @@
+"""Identity-Aware Proxy's assertion: nobody is let in without one, and nobody does more than they may."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from contracts.job import JobState
+from functions.settings import PeopleSettings
+from functions.web.app import create_app
+from tests.web.harness import Site, open_site
+
+pytest.importorskip("google.auth", reason="requirements/gcp.txt is not installed")
+
+from cryptography.hazmat.primitives import serialization as ser
+from cryptography.hazmat.primitives.asymmetric import ec
+from google.auth import crypt, jwt
+
+from functions.adapters.gcp.iap import HEADER, ISSUER, IapPeople
+
+AUDIENCE = "/projects/123/locations/europe-west1/services/mmm-web"
+KEY = ec.generate_private_key(ec.SECP256R1())
+PUBLIC = KEY.public_key().public_bytes(ser.Encoding.PEM, ser.PublicFormat.SubjectPublicKeyInfo).decode()
+PEOPLE = {
+    "iap_audience": AUDIENCE,
+    "allowed_domains": ["shop.example"],
+    "editors": ["boss@shop.example", "team.example"],
+}
+
+
+def assertion(key: Any = KEY, **changes: Any) -> str:
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "iat": now - 5, "exp": now + 600, "email": "ann@shop.example"}
+    told = {name: value for name, value in {**claims, **changes}.items() if value is not None}
+    return jwt.encode(crypt.EsSigner(key, "one"), told).decode()
+
+
+class Page:
+    def __init__(self, site: Site, **people: Any) -> None:
+        self.fetched = 0
+        settings = PeopleSettings(**{**PEOPLE, **people})
+        app = create_app(site.ports, site.settings, IapPeople(settings, self._fetch))
+        self.client: FlaskClient = app.test_client()
+
+    def _fetch(self) -> dict[str, str]:
+        self.fetched += 1
+        return {"one": PUBLIC}
+
+    def get(self, token: str | None = None, path: str = "/api/jobs") -> Any:
+        return self.client.get(path, headers={HEADER: token} if token else {})
+
+    def cancel(self, **claims: Any) -> Any:
+        return self.client.post("/api/jobs/weekly-1:cancel", headers={HEADER: assertion(**claims)})
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return open_site(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/", "/api/jobs", "/dead-letters", "/assets/style.css"])
+def test_without_an_assertion_nothing_is_answered(site: Site, path: str) -> None:
+    answer = Page(site).get(path=path)
+    assert answer.status_code == 403
+    assert "Identity-Aware Proxy" in answer.get_data(as_text=True)
+
+
+def test_the_health_of_the_service_needs_none(site: Site) -> None:
+    assert Page(site).get(path="/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        assertion(aud="/projects/123/locations/europe-west1/services/other"),
+        assertion(exp=int(time.time()) - 120, iat=int(time.time()) - 700),
+        assertion(iat=int(time.time()) + 600, exp=int(time.time()) + 1200),
+        assertion(iss="https://accounts.example"),
+        assertion(email=None),
+        assertion(ec.generate_private_key(ec.SECP256R1())),
+        assertion()[:-8] + "AAAAAAAA",
+        "no.token.atall",
+        "x",
+    ],
+    ids=[
+        "audience",
+        "expired",
+        "too early",
+        "issuer",
+        "nobody",
+        "other key",
+        "signature",
+        "garbage",
+        "short",
+    ],
+)
+def test_an_assertion_that_is_not_valid_is_refused(site: Site, token: str) -> None:
+    assert Page(site).get(token).status_code == 403
+
+
+def test_an_assertion_without_a_signature_is_refused(site: Site) -> None:
+    head, body, _ = assertion().split(".")
+    none = base64.urlsafe_b64encode(json.dumps({"alg": "none", "kid": "one"}).encode()).decode().rstrip("=")
+    assert Page(site).get(f"{none}.{body}.").status_code == 403
+    assert Page(site).get(f"{head}.{body}.").status_code == 403
+
+
+def test_keys_are_fetched_once_for_many_requests(site: Site) -> None:
+    page = Page(site)
+    assert [page.get(assertion()).status_code for _ in range(3)] == [200] * 3
+    assert page.fetched == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "people", "looks", "acts"),
+    [
+        ("ann@shop.example", {}, True, False),
+        ("Boss@Shop.example", {}, True, True),
+        ("any@team.example", {}, True, True),
+        ("ann@elsewhere.example", {}, False, False),
+        ("ann@shop.example", {"viewers": ["bob@shop.example"]}, False, False),
+        ("bob@shop.example", {"viewers": ["bob@shop.example"]}, True, False),
+        ("robot@p.iam.gserviceaccount.com", {"viewers": ["robot@p.iam.gserviceaccount.com"]}, True, False),
+        ("ann@shop.example", {"allowed_domains": []}, False, False),
+        ("shop.example", {}, False, False),
+    ],
+)
+def test_people_look_and_act_as_the_lists_say(
+    site: Site, address: str, people: dict[str, list[str]], looks: bool, acts: bool
+) -> None:
+    site.job(JobState.RUNNING)
+    page = Page(site, **people)
+    assert page.get(assertion(email=address)).status_code == (200 if looks else 403)
+    assert page.cancel(email=address).status_code == (200 if acts else 403)
+    assert site.stored().state is (JobState.CANCELLING if acts else JobState.RUNNING)
+
+
+def test_timeline_and_log_name_the_person(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.job(JobState.RUNNING)
+    assert Page(site).cancel(email="boss@shop.example").status_code == 200
+    assert site.stored().timeline[-1].note == "cancelled by boss@shop.example"
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (line["message"], line["person"], line["status"]) == (
+        "POST /api/jobs/weekly-1:cancel",
+        "boss@shop.example",
+        200,
+    )
+
+
+def test_on_one_machine_its_user_acts(site: Site) -> None:
+    site.job(JobState.RUNNING)
+    assert site.client.post("/api/jobs/weekly-1:cancel").status_code == 200
+    assert site.stored().timeline[-1].note == f"cancelled by {getpass.getuser()}"
