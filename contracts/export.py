@@ -1,4 +1,4 @@
-"""Writes what is generated from the contracts: JSON Schemas, and the state diagram and table in the docs.
+"""Writes what is generated from the contracts: schemas, Terraform's names, parts of the docs.
 
 `python -m contracts.export` writes; with `--check` it only compares, and exits with 1 on a difference.
 """
@@ -11,11 +11,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from contracts import attempt, events, job, problem, request, summary, validation
+from contracts import attempt, cloud, events, job, problem, request, summary, validation
 from contracts.way import way_table
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("contracts/schemas")
+NAMES = Path("infra/terraform/names.json")
+"""What Terraform loops over."""
 EXAMPLES = Path("contracts/examples")
 
 MODELS: dict[str, type[BaseModel]] = {
@@ -74,7 +76,7 @@ def generated() -> dict[Path, str]:
     text = _between(text, "state diagram", f"```mermaid\n{state_diagram()}```\n")
     text = _between(text, "subscriptions", subscriptions_table())
     way = _between((ROOT / guarantees).read_text(encoding="utf-8"), "way", way_table(ROOT))
-    return {**schemas, docs: text, guarantees: way}
+    return {**schemas, NAMES: cloud.names_json(), docs: text, guarantees: way}
 
 
 def _between(text: str, name: str, content: str) -> str:

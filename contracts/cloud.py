@@ -1,0 +1,270 @@
+"""What code and cloud must agree on: names, sizes, rights, indexes.
+
+`make schemas` writes it as infra/terraform/names.json, and Terraform loops over that.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from contracts.events import (
+    DEAD_LETTERS,
+    JOB_FINISHED,
+    NOTIFIED_PREFIXES,
+    SUBSCRIPTIONS,
+    SWEEP_REQUESTS,
+    TOPICS,
+    TRAIN_REQUESTS,
+    TRAINING_FINISHED,
+    TRAINING_READY,
+)
+
+DATABASE = "mmm"
+SWEEP_TICKS = "sweep-ticks"
+"""The topic of the clock. Its messages are worth nothing after a while, unlike those of `sweep-requests`."""
+DAY_S = 24 * 3600
+ACK_S = 600
+TIMEOUT_S = 540
+"""A function ends before its message is delivered to another instance."""
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """One push subscription; messages that cannot be delivered go to the dead letters, if it has any."""
+
+    topic: str
+    function: str
+    retention_s: int = 7 * DAY_S
+    dead_letters: bool = True
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """How objects under one prefix of the bucket age, in days; None: never. `variable` lets people choose."""
+
+    delete_after: int | None = None
+    nearline_after: int | None = None
+    coldline_after: int | None = None
+    variable: str | None = None
+
+
+@dataclass(frozen=True)
+class Function:
+    """What one instance of a function has, and how many there may be."""
+
+    memory: str = "512Mi"
+    concurrency: int = 1
+    max_instances: int = 5
+    timeout_s: int = TIMEOUT_S
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one task of a training has, and the image it runs."""
+
+    engine: Literal["native", "robyn"]
+    cpu: int
+    memory: str
+    image: Literal["trainer-native", "trainer"]
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What one identity may do, and no more. Prefixes are those of the bucket.
+
+    `creates` includes deleting: Cloud Storage asks for that right of whoever writes a name that exists, also
+    when the write is refused because of it.
+    """
+
+    publishes: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    creates: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+    runs: Literal["none", "stops", "starts"] = "none"
+    secrets: bool = False
+    signs: bool = False
+    seldom: dict[str, str] = field(default_factory=dict)
+    """What is needed in rare moments only → why; named as in `flat`."""
+
+    def flat(self) -> set[str]:
+        """Every right as `verb:object`."""
+        verbs = {"publish": self.publishes, "read": self.reads, "create": self.creates, "list": self.lists}
+        rights = {f"{verb}:{name}" for verb, names in verbs.items() for name in names}
+        rights |= {f"document:{kind}" for kind in self.documents}
+        if self.runs != "none":
+            rights.add("run:stop")
+        if self.runs == "starts":
+            rights.add("run:start")
+        return rights
+
+
+@dataclass(frozen=True)
+class Index:
+    """A composite index: equality on the fields, newest creation first."""
+
+    collection: str
+    fields: tuple[str, ...]
+
+
+ALL_TOPICS = (*TOPICS, SWEEP_TICKS, *NOTIFIED_PREFIXES.values())
+
+ALL_SUBSCRIPTIONS: dict[str, Subscription] = {
+    **{name: Subscription(*wakes) for name, wakes in SUBSCRIPTIONS.items() if name != "bury-dead-letters"},
+    # its own dead letters would come back to it: it answers 503 until they can be stored, for a month
+    "bury-dead-letters": Subscription(DEAD_LETTERS, "bury", 31 * DAY_S, dead_letters=False),
+    SWEEP_TICKS: Subscription(SWEEP_TICKS, "sweep", ACK_S, dead_letters=False),
+}
+
+PREFIXES: dict[str, Prefix] = {
+    "drop-zone/": Prefix(delete_after=365, variable="keep_uploads_days"),
+    "sources/": Prefix(),
+    "datasets/": Prefix(delete_after=180, variable="keep_data_days"),
+    "prepared/": Prefix(delete_after=180, variable="keep_data_days"),
+    "training-configs/": Prefix(),
+    "outcomes/": Prefix(),
+    "model_summary/": Prefix(),
+    "scratch/": Prefix(delete_after=30),
+    "robyn/": Prefix(nearline_after=90, coldline_after=365),
+}
+
+FUNCTIONS: dict[str, Function] = {
+    "extract": Function("2Gi", max_instances=10),
+    "validate": Function("2Gi", max_instances=10),
+    "launch": Function(concurrency=4),
+    "finalize": Function(concurrency=4),
+    "summarize": Function(concurrency=4),
+    "sweep": Function(max_instances=2),
+    "bury": Function(concurrency=4, max_instances=3),
+}
+"""Those that are pushed to. They have as many threads as concurrency: more would only queue inside."""
+WEB = Function(concurrency=8, max_instances=3, timeout_s=60)
+
+JOBS: dict[str, Job] = {
+    "native": Job("native", 4, "4Gi", "trainer-native"),
+    "small": Job("robyn", 4, "16Gi", "trainer"),
+    "medium": Job("robyn", 8, "32Gi", "trainer"),
+    "large": Job("robyn", 8, "32Gi", "trainer"),
+}
+"""Size → the Cloud Run job `trainer-<size>`."""
+TASK_TIMEOUT_S = DAY_S
+TASK_RETRIES = 3
+
+_RETRY = "a person retries a job whose former end was not told"
+_LETTER = "a message that can never work"
+_FORMER = "only where a training continues a former result"
+
+RIGHTS: dict[str, Rights] = {
+    "extract": Rights(
+        publishes=(JOB_FINISHED, SWEEP_REQUESTS, DEAD_LETTERS),
+        reads=("drop-zone/", "datasets/", "sources/"),
+        creates=("datasets/",),
+        lists=("drop-zone/",),
+        documents=("jobs", "uploads", "extracts"),
+        secrets=True,
+        seldom={"read:sources/": "a request whose source is a file in the bucket"},
+    ),
+    "validate": Rights(
+        publishes=(TRAINING_READY, JOB_FINISHED, DEAD_LETTERS),
+        reads=("datasets/", "prepared/"),
+        creates=("prepared/",),
+        documents=("jobs",),
+        seldom={f"publish:{DEAD_LETTERS}": _LETTER},
+    ),
+    "launch": Rights(
+        publishes=(JOB_FINISHED, DEAD_LETTERS),
+        reads=("training-configs/", "scratch/"),
+        creates=("training-configs/", "scratch/"),
+        documents=("jobs", "queues"),
+        runs="starts",
+        seldom={f"publish:{DEAD_LETTERS}": _LETTER},
+    ),
+    "finalize": Rights(
+        publishes=(TRAINING_FINISHED, TRAINING_READY, JOB_FINISHED, DEAD_LETTERS),
+        reads=("outcomes/", "scratch/", "robyn/"),
+        creates=("scratch/",),
+        lists=("robyn/",),
+        documents=("jobs", "queues"),
+        runs="stops",
+        seldom={f"publish:{DEAD_LETTERS}": _LETTER},
+    ),
+    "summarize": Rights(
+        publishes=(JOB_FINISHED, DEAD_LETTERS),
+        reads=("robyn/", "training-configs/", "model_summary/"),
+        creates=("robyn/", "model_summary/"),
+        documents=("jobs",),
+        seldom={f"publish:{DEAD_LETTERS}": _LETTER},
+    ),
+    "sweep": Rights(
+        publishes=tuple(topic for topic in ALL_TOPICS if topic != SWEEP_TICKS),
+        reads=("datasets/", "outcomes/", "scratch/", "drop-zone/"),
+        creates=("outcomes/", "scratch/"),
+        lists=("scratch/",),
+        documents=("jobs", "queues", "uploads"),
+        runs="stops",
+        seldom={f"publish:{DEAD_LETTERS}": _LETTER},
+    ),
+    "bury": Rights(documents=("dead-letters",)),
+    "web": Rights(
+        publishes=tuple(topic for topic in ALL_TOPICS if topic not in (DEAD_LETTERS, SWEEP_TICKS)),
+        reads=("datasets/", "drop-zone/", "prepared/", "robyn/", "scratch/", "training-configs/"),
+        lists=("scratch/",),
+        documents=("jobs", "queues", "dead-letters", "uploads"),
+        signs=True,
+        seldom={
+            f"publish:{TRAINING_FINISHED}": "a person replays a dead letter of the topic",
+            f"publish:{JOB_FINISHED}": _RETRY,
+        },
+    ),
+    "trainer": Rights(
+        reads=("prepared/", "training-configs/", "scratch/", "robyn/", "outcomes/"),
+        creates=("scratch/", "robyn/", "outcomes/"),
+        lists=("scratch/",),
+        seldom={"read:robyn/": _FORMER},
+    ),
+}
+"""Identity → what it may do. Tests compare it with what each one really calls."""
+
+INDEXES: tuple[Index, ...] = (
+    Index("jobs", ("state",)),
+    Index("jobs", ("country",)),
+    Index("jobs", ("country", "state")),
+    Index("jobs", ("queue", "state")),
+    Index("uploads", ("state",)),
+    Index("uploads", ("country", "state")),
+)
+UNINDEXED = ("rest", "version", "fields.deadline", "fields.updated_at")
+"""Fields of every collection that no query asks for, so that writing them costs no index entries."""
+COLLECTIONS = ("jobs", "uploads", "queues", "extracts", "dead-letters")
+
+
+def names() -> dict[str, Any]:
+    """Everything above, as it stands in infra/terraform/names.json."""
+    return {
+        "database": DATABASE,
+        "topics": ALL_TOPICS,
+        "train_requests": TRAIN_REQUESTS,
+        "job_finished": JOB_FINISHED,
+        "dead_letters": DEAD_LETTERS,
+        "sweep_ticks": SWEEP_TICKS,
+        "notified": NOTIFIED_PREFIXES,
+        "subscriptions": {name: asdict(one) for name, one in ALL_SUBSCRIPTIONS.items()},
+        "ack_s": ACK_S,
+        "prefixes": {name: asdict(prefix) for name, prefix in PREFIXES.items()},
+        "functions": {name: asdict(function) for name, function in FUNCTIONS.items()},
+        "web": asdict(WEB),
+        "jobs": {size: asdict(job) for size, job in JOBS.items()},
+        "task_timeout_s": TASK_TIMEOUT_S,
+        "task_retries": TASK_RETRIES,
+        "rights": {name: asdict(rights) for name, rights in RIGHTS.items()},
+        "indexes": [asdict(index) for index in INDEXES],
+        "collections": COLLECTIONS,
+        "unindexed": UNINDEXED,
+    }
+
+
+def names_json() -> str:
+    """The text of infra/terraform/names.json."""
+    return json.dumps(names(), indent=2) + "\n"
