@@ -21,18 +21,17 @@ def interval_of(dates: pd.Series[pd.Timestamp], column: str, findings: Findings)
     """The interval of the whole series, or None if there is none; gaps are errors.
 
     `dates` are sorted; repeated and missing ones are ignored. Where dates are missing because they could not
-    be read, gaps are not reported.
+    be read, nothing is reported: that is the cause of whatever else is wrong.
     """
     known = pd.DatetimeIndex(dates.dropna().unique())
+    interval = _interval(known) if len(known) > 1 else None
+    if dates.isna().any():
+        return interval
     if len(known) < 2:
-        if not dates.isna().any():
-            findings.error("too-few-dates", "the data have one date only", "deliver the whole period", column)
-        return None
-    interval = _interval(known)
-    if interval is None:
-        _report_irregular(dates.dropna().drop_duplicates(), column, findings)
-        return None
-    if not dates.isna().any():
+        findings.error("too-few-dates", "the data have one date only", "deliver the whole period", column)
+    elif interval is None:
+        _report_irregular(dates.drop_duplicates(), column, findings)
+    else:
         _check_gaps(known, interval, column, findings)
     return interval
 
@@ -41,7 +40,7 @@ def _report_irregular(dates: pd.Series[pd.Timestamp], column: str, findings: Fin
     days = dates.diff().dt.days
     distances = days.value_counts()
     odd = dates[days.notna() & days.ne(distances.index[0])]
-    named = f"; unusual are {some(odd.dt.date)}" if len(odd) < len(dates) / 2 else ""
+    named = f"; unusual are {some(odd.dt.date)}" if 0 < len(odd) < len(dates) / 2 else ""
     findings.error(
         "irregular-interval",
         "the dates are neither daily, weekly nor monthly: they are "
@@ -50,6 +49,43 @@ def _report_irregular(dates: pd.Series[pd.Timestamp], column: str, findings: Fin
         column,
         odd.index,
     )
+
+
+def regularity(dates: pd.DatetimeIndex) -> int:
+    """How regular dates are, in any order: 2 a series without gaps, 1 one with gaps, 0 none."""
+    known = pd.DatetimeIndex(dates.dropna().unique()).sort_values()
+    interval = _interval(known) if len(known) > 1 else None
+    if interval is None:
+        return 0
+    return 2 if len(known) == len(_grid(known, interval)) else 1
+
+
+def starts_well(dates: pd.DatetimeIndex) -> int:
+    """How usual sorted dates are: 2 Mondays or first days of months, 1 the next best, 0 any other."""
+    interval = _interval(dates)
+    if interval == "month":
+        return 2 if (dates.day == 1).all() else int(dates.is_month_end.all())
+    if interval == "week":
+        return {0: 2, 6: 1}.get(int(dates[0].day_of_week), 0)
+    return 0
+
+
+def unswapped(dates: pd.Series[pd.Timestamp]) -> pd.Series[pd.Timestamp] | None:
+    """Dates in the order of the source, with month and day exchanged where both are at most 12.
+
+    None unless that turns an irregular or disordered series into a regular one: Excel exchanges them in files
+    from another country, and leaves days above 12 alone.
+    """
+    swappable = dates.dt.day.le(12) & dates.dt.day.ne(dates.dt.month)
+    if dates.isna().any() or not swappable.any() or swappable.all():
+        return None
+    parts = {"year": dates.dt.year, "month": dates.dt.day, "day": dates.dt.month}
+    swapped = dates.mask(swappable, pd.to_datetime(pd.DataFrame(parts)[swappable]))
+    if regularity(pd.DatetimeIndex(swapped)) < 2:
+        return None
+    straight = swapped.is_monotonic_increasing or swapped.is_monotonic_decreasing
+    disordered = straight and not (dates.is_monotonic_increasing or dates.is_monotonic_decreasing)
+    return swapped if disordered or regularity(pd.DatetimeIndex(dates)) < 2 else None
 
 
 def _interval(dates: pd.DatetimeIndex) -> Interval | None:

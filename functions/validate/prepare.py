@@ -150,8 +150,7 @@ def _check(
 ) -> ResolvedWindow | None:
     """The checks of the model, and the window on which they were made."""
     columns, window, inside = request.columns, None, frame
-    if interval and columns.date in frame:
-        frame = frame.dropna(subset=[columns.date])
+    if interval and columns.date in frame and frame[columns.date].notna().all():
         dates = frame[columns.date].dt.date.to_list()
         window = resolve(dates, interval, request.window, findings)
         plan.check_components(dates, interval, request, findings)

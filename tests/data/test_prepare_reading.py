@@ -239,7 +239,7 @@ def test_mixed_dates_are_reported_with_the_rows_of_the_few() -> None:
     frame.loc[[3, 4], "DATE"] = ["23.01.2023", "30.01.2023"]
     finding = rejected(frame, "mixed-dates")
     assert (finding.column, finding.rows) == ("DATE", [4, 5])
-    assert "YYYY-MM-DD like the rest" in finding.message
+    assert "not written like the rest, '2023-01-02'" in finding.message
 
 
 def test_dates_that_may_mean_two_things_ask_for_iso() -> None:
