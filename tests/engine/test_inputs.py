@@ -149,7 +149,7 @@ def test_a_column_that_is_there_twice_is_refused_if_the_model_needs_it() -> None
 
 
 def test_too_few_rows_and_a_part_that_never_changes_are_said() -> None:
-    with pytest.raises(InvalidInputs, match="4 rows to train on are too few for 3 columns, which need 5"):
+    with pytest.raises(InvalidInputs, match="4 rows to train on are too few for 3 variables, which need 5"):
         fit(weekly(4), config())
     assert fit(weekly(5), config()).best.candidate["rsq_train"] <= 1
     validated = {"search": {"time_series_validation": True, "train_size": 0.6, "iterations": 5, "trials": 1}}
@@ -178,9 +178,9 @@ STUDY = {
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"window": {"start": "2021-01-01"}}, "window.start 2021-01-01 is after the last date"),
-        ({"window": {"end": "2019-01-01"}}, "window.end 2019-01-01 is before the first date"),
-        ({"search": {"time_series_validation": True, "train_size": 0.95}}, "leaves 0 validation and 1 test"),
+        ({"window": {"start": "2021-01-01"}}, "outside the data, which go from 2020-01-06 to 2020-05-24"),
+        ({"window": {"end": "2019-01-01"}}, "outside the data, which go from 2020-01-06 to 2020-05-24"),
+        ({"search": {"time_series_validation": True, "train_size": 0.95}}, "leaves 0 of the 20 rows"),
         (
             {"calibration": [STUDY | {"end": "2020-05-25"}]},
             "is not inside the window, 2020-01-06 to 2020-05-24",

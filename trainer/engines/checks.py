@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.model import ModelConfig
-from trainer.engines.common import Floats, Interval, InvalidInputs, Range
-
-_SHORTEST_PART = 2
-_PERIODS: dict[Interval, pd.DateOffset] = {
-    "day": pd.DateOffset(days=1),
-    "week": pd.DateOffset(days=7),
-    "month": pd.DateOffset(months=1),
-}
+from contracts.series import Interval, flat_obstacles, last_days, outside, rows_within, size_obstacles
+from trainer.engines.common import Floats, InvalidInputs
 
 
 def check(data: pd.DataFrame, config: ModelConfig) -> Interval:
@@ -117,80 +110,26 @@ def _date_problems(dates: NDArray[np.datetime64]) -> Iterator[str]:
         yield f"{before} is followed by {after}; dates must ascend by one {interval} without gaps"
 
 
-def last_day(period: np.datetime64, interval: Interval) -> date:
-    """The last day of the period that begins on this day; the end of a month leads to the next end."""
-    first = pd.Timestamp(period)
-    ends = interval == "month" and first.is_month_end
-    return (first + (pd.offsets.MonthEnd() if ends else _PERIODS[interval])).date() - timedelta(days=1)
-
-
 def window_rows(dates: NDArray[np.datetime64], config: ModelConfig) -> tuple[int, int]:
-    """First row and one past the last, nearest to the dates asked for (robyn-spec §1.3)."""
-    window = config.window
-    first = _nearest(dates, np.datetime64(window.start)) if window.start else 0
-    last = _nearest(dates, np.datetime64(window.end)) if window.end else len(dates) - 1
-    return first, last + 1
-
-
-def split_rows(rows: int, train_size: float) -> tuple[int, int]:
-    """End of the train rows and end of the validation rows (robyn-spec §4.1)."""
-    if train_size == 1.0:
-        return rows, rows
-    train = int(np.floor(1.0 + (rows - 1) * train_size))
-    return train, train + int(np.floor((1.0 - train_size) / 2.0 * rows))
-
-
-def _nearest(dates: NDArray[np.datetime64], date: np.datetime64) -> int:
-    return int(np.abs(dates - date).argmin())
+    """First row of the window and one past its last."""
+    rows = rows_within(dates.tolist(), config.window.start, config.window.end)
+    return rows.start, rows.stop
 
 
 def _window_problems(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
     dates = dates_of(data, config)
-    if config.window.start and np.datetime64(config.window.start) > dates[-1]:
-        yield f"window.start {config.window.start} is after the last date of the data, {dates[-1]}"
-    if config.window.end and np.datetime64(config.window.end) < dates[0]:
-        yield f"window.end {config.window.end} is before the first date of the data, {dates[0]}"
+    if obstacle := outside(dates.tolist(), interval_of(dates), config.window):
+        yield str(obstacle)
+        return
     first, stop = window_rows(dates, config)
     span = f"the window {dates[first]} to {dates[stop - 1]}"
     spends = {paid.spend for paid in config.columns.paid_media}
     for name in sorted(spends | set(config.columns.media)):
         if not floats(data, name)[first:stop].any():
             yield f"media column '{name}' is 0 in all of {span}; drop the channel or move the window"
-    smallest = config.search.train_size[0] if config.search.time_series_validation else 1.0
-    train = split_rows(stop - first, smallest)[0]
-    yield from _size_problems(train, config)
-    dependent = data[config.columns.dependent].iloc[first:stop]
-    if np.ptp(dependent.iloc[:train]) == 0:
-        yield f"column '{dependent.name}' is the same in all {train} rows that are trained on"
-    if config.search.time_series_validation:
-        yield from _split_problems(dependent, config.search.train_size)
-
-
-def _split_problems(dependent: pd.Series[float], train_size: Range) -> Iterator[str]:
-    rows, constant = len(dependent), True
-    for share in dict.fromkeys(train_size):
-        train, validated = split_rows(rows, share)
-        constant &= dependent.iloc[train:validated].nunique() == 1
-        if min(validated - train, rows - validated) < _SHORTEST_PART:
-            yield (
-                f"search.train_size {share} leaves {validated - train} validation and {rows - validated} "
-                f"test rows of {rows}; each needs {_SHORTEST_PART}, so lower it or widen the window"
-            )
-    if constant:
-        yield f"column '{dependent.name}' is the same in all rows that are validated on; move the window"
-
-
-def _size_problems(train: int, config: ModelConfig) -> Iterator[str]:
-    """The adjusted R² needs two rows more than there are columns."""
-    columns = config.columns
-    size = len(config.prophet.components) + len(columns.context) + len(columns.factors) + len(columns.media)
-    if size < 2:
-        yield "the model has one column only; a ridge regression needs two"
-    if train < size + 2:
-        yield (
-            f"{train} rows to train on are too few for {size} columns, which need {size + 2}; "
-            "deliver a longer period, widen the window, or use fewer variables"
-        )
+    dependent = floats(data, config.columns.dependent)[first:stop]
+    for obstacle in (*size_obstacles(stop - first, config), *flat_obstacles(dependent.tolist(), config)):
+        yield str(obstacle)
 
 
 def study_rows(dates: NDArray[np.datetime64], start: np.datetime64, end: np.datetime64) -> tuple[int, int]:
@@ -202,7 +141,7 @@ def study_rows(dates: NDArray[np.datetime64], start: np.datetime64, end: np.date
 def _study_problems(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
     dates = dates_of(data, config)
     first, stop = window_rows(dates, config)
-    last = last_day(dates[stop - 1], interval_of(dates))
+    last = last_days(dates.tolist(), interval_of(dates))[stop - 1]
     span = f"{dates[first]} to {last}"
     for i, study in enumerate(config.calibration):
         where = f"calibration[{i}]"

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-
-Interval = Literal["day", "week", "month"]
-"""Of the data: a row per day, week or month."""
 
 Range = tuple[float, float]
 """A hyperparameter's searched range (low, high); equal ends fix it."""

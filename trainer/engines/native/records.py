@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.model import Adstock, Sign, Solver
-from trainer.engines.common import Floats, Interval, Range
+from contracts.series import Interval
+from trainer.engines.common import Floats, Range
 from trainer.engines.refresh.continuation import Reference
 
 DependentType = Literal["revenue", "conversion"]

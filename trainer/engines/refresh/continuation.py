@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.model import ModelConfig, Window
+from contracts.series import Interval, rows_within
 from trainer.engines.checks import dates_of
-from trainer.engines.common import INTERCEPT, Interval, InvalidInputs, Range
+from trainer.engines.common import INTERCEPT, InvalidInputs, Range
 from trainer.engines.refresh.former import Former, searched
 
 _MUCH_NEW = 0.5
@@ -107,8 +108,7 @@ def move_on(data: pd.DataFrame, interval: Interval, config: ModelConfig, former:
 def _moved(dates: NDArray[np.datetime64], config: ModelConfig, former: Former) -> Moved:
     """By rows, not by days: months differ in length, and a window's end need not be a date of the data."""
     window = former.best["window"]
-    end = np.datetime64(config.window.end) if config.window.end else dates[-1]
-    last = int(np.abs(dates - end).argmin())
+    last = rows_within(dates.tolist(), None, config.window.end)[-1]
     before = int(np.searchsorted(dates, np.datetime64(window["end"])))
     return Moved(steps=last - before, first=last - window["rows"] + 1, last=last, dates=dates)
 

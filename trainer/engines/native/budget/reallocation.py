@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from contracts.budget import BudgetQuestion, ChannelBounds
-from trainer.engines.checks import last_day
+from contracts.series import last_days, rows_within
 from trainer.engines.common import Floats, InvalidInputs
 from trainer.engines.native.budget.allocator import Curves, best_roas, curves_of, reach_target, spend_budget
 from trainer.engines.native.explain.efficiency import efficiency
@@ -203,7 +203,8 @@ def _check_question(inputs: Inputs, question: BudgetQuestion) -> None:
 
 
 def _check_dates(inputs: Inputs, question: BudgetQuestion) -> None:
-    first, last = inputs.window_dates[0], last_day(inputs.window_dates[-1], inputs.interval)
+    last = last_days(inputs.dates.tolist(), inputs.interval)[inputs.stop - 1]
+    first = inputs.window_dates[0]
     after = question.start and question.start > last
     if after or (question.end and np.datetime64(question.end) < first):
         raise Infeasible(
@@ -213,13 +214,9 @@ def _check_dates(inputs: Inputs, question: BudgetQuestion) -> None:
 
 
 def _rows(inputs: Inputs, question: BudgetQuestion) -> tuple[int, int]:
-    """First and last row of the window that are nearest to the dates asked about."""
-    dates = inputs.window_dates
-
-    def nearest(date: object, default: int) -> int:
-        return int(np.abs(dates - np.datetime64(str(date))).argmin()) if date else default
-
-    return nearest(question.start, 0), nearest(question.end, len(dates) - 1)
+    """First and last row of the window that the dates asked about mean."""
+    rows = rows_within(inputs.window_dates.tolist(), question.start, question.end)
+    return rows.start, rows.stop - 1
 
 
 def _answer(frame: Frame, limits: Floats, target: float) -> Floats:

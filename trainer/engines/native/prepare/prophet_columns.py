@@ -18,7 +18,8 @@ import pandas as pd
 
 from contracts.model import Prophet as ProphetConfig
 from contracts.model import ProphetComponent
-from trainer.engines.common import Floats, Interval, InvalidInputs
+from contracts.series import Interval
+from trainer.engines.common import Floats, InvalidInputs
 
 _FORECAST_COLUMN: dict[ProphetComponent, str] = {
     "trend": "trend",

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.engines import checks
+from contracts import series
 from trainer.engines.common import Floats
 from trainer.engines.native.search.machine_code import compiled
 
@@ -565,7 +565,7 @@ def _mape(problem: Problem, hyper: Any, work: Work, outcome: Any, beta: Any) -> 
     return total / count if count else np.nan
 
 
-split_rows = compiled(checks.split_rows)
+split_rows = compiled(series.split)
 
 
 @compiled

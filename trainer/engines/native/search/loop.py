@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from trainer.engines import checks
+from contracts import series
 from trainer.engines.common import Floats
 from trainer.engines.native.search import evolution, kernel
 from trainer.engines.native.search.evolution import POPULATION, propose, tell, unmoved
@@ -66,7 +66,7 @@ def _digest(*files: str) -> int:
     return int.from_bytes(hashlib.sha256(content).digest()[:7], "big")
 
 
-run = _compile(_digest(evolution.__file__, kernel.__file__, checks.__file__))
+run = _compile(_digest(evolution.__file__, kernel.__file__, series.__file__))
 """Candidates `start` .. `stop` - 1 of a trial, without the interpreter's lock.
 
 Returns one past the last candidate: less than `stop` where the front has not moved for `patience` proposals.
