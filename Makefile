@@ -87,8 +87,8 @@ chaos-real: $(VENV)/dev.done ## real processes, killed at random, and a disk tha
 	@$(RUN) -m tests.chaos embedded --jobs $(or $(JOBS),300) $(if $(SEED),--seed $(SEED))
 	@$(RUN) -m tests.chaos gcp --jobs 30 $(if $(SEED),--seed $(SEED))
 
-schemas: $(VENV)/dev.done ## export the JSON Schemas and .env.example from the contracts
-	@$(RUN) -m contracts.export
+schemas: $(VENV)/dev.done ## write again what is generated from the code: JSON Schemas, .env.example, parts of the docs
+	@$(RUN) -m infra.generate
 
 functions-archive: setup ## make .build/functions.zip, what the functions are deployed from
 	@$(RUN) -m infra.archive .build/functions.zip

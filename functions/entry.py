@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
-import random
 import resource
 import time
 import traceback
-from collections.abc import Callable
 
 from flask import Request, Response
 
 from contracts.events import DEAD_LETTERS
 from functions.errors import Failure, Permanent, Transient
+from functions.handlers import HANDLERS
 from functions.message import Message, decode
 from functions.ports import Conflict
+from functions.retries import MAX_RACES, retry_on_conflict
 from functions.runtime import Runtime, current
 from functions.trace import trace
 
-Handler = Callable[[Message, Runtime], None]
 MAX_REASON_BYTES = 1024
 """As long as the value of an attribute may be in Pub/Sub."""
-RACES = 8
-"""How often a handler that lost a compare-and-set reads again and starts anew before it gives up."""
 
 
 def answer(function: str, request: Request) -> Response:
@@ -49,9 +45,9 @@ def answer(function: str, request: Request) -> Response:
 
 def deliver(function: str, message: Message, runtime: Runtime) -> tuple[int, str]:
     """Let a function handle a message; the HTTP status and, unless all went well, the reason."""
-    handler: Handler = importlib.import_module(f"functions.{function}.handler").handle
+    handler = HANDLERS[function]()
     try:
-        _handle(handler, message, runtime)
+        retry_on_conflict(lambda: handler(message, runtime))
     except Permanent as error:  # the same message would fail again
         lines = [error.problem.detail, *error.problem.errors]
         if function == "bury":  # a dead letter of a dead letter would come back to it
@@ -64,22 +60,11 @@ def deliver(function: str, message: Message, runtime: Runtime) -> tuple[int, str
     except Transient as error:
         return 503, f"{error.problem.title}: {error.problem.detail}"
     except Conflict as error:
-        return 503, f"lost {RACES} races: {error}"
+        return 503, f"lost {MAX_RACES} races: {error}"
     except Exception as error:  # noqa: BLE001 (a bug: told in full, delivered again, at last a dead letter)
         runtime.log("ERROR", traceback.format_exc(), function=function, message_id=message.message_id)
         return 500, f"{type(error).__name__}: {error}"
     return 204, ""
-
-
-def _handle(handler: Handler, message: Message, runtime: Runtime) -> None:
-    for race in range(1, RACES + 1):
-        try:
-            handler(message, runtime)
-            return
-        except Conflict:
-            if race == RACES:
-                raise
-            time.sleep(random.uniform(0, 0.001 * 2**race))  # noqa: S311 (jitter)
 
 
 def _to_dead_letters(message: Message, runtime: Runtime, reason: str) -> None:

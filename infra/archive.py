@@ -15,7 +15,7 @@ from contracts.events import SUBSCRIPTIONS
 ROOT = Path(__file__).resolve().parents[1]
 ENTRY_POINTS = sorted({function for _, function in SUBSCRIPTIONS.values()} | {"web"})
 """The functions of the archive: those that are pushed to, and the page."""
-_LEFT_OUT = ("__pycache__", "embedded", "examples", "schemas", "export.py")
+_LEFT_OUT = ("__pycache__", "embedded", "examples", "schemas")
 _MAIN = '''"""Where functions-framework looks for entry points; handlers are imported when first called."""
 
 from functions.main import {names}

@@ -116,9 +116,3 @@ def test_light_functions_load_without_heavy_libraries(handler: str):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ}
     )
     assert answer.stdout.strip() == "[]"
-
-
-def test_env_example_is_as_the_settings_say():
-    from functions.settings import env_example
-
-    assert (ROOT / ".env.example").read_text(encoding="utf-8") == env_example()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from typing import TypeVar
 
 from contracts import names
 from contracts.base import canonical_json
@@ -19,17 +17,13 @@ from contracts.events import (
 )
 from contracts.job import DeadLetter, FileVersion, Job, JobState, Queue
 from contracts.validation import ValidationReport
-from functions.errors import Unavailable
 from functions.notifications import notification
-from functions.ports import Conflict, NotFound, ObjectInfo, Ports
+from functions.ports import NotFound, ObjectInfo, Ports
+from functions.retries import retry_on_conflict
 from functions.steps import commit, job_finished, publish, queue_of
 from functions.web.problems import Refused, Unknown
 
-RACES = 8
-"""How often a lost compare-and-set is decided anew."""
-
 S = JobState
-T = TypeVar("T")
 
 
 def cancel(ports: Ports, job_id: str, person: str) -> Job:
@@ -39,7 +33,7 @@ def cancel(ports: Ports, job_id: str, person: str) -> Job:
         Unknown: there is no such job.
         Refused: it has ended already.
     """
-    job = _decided(lambda: _cancelling(ports, job_of(ports, job_id), person))
+    job = retry_on_conflict(lambda: _cancelling(ports, job_of(ports, job_id), person))
     publish(ports, SWEEP_REQUESTS, SweepRequest(job_id=job_id))
     return job
 
@@ -51,7 +45,7 @@ def retry(ports: Ports, job_id: str, person: str) -> Job:
         Unknown: there is no such job.
         Refused: it is not FAILED or CANCELLED, or its uploaded file is gone.
     """
-    job = _decided(lambda: _retried(ports, job_of(ports, job_id), person))
+    job = retry_on_conflict(lambda: _retried(ports, job_of(ports, job_id), person))
     _wake(ports, job)
     return job
 
@@ -68,12 +62,12 @@ def replay(ports: Ports, letter_id: str) -> DeadLetter:
         raise Refused(f"the dead letter came from '{letter.subscription}', which is no subscription of ours")
     topic, _ = SUBSCRIPTIONS[letter.subscription]
     ports.bus.publish(topic, base64.b64decode(letter.data), {**letter.attributes, "replay_of": letter_id})
-    return _decided(lambda: _replayed(ports, _letter(ports, letter_id)))
+    return retry_on_conflict(lambda: _replayed(ports, _letter(ports, letter_id)))
 
 
 def pause(ports: Ports, queue: str, paused: bool) -> Queue:
     """Let a queue start nothing any more, or start again. What runs goes on."""
-    changed = _decided(lambda: _paused(ports, queue_of(ports, queue), paused))
+    changed = retry_on_conflict(lambda: _paused(ports, queue_of(ports, queue), paused))
     if not paused:
         for job in ports.jobs.find(Job, limit=1, state=S.QUEUED.value, queue=queue):
             _wake(ports, job)
@@ -90,16 +84,6 @@ def job_of(ports: Ports, job_id: str) -> Job:
     if job is None:
         raise Unknown(f"there is no job {job_id}")
     return job
-
-
-def _decided(step: Callable[[], T]) -> T:
-    """What a step that reads, decides and writes comes to, begun anew whenever somebody else wrote first."""
-    for _ in range(RACES):
-        try:
-            return step()
-        except Conflict:
-            continue
-    raise Unavailable("others are changing the same thing; try again")
 
 
 def _cancelling(ports: Ports, job: Job, person: str) -> Job:

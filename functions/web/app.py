@@ -6,15 +6,17 @@ from flask import Flask, Response, g, json, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from contracts.problem import Problem
-from functions.errors import Transient
+from functions.errors import Transient, Unavailable
 from functions.log import Log
-from functions.ports import Ports
+from functions.ports import Conflict, Ports
 from functions.settings import Settings
 from functions.trace import trace
 from functions.web import api, formats, pages
 from functions.web.people import HEALTH, Identify, local_user, require
 from functions.web.problems import WebProblem, body
 from functions.web.security import check_origin, harden
+
+_BUSY = Unavailable("others are changing the same thing; try again")
 
 
 def create_app(ports: Ports, settings: Settings, identify: Identify = local_user) -> Flask:
@@ -34,6 +36,7 @@ def create_app(ports: Ports, settings: Settings, identify: Identify = local_user
     app.add_url_rule("/health", HEALTH, lambda: Response("ok\n", content_type="text/plain; charset=utf-8"))
     app.register_error_handler(WebProblem, lambda error: _answer(error.problem, error.status))
     app.register_error_handler(Transient, lambda error: _answer(error.problem, 503))
+    app.register_error_handler(Conflict, lambda _: _answer(_BUSY.problem, 503))
     app.register_error_handler(HTTPException, _of_http)
     return app
 

@@ -7,21 +7,21 @@ import json
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from contracts import export
 from contracts.base import canonical_json, error_lines
 from contracts.job import IllegalTransition, Job, JobState
 from contracts.request import SettingsError, TrainRequest, job_id_for, parse_settings
+from infra import generate
 
 
 def example(name: str) -> dict:
-    folder = export.ROOT / export.EXAMPLES
+    folder = generate.ROOT / generate.EXAMPLES
     path = next(p for p in (folder / f"{name}.yaml", folder / f"{name}.json") if p.exists())
     return parse_settings(path.read_bytes())
 
 
 def fields(name: str) -> list[tuple[str, dict]]:
     """Path and definition of every field in the schema of a contract."""
-    schema = export.MODELS[name].model_json_schema(by_alias=True)
+    schema = generate.MODELS[name].model_json_schema(by_alias=True)
     parts = [schema, *schema.get("$defs", {}).values()]
     return [
         (f"{part['title']}.{field}", definition)
@@ -31,17 +31,17 @@ def fields(name: str) -> list[tuple[str, dict]]:
 
 
 def test_generated_files_are_as_the_code_says():
-    assert export.drifted() == [], "run `make schemas`"
+    assert generate.drifted() == [], "run `make schemas`"
 
 
-@pytest.mark.parametrize(("name", "model"), export.MODELS.items())
+@pytest.mark.parametrize(("name", "model"), generate.MODELS.items())
 def test_every_contract_has_an_example_that_loads(name: str, model: type[BaseModel]):
     loaded = model.model_validate(example(name))
     again = model.model_validate_json(loaded.model_dump_json(by_alias=True))
     assert again == loaded
 
 
-@pytest.mark.parametrize("name", export.MODELS)
+@pytest.mark.parametrize("name", generate.MODELS)
 def test_every_field_is_described(name: str):
     assert [path for path, field in fields(name) if not field.get("description", "").strip()] == []
 

@@ -1,6 +1,7 @@
-"""Writes what is generated from the contracts: schemas, Terraform's names, parts of the docs.
+"""Writes every file and every part of the docs that is generated from the code.
 
-`python -m contracts.export` writes; with `--check` it only compares, and exits with 1 on a difference.
+`python -m infra.generate` (`make schemas`) writes; with `--check` it only compares, and exits with 1 on a
+difference.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from contracts import attempt, cloud, events, job, problem, request, summary, validation
-from contracts.way import way_table
+from functions.settings import env_example
+from infra.way import way_table
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("contracts/schemas")
@@ -76,7 +78,13 @@ def generated() -> dict[Path, str]:
     text = _between(text, "state diagram", f"```mermaid\n{state_diagram()}```\n")
     text = _between(text, "subscriptions", subscriptions_table())
     way = _between((ROOT / guarantees).read_text(encoding="utf-8"), "way", way_table(ROOT))
-    return {**schemas, NAMES: cloud.names_json(), docs: text, guarantees: way}
+    return {
+        **schemas,
+        NAMES: cloud.names_json(),
+        Path(".env.example"): env_example(),
+        docs: text,
+        guarantees: way,
+    }
 
 
 def _between(text: str, name: str, content: str) -> str:
