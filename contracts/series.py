@@ -6,7 +6,7 @@ first days of a series' periods, ascending and without gaps; rows are counted fr
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
@@ -21,6 +21,8 @@ FEWEST_COLUMNS = 2
 """Columns that a ridge regression needs."""
 FEWEST_JUDGED = 2
 """Rows that a validation or test part needs."""
+SMALLEST_LIFT = 0.001
+"""The share of the dependent variable below which a measured lift is too small to divide an error by."""
 
 
 class Obstacle(NamedTuple):
@@ -64,6 +66,40 @@ def _nearest(dates: Sequence[date], day: date) -> int:
     after = bisect_left(dates, day)
     around = range(max(after - 1, 0), min(after + 1, len(dates)))
     return min(around, key=lambda row: abs(dates[row] - day))
+
+
+class StudyRows(NamedTuple):
+    """The periods that a calibration study touches: rows, and the share of its days that each is covered."""
+
+    first: int
+    stop: int
+    weights: tuple[float, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the study covers each of its periods from the first day to the last."""
+        return all(weight == 1.0 for weight in self.weights)
+
+
+def study_rows(dates: Sequence[date], interval: Interval, start: date, end: date) -> StudyRows:
+    """The periods that the days from `start` to `end`, both inclusive, touch. They must lie in the data."""
+    ends = last_days(dates, interval)
+    first, stop = bisect_left(ends, start), bisect_right(dates, end)
+    weights = []
+    for begun, ended in zip(dates[first:stop], ends[first:stop], strict=True):
+        covered = min(ended, end) - max(begun, start)
+        weights.append((covered.days + 1) / ((ended - begun).days + 1))
+    return StudyRows(first, stop, tuple(weights))
+
+
+def error_scale(lift: float, dependent: Sequence[float]) -> float:
+    """What the error of a study is divided by: its lift, but at least a thousandth of what was sold.
+
+    Args:
+        lift: what was measured, in units of the dependent variable.
+        dependent: the dependent variable in the periods that the study touches.
+    """
+    return max(abs(lift), SMALLEST_LIFT * abs(sum(dependent)))
 
 
 def outside(dates: Sequence[date], interval: Interval, window: Window) -> Obstacle | None:

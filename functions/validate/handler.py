@@ -93,6 +93,7 @@ def _prepare(runtime: Runtime, job: Job, request: TrainRequest, info: ObjectInfo
     from functions.validate.prepare import prepare, to_parquet
 
     objects = runtime.ports.objects
+    request = request.model_copy(update={"engine": request.engine or runtime.settings.engines[0]})
     with objects.reader(info.name, info.generation) as stream:
         prepared = prepare(stream, request, info.fingerprint)
     metadata = {"job_id": job.job_id, "fingerprint": info.fingerprint}

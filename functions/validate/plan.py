@@ -9,7 +9,18 @@ import pandas as pd
 
 from contracts.budget import BudgetQuestion
 from contracts.model import CalibrationStudy, ModelConfig
-from contracts.series import Interval, columns_of, flat_obstacles, last_days, size_obstacles
+from contracts.request import TrainRequest
+from contracts.series import (
+    SMALLEST_LIFT,
+    Interval,
+    StudyRows,
+    columns_of,
+    error_scale,
+    flat_obstacles,
+    last_days,
+    size_obstacles,
+    study_rows,
+)
 from contracts.validation import ResolvedWindow
 from functions.validate.findings import Findings, some
 
@@ -78,13 +89,15 @@ def check_holidays(model: ModelConfig, findings: Findings) -> None:
 
 
 def check_calibration(
-    frame: pd.DataFrame, window: ResolvedWindow, model: ModelConfig, findings: Findings
+    frame: pd.DataFrame, interval: Interval, window: ResolvedWindow, request: TrainRequest, findings: Findings
 ) -> None:
-    """The studies lie in the window, and the data know what they cost (robyn-spec §10.1)."""
-    for i, study in enumerate(model.calibration):
+    """The studies lie in the window, a model can reach them, and the data know what they cost.
+
+    The engine robyn can use fewer of them than the native one (robyn-spec §10).
+    """
+    dates = frame[request.columns.date].dt.date.to_list()
+    for i, study in enumerate(request.calibration):
         name = f"calibration[{i}]"
-        dates = frame[model.columns.date]
-        rows = frame[dates.between(pd.Timestamp(study.start), pd.Timestamp(study.end))]
         if study.start < window.start or study.end > window.end:
             findings.error(
                 "study-outside",
@@ -92,15 +105,13 @@ def check_calibration(
                 f"{window.start} to {window.end}",
                 "remove the study, correct its dates, or widen the window",
             )
-        elif rows.empty:
-            findings.error(
-                "study-outside",
-                f"{name} from {study.start} to {study.end} holds no date of the data",
-                "widen its dates to whole periods of the data",
-            )
         else:
-            _check_study_error(rows[model.columns.date], name, study, findings)
-            _check_study_spend(rows, name, study, model, findings)
+            rows = study_rows(dates, interval, study.start, study.end)
+            touched = frame.iloc[rows.first : rows.stop]
+            _check_study_sign(name, study, request, findings)
+            _check_study_spend(touched, rows, name, study, request, findings)
+            if request.engine == "robyn":
+                _check_study_of_robyn(touched, rows, name, study, request, findings)
         if study.confidence < _LEAST_CONFIDENCE:
             findings.warning(
                 "study-confidence",
@@ -109,37 +120,64 @@ def check_calibration(
             )
 
 
-def _check_study_error(
-    dates: pd.Series[pd.Timestamp], name: str, study: CalibrationStudy, findings: Findings
-) -> None:
-    """Its error is relative to the lift, and scaled by the days between its periods (robyn-spec §10.2)."""
-    if len(dates) + (dates.iloc[0] > pd.Timestamp(study.start)) < 2:
-        findings.error(
-            "study-error",
-            f"{name} from {study.start} to {study.end} covers one period of the data only",
-            "a study needs two: widen its dates, or deliver finer data",
-        )
-    if study.lift == 0:
-        findings.error(
-            "study-error",
-            f"{name} has a lift of 0, to which no error is relative",
-            "remove the study, or state the lift that was measured",
+def _check_study_sign(name: str, study: CalibrationStudy, model: ModelConfig, findings: Findings) -> None:
+    signs = {channel.spend: channel.sign for channel in model.columns.paid_media}
+    signs |= {variable.name: variable.sign for variable in model.columns.organic}
+    against = "negative" if study.lift > 0 else "positive"
+    if study.lift and all(signs.get(channel) == against for channel in study.channels):
+        findings.warning(
+            "study-sign",
+            f"{name} measured a lift of {study.lift:,.0f}, but the effect of {some(study.channels)} may only "
+            f"be {against}; no model can reach it",
+            "check the sign of the lift; if it is right, set the channels' sign to `default`",
         )
 
 
 def _check_study_spend(
-    rows: pd.DataFrame, name: str, study: CalibrationStudy, model: ModelConfig, findings: Findings
+    touched: pd.DataFrame,
+    rows: StudyRows,
+    name: str,
+    study: CalibrationStudy,
+    model: ModelConfig,
+    findings: Findings,
 ) -> None:
     paid = [channel.spend for channel in model.columns.paid_media if channel.spend in study.channels]
-    if not paid or not set(paid) <= set(rows.columns):
+    if not paid or not set(paid) <= set(touched.columns):
         return
-    spent = float(rows[paid].sum().sum())
+    spent = float(touched[paid].sum(axis=1).to_numpy() @ rows.weights)
     if abs(spent - study.spend) > _SPEND_TOLERANCE * study.spend:
         findings.warning(
             "study-spend",
             f"{name} says that {some(paid)} cost {study.spend:,.0f}, but the data hold {spent:,.0f} from "
             f"{study.start} to {study.end}",
             "check the study's channels, dates and spend; they should agree within 10 %",
+        )
+
+
+def _check_study_of_robyn(
+    touched: pd.DataFrame,
+    rows: StudyRows,
+    name: str,
+    study: CalibrationStudy,
+    model: ModelConfig,
+    findings: Findings,
+) -> None:
+    """Robyn divides by the days between the first days of the periods, and by the lift (robyn-spec §10.2)."""
+    if not rows.whole or rows.stop - rows.first < 2:
+        findings.error(
+            "study-robyn",
+            f"{name} from {study.start} to {study.end} does not cover two or more whole periods of the data, "
+            "without which Robyn scales its effect by a wrong number of days",
+            "use the engine native, widen the dates to whole periods if the lift was measured in them, or "
+            "remove the study",
+        )
+    dependent = model.columns.dependent
+    if dependent in touched and abs(study.lift) < error_scale(study.lift, touched[dependent].to_list()):
+        findings.error(
+            "study-robyn",
+            f"{name} has a lift of {study.lift:,.0f}, and Robyn divides by it; it must be at least "
+            f"{SMALLEST_LIFT:.1%} of '{dependent}' in its periods",
+            "use the engine native, or remove the study",
         )
 
 

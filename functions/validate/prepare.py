@@ -156,11 +156,11 @@ def _check(
         plan.check_components(dates, interval, request, findings)
         plan.check_budget(dates, interval, request.budget, findings)
         plan.check_days(dates, interval, request, findings)
-    if window:
+    if window and interval:
         inside = frame.iloc[window.first_row - 1 : window.last_row]
         plan.check_size(len(frame), window, request, findings)
         plan.check_dependent(inside, request, findings)
-        plan.check_calibration(frame, window, request, findings)
+        plan.check_calibration(frame, interval, window, request, findings)
     checks.check_range(frame, columns, findings)
     checks.check_constant(frame, inside, columns, findings)
     checks.check_exposures(frame, columns, findings)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from itertools import combinations
 from typing import Any
 
@@ -52,12 +53,12 @@ def lift_studies(data: DemoData) -> list[dict[str, Any]]:
     for name in _SPENDS:
         last = int(np.nanargmax(data.table[name].rolling(STUDY_WEEKS).sum()))
         rows = slice(last + 1 - STUDY_WEEKS, last + 1)
-        dates = data.table["date"][rows].dt.date.astype(str)
+        mondays = data.table["date"][rows].dt.date
         studies.append(
             {
                 "channels": [name],
-                "start": dates.iloc[0],
-                "end": dates.iloc[-1],
+                "start": str(mondays.iloc[0]),
+                "end": str(mondays.iloc[-1] + timedelta(days=6)),
                 "lift": float(data.components[name][rows].sum()),
                 "spend": float(data.table[name][rows].sum()),
                 "confidence": 0.95,

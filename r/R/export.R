@@ -40,7 +40,7 @@ result_tables <- function(chosen, config) {
     tables$pareto_clusters <- cluster_members(output$clusters$data)
     tables$pareto_clusters_ci <- every_interval(output$clusters, chosen$inputs$paid_media_selected)
   }
-  if (!is.null(output$resultCalibration)) tables$pareto_calibration <- lifts(output$resultCalibration)
+  if (!is.null(output$resultCalibration)) tables$pareto_calibration <- lifts(output$resultCalibration, config$model)
   tables
 }
 
@@ -104,8 +104,12 @@ all_in_one <- function(pareto) {
   pareto[c("nrmse", "decomp.rssd", "mape", "solID", "cluster", "n", "top_sol")]
 }
 
-lifts <- function(table) {
+# With the last day of each study, which Robyn was not given.
+lifts <- function(table, model) {
   table <- as.data.frame(table)
+  given <- studies(model)
+  study <- match(paste(table$liftStart, table$liftEnd), paste(given$liftStartDate, given$liftEndDate))
+  table$liftEnd <- vapply(model$calibration, function(study) study$end, "")[study]
   table[c("rn", "liftStart", "liftEnd", "liftAbs", "decompStart", "decompEnd", "decompAbsScaled",
           "decompAbsTotalScaled", "calibrated_pct", "mape_lift", "solID")]
 }

@@ -75,6 +75,8 @@ is_penalty <- function(space) grepl("_penalty$", names(space))
 
 penalties <- function(space) ranges(space[is_penalty(space)])
 
+# A study ends for Robyn on the first day of its last period: it counts the days between the first days of the
+# periods, and so scales the effect by one.
 studies <- function(model) {
   if (!length(model$calibration)) {
     return(NULL)
@@ -83,7 +85,7 @@ studies <- function(model) {
     data.frame(
       channel = paste(unlist(study$channels), collapse = "+"),
       liftStartDate = as.Date(study$start),
-      liftEndDate = as.Date(study$end),
+      liftEndDate = as.Date(study$last_period),
       liftAbs = as.numeric(study$lift),
       spend = as.numeric(study$spend),
       confidence = as.numeric(study$confidence),

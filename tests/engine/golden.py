@@ -16,7 +16,7 @@ from contracts.model import ModelConfig
 from trainer.engines.checks import check
 from trainer.engines.native.prepare.inputs import build
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
-from trainer.engines.native.records import Inputs
+from trainer.engines.native.records import Inputs, Study
 from trainer.engines.native.result import Result
 from trainer.engines.native.training import fit
 
@@ -50,7 +50,8 @@ class Case:
     def inputs(self) -> Inputs:
         check(self.data, self.config)
         inputs = build(self.data, self.config, self.prophet)
-        return replace(inputs, intercept_sign=self.recorded["intercept_sign"])
+        studies = tuple(_scaled_as_by_robyn(study, inputs) for study in inputs.studies)
+        return replace(inputs, intercept_sign=self.recorded["intercept_sign"], studies=studies)
 
     @property
     def models(self) -> pd.DataFrame:
@@ -67,6 +68,12 @@ def load(name: str) -> Case:
         {"promo": np.array(prepared["promo"], dtype=float)},
     )
     return Case(recorded, pd.read_csv(FOLDER / recorded["dataset"]), config, prophet)
+
+
+def _scaled_as_by_robyn(study: Study, inputs: Inputs) -> Study:
+    """Days of the study without its last one over days from its first to its last row (robyn-spec §10.2)."""
+    factor = float((study.end - study.start) / (inputs.dates[study.stop - 1] - inputs.dates[study.first]))
+    return replace(study, weights=(factor,) * len(study.weights))
 
 
 def _config(recorded: dict[str, Any]) -> dict[str, Any]:

@@ -132,12 +132,6 @@ def _window_problems(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
         yield str(obstacle)
 
 
-def study_rows(dates: NDArray[np.datetime64], start: np.datetime64, end: np.datetime64) -> tuple[int, int]:
-    """Rows inside the study, and the one before if the study starts within a period (robyn-spec §10.2)."""
-    first = int(np.searchsorted(dates, start, side="right")) - 1
-    return max(first, 0), int(np.searchsorted(dates, end, side="right"))
-
-
 def _study_problems(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
     dates = dates_of(data, config)
     first, stop = window_rows(dates, config)
@@ -147,9 +141,3 @@ def _study_problems(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
         where = f"calibration[{i}]"
         if np.datetime64(study.start) < dates[first] or study.end > last:
             yield f"{where}: {study.start} to {study.end} is not inside the window, {span}"
-            continue
-        rows = study_rows(dates, np.datetime64(study.start), np.datetime64(study.end))
-        if rows[1] - rows[0] < 2:
-            yield f"{where}: {study.start} to {study.end} covers one period only; a study needs two"
-        if study.lift == 0:
-            yield f"{where}: a lift of 0 has no relative error; leave the study out"

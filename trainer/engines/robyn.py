@@ -19,9 +19,11 @@ from typing import Any
 
 import pandas as pd
 
+from contracts import series
 from contracts.model import ModelConfig
 from trainer.engines.base import EngineError, Host, Material, SearchProgress
 from trainer.engines.beginning import Beginning, begin
+from trainer.engines.checks import dates_of, interval_of
 from trainer.engines.common import InvalidInputs
 from trainer.engines.refresh import picture as refresh_picture
 from trainer.engines.refresh import report as refresh_report
@@ -118,7 +120,7 @@ class RobynEngine:
         names = list(dict.fromkeys(name for _, name in config.columns.roles()))
         write_csv(self._data[names], folder / "data.csv")
         document: dict[str, Any] = {
-            "model": config.model_dump(mode="json"),
+            "model": config.model_dump(mode="json") | {"calibration": self._studies(config)},
             "space": space(config),
             "data_sha256": hashlib.sha256(self._material.prepared.read_bytes()).hexdigest(),
         }
@@ -129,6 +131,16 @@ class RobynEngine:
                 "added_start": str(refresh.moved.added_start),
             }
         (folder / "config.json").write_text(json.dumps(document), encoding="utf-8")
+
+    def _studies(self, config: ModelConfig) -> list[dict[str, Any]]:
+        """The calibration studies, with the first day of the last period of each."""
+        dates = dates_of(self._data, config)
+        days, interval = dates.tolist(), interval_of(dates)
+        rows = [series.study_rows(days, interval, study.start, study.end) for study in config.calibration]
+        return [
+            study.model_dump(mode="json") | {"last_period": str(days[touched.stop - 1])}
+            for study, touched in zip(config.calibration, rows, strict=True)
+        ]
 
 
 def _listen(command: Sequence[str], listener: _Listener) -> int:

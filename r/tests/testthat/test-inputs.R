@@ -1,6 +1,6 @@
 test_that("robyn_inputs is given the request in Robyn's words", {
   config <- config_of(calibration = list(list(
-    channels = list("tv", "mails"), start = "2024-01-01", end = "2024-02-01", lift = 5, spend = 3,
+    channels = list("tv", "mails"), start = "2024-01-01", end = "2024-02-04", last_period = "2024-01-29", lift = 5, spend = 3,
     confidence = 0.9, scope = "total"
   )))
   config$space$train_size <- list(0.5, 0.8)

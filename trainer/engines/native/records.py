@@ -63,6 +63,10 @@ class Study:
     """First row of the whole data inside the study (0-based)."""
     stop: int
     """One past the last row inside the study."""
+    weights: tuple[float, ...]
+    """(stop - first,) share of the days of each period that the study covers."""
+    error_scale: float
+    """What the distance from the measured lift is divided by, in units of the dependent variable."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,7 +57,7 @@ class Answers:
         )
 
     def lift(self, candidate: Mapping[str, Any]) -> pd.DataFrame:
-        """Predicted against measured lift, a row per calibration study (robyn-spec §10.2)."""
+        """Predicted against measured lift, a row per calibration study."""
         self._evaluate(candidate)
         rows = [self._study(i) for i in range(len(self._inputs.studies))]
         return pd.DataFrame(rows).assign(solID=candidate["solID"])
@@ -143,7 +143,7 @@ class Answers:
             "decompAbsScaled": predicted,
             "decompAbsTotalScaled": total,
             "calibrated_pct": _ratio(predicted, total),
-            "mape_lift": abs((predicted - study.lift) / study.lift),
+            "mape_lift": abs(predicted - study.lift) / study.error_scale,
         }
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contracts import series
 from contracts.model import CalibrationStudy, ModelConfig, PaidMedia, Sign, Variable
-from trainer.engines.checks import dates_of, floats, interval_of, study_rows, window_rows
+from trainer.engines.checks import dates_of, floats, interval_of, window_rows
 from trainer.engines.common import Floats, InvalidInputs, Range
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.records import Inputs, Study
@@ -59,7 +60,7 @@ def build(data: pd.DataFrame, config: ModelConfig, prophet: ProphetColumns) -> I
         lambda_range=config.hyperparameters.ranges.get("lambda", (0.0, 1.0)),
         train_size=config.search.train_size if config.search.time_series_validation else None,
         penalties=_penalties(config, list(design)) if config.search.penalty_factors else {},
-        studies=tuple(_study(study, config, dates) for study in config.calibration),
+        studies=tuple(_study(study, config, dates, data) for study in config.calibration),
         solver=config.search.solver,
         best_by=config.search.best_by,
     )
@@ -84,9 +85,21 @@ def _in_currency(data: pd.DataFrame, spend: str, exposure: str | None, window: s
     return exposures * price
 
 
-def _study(study: CalibrationStudy, config: ModelConfig, dates: NDArray[np.datetime64]) -> Study:
-    start, end = np.datetime64(study.start), np.datetime64(study.end)
+def _study(
+    study: CalibrationStudy, config: ModelConfig, dates: NDArray[np.datetime64], data: pd.DataFrame
+) -> Study:
     selected = {paid.spend: paid.selected for paid in config.columns.paid_media}
-    first, stop = study_rows(dates, start, end)
-    media = tuple(selected.get(name, name) for name in study.channels)
-    return Study(media, start, end, study.lift, study.scope, first, stop)
+    rows = series.study_rows(dates.tolist(), interval_of(dates), study.start, study.end)
+    return Study(
+        media=tuple(selected.get(name, name) for name in study.channels),
+        start=np.datetime64(study.start),
+        end=np.datetime64(study.end),
+        lift=study.lift,
+        scope=study.scope,
+        first=rows.first,
+        stop=rows.stop,
+        weights=rows.weights,
+        error_scale=series.error_scale(
+            study.lift, floats(data, config.columns.dependent)[rows.first : rows.stop].tolist()
+        ),
+    )

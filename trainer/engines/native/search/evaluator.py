@@ -10,8 +10,6 @@ from trainer.engines.native.records import Inputs, Study
 from trainer.engines.native.search import kernel
 from trainer.engines.native.search.kernel import Problem, Work
 
-_ONE_DAY = np.timedelta64(1, "D")
-
 
 class Evaluator:
     """Evaluates candidates one after another; every array is allocated once.
@@ -75,7 +73,8 @@ def _problem(inputs: Inputs) -> Problem:
         ).reshape(-1, len(inputs.media)),
         study_immediate=np.array([s.scope == "immediate" for s in studies], dtype=bool),
         study_lift=np.array([s.lift for s in studies], dtype=float),
-        study_scale=np.array([_day_scale(s, inputs) for s in studies], dtype=float),
+        study_weights=_study_weights(studies),
+        study_error_scale=np.array([s.error_scale for s in studies], dtype=float),
     )
 
 
@@ -93,10 +92,11 @@ def _limits(inputs: Inputs) -> tuple[Floats, Floats]:
     return lower, upper
 
 
-def _day_scale(study: Study, inputs: Inputs) -> float:
-    """Days of the study without its last one over days from its first to its last row (robyn-spec §10.2)."""
-    covered = inputs.dates[study.stop - 1] - inputs.dates[study.first]
-    return float((study.end - study.start) / _ONE_DAY / (covered / _ONE_DAY))
+def _study_weights(studies: tuple[Study, ...]) -> Floats:
+    weights = np.zeros((len(studies), max((len(study.weights) for study in studies), default=0)))
+    for row, study in zip(weights, studies, strict=True):
+        row[: len(study.weights)] = study.weights
+    return weights
 
 
 def _work(inputs: Inputs) -> Work:

@@ -37,7 +37,8 @@ class Problem(NamedTuple):
     study_media: NDArray[np.bool_]  # (s, m)
     study_immediate: NDArray[np.bool_]  # (s,)
     study_lift: Floats  # (s,)
-    study_scale: Floats  # (s,), days of the study / days between its first and last row
+    study_weights: Floats  # (s, rows of the longest study), covered share of the days of each period
+    study_error_scale: Floats  # (s,), what the distance from the lift is divided by
 
 
 class Work(NamedTuple):
@@ -520,11 +521,13 @@ def _rssd(problem: Problem, work: Work, beta: Any) -> float:
 def study_effect(
     problem: Problem, hyper: Any, work: Work, outcome: Any, beta: Any, s: int
 ) -> tuple[float, float]:
-    """Effect that the model sees in study s, in its scope and in total, scaled to its days (§10.2).
+    """Effect that the model sees on the days of study s, in its scope and in total.
 
-    A study of scope `immediate` leaves out what earlier periods still earn: the saturated difference between
-    the adstock of all data and the adstock of the study's rows alone. Where that difference is negative
-    (possible with weibull_pdf) the effect is NaN, as in Robyn.
+    The effect of a period counts by the share of its days that the study covers; Robyn scales the
+    sum by other numbers of days (robyn-spec §10.2). A study of scope `immediate` leaves out what
+    earlier periods still earn: the saturated difference between the adstock of all data and that of
+    the study's periods alone. Where that difference is negative (possible with weibull_pdf) the
+    effect is NaN, as in Robyn.
     """
     media = problem.media.shape[0]
     first, stop = problem.study_rows[s]
@@ -541,22 +544,23 @@ def study_effect(
         adstock(problem.family, series, hyper[2 * media + i], scale, work.weights[1, :rows], own)
         for t in range(rows):
             adstocked = work.adstocked[i, first + t]
-            effect = coefficient * hill(adstocked, alpha, power)
+            weighted = coefficient * problem.study_weights[s, t]
+            effect = weighted * hill(adstocked, alpha, power)
             everything += effect
             predicted += effect
             if problem.study_immediate[s]:
-                predicted -= coefficient * hill(adstocked - own[t], alpha, power)
-    return predicted * problem.study_scale[s], everything * problem.study_scale[s]
+                predicted -= weighted * hill(adstocked - own[t], alpha, power)
+    return predicted, everything
 
 
 @compiled
 def _mape(problem: Problem, hyper: Any, work: Work, outcome: Any, beta: Any) -> float:
-    """Mean relative distance to the calibration studies' lifts, NaN left out; 0 without studies."""
+    """Mean distance to the calibration studies' lifts, relative to their size, NaN left out; 0 without."""
     total, count = 0.0, 0
     studies = len(problem.study_lift)
     for s in range(studies):
         predicted, _ = study_effect(problem, hyper, work, outcome, beta, s)
-        distance = abs((predicted - problem.study_lift[s]) / problem.study_lift[s])
+        distance = abs(predicted - problem.study_lift[s]) / problem.study_error_scale[s]
         if not np.isnan(distance):
             total += distance
             count += 1
