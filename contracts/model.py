@@ -456,7 +456,7 @@ class ModelConfig(Authored):
         if self.refresh_of and self.search.start_from:
             yield "refresh_of: a refresh begins at its former model; leave search.start_from out"
         if self.refresh_of and self.search.best_by != "error_score":
-            yield "refresh_of: the best model is the one nearest to its former one; leave search.best_by out"
+            yield "refresh_of: the best model is one near to its former one; leave search.best_by out"
         if self.refresh_of and self.window.start:
             yield "refresh_of: the former window moves on, at its length; leave window.start out"
 

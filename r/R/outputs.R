@@ -26,8 +26,10 @@ select_models <- function(inputs, models) {
   )
 }
 
-# A refresh goes on from its former model: the nearest to it is the best (as robyn_refresh chooses).
+# A refresh goes on from its former model: the nearest to it is the best (as robyn_refresh chooses). A model in
+# which no paid channel has an effect (an infinite DECOMP.RSSD) is the best only if there is no other.
 best_of <- function(pareto, refreshed) {
+  if (any(is.finite(pareto$decomp.rssd))) pareto <- pareto[is.finite(pareto$decomp.rssd), ]
   pareto$solID[which.min(if (refreshed) pareto$decomp.rssd else pareto$error_score)]
 }
 

@@ -210,6 +210,18 @@ def test_a_model_answers_the_same_when_asked_again() -> None:
         answer(result, "9_9_1")
 
 
+@pytest.mark.parametrize("best_by", ["error_score", "nrmse"])
+def test_a_model_without_any_effect_is_the_best_only_if_there_is_no_other(best_by: str) -> None:
+    table = errors(**{"nrmse": [0.1, 0.2, 0.3], "decomp.rssd": [np.inf, 1.9, 2.1]})
+    assert select(table, calibrated=False, best_by=best_by).best == "b"
+    assert select(table.assign(**{"decomp.rssd": np.inf}), calibrated=False, best_by=best_by).best == "a"
+
+
+def test_a_refresh_takes_the_best_fit_of_the_models_near_to_the_former_one() -> None:
+    table = errors(**{"nrmse": [0.1, 0.2, 0.25, 0.3], "decomp.rssd": [0.3, 0.171, 0.165, 0.162]})
+    assert select(table, calibrated=False, refresh=True).best == "b"
+
+
 def test_infinite_errors_do_not_stop_the_selection() -> None:
     table = errors(**{"nrmse": [0.1, 0.2, 0.3, 0.4], "decomp.rssd": [np.inf, 0.2, 0.3, np.inf]})
     assert select(table, calibrated=False).best == "b"

@@ -114,7 +114,8 @@ def conclude(
             candidates.table,
             calibrated=calibrated,
             min_candidates=min_candidates,
-            best_by="decomp.rssd" if inputs.reference else inputs.best_by,
+            best_by=inputs.best_by,
+            refresh=inputs.reference is not None,
         )
         return _result(inputs, candidates, selection)
 

@@ -13,6 +13,9 @@ from trainer.engines.common import Floats
 MIN_CANDIDATES = 100
 """Fronts are added until they hold this many models (Robyn: min_candidates)."""
 
+NEAR = 1.1
+"""In a refresh, a model counts as near to the former one within so many times the smallest distance."""
+
 _CALIBRATION_QUANTILE = 0.1
 _QUANTILE = 0.9
 
@@ -37,10 +40,14 @@ def select(
     calibrated: bool,
     min_candidates: int = MIN_CANDIDATES,
     best_by: str = "error_score",
+    refresh: bool = False,
 ) -> Selection:
     """Judge candidates by `nrmse` and `decomp.rssd`; `mape` only filters, and counts in the error score.
 
-    With fewer than `min_candidates` models in all fronts together, all of them are Pareto solutions.
+    With fewer than `min_candidates` models in all fronts together, all of them are Pareto solutions. A
+    model in which no paid channel has an effect is the best only if there is no other. In a `refresh`,
+    where `decomp.rssd` is the distance to the former model, the best is the one with the smallest NRMSE
+    among those near to it.
     """
     passed = _passes_quantiles(candidates, calibrated)
     front = np.full(len(candidates), np.nan)
@@ -52,8 +59,16 @@ def select(
     )
     fronts = _number_of_fronts(front[passed], min_candidates)
     chosen = judged[judged["robynPareto"] <= fronts].sort_values(["robynPareto", "nrmse"], kind="stable")
-    best = chosen.loc[[chosen[best_by].sort_index().idxmin()], "solID"].iloc[0]
-    return Selection(judged, fronts, tuple(chosen["solID"]), str(best))
+    best = _best(chosen.sort_index(), "nrmse" if refresh else best_by, NEAR if refresh else np.inf)
+    return Selection(judged, fronts, tuple(chosen["solID"]), best)
+
+
+def _best(chosen: pd.DataFrame, by: str, near: float) -> str:
+    """solID with the smallest `by` of those whose DECOMP.RSSD is at most `near` times the smallest one."""
+    distance = chosen["decomp.rssd"]
+    if np.isfinite(distance).any():  # infinite: no paid channel has an effect
+        chosen = chosen[np.isfinite(distance) & (distance <= near * distance.min())]
+    return str(chosen.loc[[chosen[by].idxmin()], "solID"].iloc[0])
 
 
 def _passes_quantiles(candidates: pd.DataFrame, calibrated: bool) -> NDArray[np.bool_]:
