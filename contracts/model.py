@@ -163,7 +163,10 @@ class Columns(Authored):
 
 
 class Window(Authored):
-    """The modelling window; the first and last day, both inclusive. Left out: all the data."""
+    """The modelling window: the periods whose first day lies between `start` and `end`, both inclusive.
+
+    If no first day does, it is the period that holds these days. Left out: all the data.
+    """
 
     start: date | None = Field(None, description="first day; left out: that of the data")
     end: date | None = Field(None, description="last day, inclusive; left out: that of the data")

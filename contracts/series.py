@@ -53,19 +53,14 @@ def _next_month(first: date, usual: int) -> date:
 
 
 def rows_within(dates: Sequence[date], start: date | None, end: date | None) -> range:
-    """The rows of a window or of budget dates: those nearest to the days asked for (robyn-spec §1.3).
+    """The periods of a window or of budget dates: those whose first day is one of the days from start to end.
 
-    The earlier one counts if two are as near; without a day it is the first or last row.
+    If no period begins in them, it is the one that holds them. Without a day it is the first or last period.
+    Days before or after all periods lead to the nearest one.
     """
-    first = _nearest(dates, start) if start else 0
-    last = _nearest(dates, end) if end else len(dates) - 1
-    return range(first, last + 1)
-
-
-def _nearest(dates: Sequence[date], day: date) -> int:
-    after = bisect_left(dates, day)
-    around = range(max(after - 1, 0), min(after + 1, len(dates)))
-    return min(around, key=lambda row: abs(dates[row] - day))
+    first = bisect_left(dates, start) if start else 0
+    stop = bisect_right(dates, end) if end else len(dates)
+    return range(first, stop) if first < stop else range(max(stop - 1, 0), max(stop, 1))
 
 
 class StudyRows(NamedTuple):
@@ -106,7 +101,7 @@ def outside(dates: Sequence[date], interval: Interval, window: Window) -> Obstac
     """Why a window has no rows, if it has none."""
     last = last_days(dates, interval)[-1]
     start, end = window.start or dates[0], window.end or last
-    if start <= dates[-1] and end >= dates[0]:
+    if start <= last and end >= dates[0]:
         return None
     return Obstacle(
         "window-outside",

@@ -77,7 +77,7 @@ class ModelSummary(Exchanged):
     dependent: str = Field(description="column of the dependent variable")
     dependent_type: str = Field(description="`revenue` or `conversion`")
     window_start: str = Field(description="first day of the modelling window, YYYY-MM-DD")
-    window_end: str = Field(description="first day of the window's last period, YYYY-MM-DD")
+    window_end: str = Field(description="last day of the modelling window, YYYY-MM-DD")
     rows: int = Field(description="periods in the modelling window")
     candidates: int = Field(description="candidates evaluated, over all trials")
     partial_trials: list[PartialTrial] = Field([], description="trials that an error ended early")

@@ -32,10 +32,10 @@ class ColumnProfile(Exchanged):
 
 
 class ResolvedWindow(Exchanged):
-    """The modelling window on the dates of the prepared data (robyn-spec §1.3)."""
+    """The modelling window on the dates of the prepared data: the periods whose first day lies in it."""
 
-    start: date = Field(description="a date of the data")
-    end: date = Field(description="the last day, inclusive")
+    start: date = Field(description="the first day of its first period")
+    end: date = Field(description="the last day of its last period")
     first_row: int = Field(description="counted from 1 in the prepared data")
     last_row: int = Field(description="inclusive")
     rows: int = Field(description="number of rows")

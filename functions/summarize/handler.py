@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 from contracts import names
 from contracts.attempt import Manifest, TrainingConfig
 from contracts.events import TrainingFinished
 from contracts.job import Job, JobState
+from contracts.series import last_days
 from contracts.summary import BestModel, CountryRun, CountrySummary, ModelSummary
 from functions.message import Message
 from functions.ports import NotFound, Ports
@@ -66,7 +68,7 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
         dependent=best["dependent"],
         dependent_type=best["dependent_type"],
         window_start=best["window"]["start"],
-        window_end=best["window"]["end"],
+        window_end=str(last_days([date.fromisoformat(best["window"]["end"])], best["interval"])[0]),
         rows=best["window"]["rows"],
         candidates=best["candidates"],
         partial_trials=best.get("partial_trials", []),  # a trainer of an earlier release leaves none

@@ -128,6 +128,19 @@ def _check_gaps(dates: pd.DatetimeIndex, interval: Interval, column: str, findin
         )
 
 
+def months_by_first_day(
+    frame: pd.DataFrame, column: str, interval: Interval | None, findings: Findings
+) -> pd.DataFrame:
+    """Months that are dated by their last day get their first, so that each holds the days that it means."""
+    dates = frame[column]
+    if interval == "month" and dates.dropna().dt.is_month_end.all():
+        frame = frame.assign(**{column: dates.dt.to_period("M").dt.start_time})
+        findings.change(
+            "month-ends", "months are dated by their last day; their first day stands for them", "", column
+        )
+    return frame
+
+
 def days_of(dates: pd.Series[pd.Timestamp], interval: Interval) -> pd.Series[pd.Timestamp]:
     """Every day of every period, indexed by the row of the period."""
     longest = {"day": 1, "week": 7, "month": 31}[interval]

@@ -24,7 +24,7 @@ from contracts.request import TrainRequest
 from contracts.series import Interval
 from contracts.validation import ColumnProfile, ResolvedWindow, ValidationReport
 from functions.validate import checks, plan
-from functions.validate.calendar import interval_of
+from functions.validate.calendar import interval_of, months_by_first_day
 from functions.validate.cleaning import in_order, interpolate, kinds, treat_duplicates, treat_missing
 from functions.validate.dates import read_dates
 from functions.validate.derive import derive
@@ -107,6 +107,7 @@ def _series(rows: pa.Table, request: TrainRequest, findings: Findings) -> _Serie
         frame = treat_duplicates(frame, request, findings)
         frame = in_order(frame, request, findings)
         interval = interval_of(frame[request.columns.date], request.columns.date, findings)
+        frame = months_by_first_day(frame, request.columns.date, interval, findings)
         frame = interpolate(frame, request, unusable, findings)
         frame = derive(frame, request, interval, findings)
     checks.check_negative(frame, request.columns, findings)

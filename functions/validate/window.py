@@ -1,4 +1,4 @@
-"""The modelling window on the dates of the data, as Robyn 3.12.1 resolves it (robyn-spec §1.3)."""
+"""The modelling window on the dates of the data."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ def resolve(
         findings.error(*obstacle)
         return None
     rows, ends = rows_within(dates, window.start, window.end), last_days(dates, interval)
-    on_first_day = window.end == dates[rows[-1]]
     resolved = ResolvedWindow(
         start=dates[rows[0]],
-        end=dates[rows[-1]] if on_first_day else ends[rows[-1]],
+        end=ends[rows[-1]],
         first_row=rows[0] + 1,
         last_row=rows[-1] + 1,
         rows=len(rows),
@@ -35,5 +34,6 @@ def _report_moves(window: Window, resolved: ResolvedWindow, findings: Findings) 
     for edge, asked, used in (("start", window.start, resolved.start), ("end", window.end, resolved.end)):
         if asked and asked != used:
             findings.change(
-                f"window-{edge}", f"the window's {edge} moved from {asked} to {used}, as the data have it"
+                f"window-{edge}",
+                f"the window's {edge} moved from {asked} to {used}, as its periods begin and end",
             )

@@ -62,11 +62,12 @@ history <- function(chosen, budget) {
   list(head = head, total = figures(sum(spends), sum(responses)), channels = channels)
 }
 
-# Rows of the window between those nearest to the dates asked about.
+# Rows of the window whose first day lies in the dates asked about; if none does, the one that holds them.
 asked_rows <- function(inputs, budget) {
   dates <- inputs$dt_modRollWind$ds
-  nearest <- function(date, otherwise) if (is.null(date)) otherwise else which.min(abs(dates - as.Date(date)))
-  nearest(budget$start, 1L):nearest(budget$end, length(dates))
+  first <- if (is.null(budget$start)) 1L else sum(dates < as.Date(budget$start)) + 1L
+  last <- max(1L, if (is.null(budget$end)) length(dates) else sum(dates <= as.Date(budget$end)))
+  min(first, last):last
 }
 
 ask_allocator <- function(chosen, budget, plots = FALSE) {

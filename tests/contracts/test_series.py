@@ -45,11 +45,15 @@ def test_a_period_ends_the_day_before_the_next_one_begins(
     [
         (None, None, range(20)),
         (date(2020, 2, 1), date(2020, 4, 1), range(4, 13)),
-        (date(2020, 2, 6), date(2020, 4, 3), range(4, 14)),
+        (date(2020, 2, 6), date(2020, 4, 5), range(5, 13)),
+        (date(2020, 2, 3), date(2020, 2, 3), range(4, 5)),
+        (date(2020, 2, 4), date(2020, 2, 9), range(4, 5)),
+        (date(2020, 5, 20), None, range(19, 20)),
+        (None, date(2020, 1, 8), range(1)),
         (date(2019, 1, 1), date(2021, 1, 1), range(20)),
     ],
 )
-def test_a_window_is_the_rows_nearest_to_its_dates(start: date | None, end: date | None, rows: range):
+def test_a_window_is_the_periods_that_begin_in_its_dates(start: date | None, end: date | None, rows: range):
     assert series.rows_within(WEEKS, start, end) == rows
 
 
@@ -57,7 +61,7 @@ def test_a_window_beside_the_data_is_told_with_what_the_data_cover():
     obstacle = series.outside(WEEKS, "week", Window(start=date(2021, 1, 4)))
     assert obstacle is not None
     assert "which go from 2020-01-06 to 2020-05-24" in str(obstacle)
-    assert series.outside(WEEKS, "week", Window(start=WEEKS[-1], end=date(2021, 1, 4))) is None
+    assert series.outside(WEEKS, "week", Window(start=date(2020, 5, 24), end=date(2021, 1, 4))) is None
 
 
 @given(st.integers(2, 400), st.floats(0.11, 1.0))

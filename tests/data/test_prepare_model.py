@@ -80,12 +80,13 @@ def test_an_exposure_that_is_always_zero_is_an_error() -> None:
     [
         ({}, ("2020-01-06", "2020-05-24", 1, 20)),
         ({"start": "2020-02-01", "end": "2020-04-01"}, ("2020-02-03", "2020-04-05", 5, 13)),
-        ({"start": "2020-02-06", "end": "2020-04-03"}, ("2020-02-03", "2020-04-12", 5, 14)),
-        ({"start": "2019-01-01", "end": "2020-04-06"}, ("2020-01-06", "2020-04-06", 1, 14)),
+        ({"start": "2020-02-06", "end": "2020-04-05"}, ("2020-02-10", "2020-04-05", 6, 13)),
+        ({"start": "2020-02-04", "end": "2020-02-08"}, ("2020-02-03", "2020-02-09", 5, 5)),
+        ({"start": "2019-01-01", "end": "2020-04-06"}, ("2020-01-06", "2020-04-12", 1, 14)),
         ({"end": "2021-01-01"}, ("2020-01-06", "2020-05-24", 1, 20)),
     ],
 )
-def test_the_window_is_resolved_as_robyn_does(
+def test_the_window_is_the_periods_that_begin_in_its_dates(
     window: dict[str, str], expected: tuple[str, str, int, int]
 ) -> None:
     prepared = validated(weekly(20, start="2020-01-06"), request(window=window))
@@ -95,6 +96,15 @@ def test_the_window_is_resolved_as_robyn_does(
     assert found.rows == found.last_row - found.first_row + 1
     moved = {finding.code for finding in prepared.report.findings if finding.code.startswith("window-")}
     assert moved == {f"window-{edge}" for edge, asked in window.items() if asked != expected[edge == "end"]}
+
+
+@pytest.mark.parametrize("day", ["MS", "ME"])
+def test_a_window_of_calendar_years_is_their_months(day: str) -> None:
+    dates = pd.date_range("2021-01-01", periods=48, freq=day).strftime("%Y-%m-%d")
+    asked = request(window={"start": "2021-01-01", "end": "2023-12-31"})
+    found = validated(weekly(48).assign(DATE=dates), asked).report.window
+    assert found is not None
+    assert (str(found.start), str(found.end), found.rows) == ("2021-01-01", "2023-12-31", 36)
 
 
 @pytest.mark.parametrize("window", [{"start": "2025-02-01"}, {"end": "2022-12-31"}])

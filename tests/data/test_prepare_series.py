@@ -173,14 +173,15 @@ def test_derived_columns_are_computed_and_may_play_any_part() -> None:
     assert {column.name for column in prepared.report.columns} >= {"tv_S", "tv_north", "stores"}
 
 
-def test_a_month_that_is_dated_by_its_last_day_goes_to_the_next_last_day() -> None:
+def test_a_month_that_is_dated_by_its_last_day_is_the_month_before_it() -> None:
     ends = pd.date_range("2020-01-31", periods=24, freq="ME")
     frame = weekly().iloc[:24].drop(columns="Search_Clicks").assign(DATE=ends.strftime("%Y-%m-%d"))
     flag = {"op": "calendar", "name": "Search_Clicks", "days": ["03-30"]}
     prepared = validated(frame, request(derived=[flag]))
     assert prepared.table is not None, prepared.report.findings
     got = prepared.table.to_pandas()
-    assert got.loc[got["Search_Clicks"] == 1, "DATE"].astype(str).tolist() == ["2020-02-29", "2021-02-28"]
+    assert got.loc[got["Search_Clicks"] == 1, "DATE"].astype(str).tolist() == ["2020-03-01", "2021-03-01"]
+    assert only(prepared, "month-ends").column == "DATE"
 
 
 def test_a_calendar_flag_may_be_a_factor() -> None:

@@ -237,6 +237,12 @@ def test_the_widest_bounds_have_an_answer_not_worse_than_today(bounds: dict[str,
     assert curves.response(found.spend).sum() >= curves.response(today).sum() * (1 - 1e-12)
 
 
+def test_dates_mean_the_periods_that_begin_in_them():
+    weeks = searched("weekly_search").inputs.window_dates
+    assert asked(start=str(weeks[-3]), end=str(weeks[-2] + 6)).frame.dates.tolist() == weeks[-3:-1].tolist()
+    assert asked(start=str(weeks[-3] + 2), end=str(weeks[-3] + 5)).frame.dates.tolist() == [weeks[-3].item()]
+
+
 def test_the_last_day_of_the_window_can_be_asked_about_and_no_later_one():
     week = searched("weekly_search").inputs.window_dates[-1]
     assert asked(start=str(week + 6)).frame.dates.tolist() == [week.item()]

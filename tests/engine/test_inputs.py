@@ -58,11 +58,13 @@ def built(data: pd.DataFrame, **changes: Any) -> Inputs:
     [
         (None, None, (1, 20)),
         (date(2020, 2, 1), date(2020, 4, 1), (5, 13)),
-        (date(2020, 2, 6), date(2020, 4, 3), (5, 14)),
+        (date(2020, 2, 6), date(2020, 4, 5), (6, 13)),
         (date(2019, 1, 1), date(2021, 1, 1), (1, 20)),
     ],
 )
-def test_the_window_is_the_rows_nearest_to_the_dates(start: date, end: date, rows: tuple[int, int]) -> None:
+def test_the_window_is_the_periods_that_begin_in_its_dates(
+    start: date, end: date, rows: tuple[int, int]
+) -> None:
     inputs = built(weekly(), window={"start": start, "end": end})
     assert (inputs.first + 1, inputs.stop) == rows
 

@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from contracts import series
-from contracts.model import ModelConfig
+from contracts.model import ModelConfig, Window
 from trainer.engines.base import EngineError, Host, Material, SearchProgress
 from trainer.engines.beginning import Beginning, begin
 from trainer.engines.checks import dates_of, interval_of
@@ -119,8 +119,12 @@ class RobynEngine:
         config, refresh = self._begun.config, self._begun.refresh
         names = list(dict.fromkeys(name for _, name in config.columns.roles()))
         write_csv(self._data[names], folder / "data.csv")
+        dates = dates_of(self._data, config).tolist()
+        rows = series.rows_within(dates, config.window.start, config.window.end)
+        window = Window(start=dates[rows[0]], end=dates[rows[-1]])  # which Robyn takes as it is
         document: dict[str, Any] = {
-            "model": config.model_dump(mode="json") | {"calibration": self._studies(config)},
+            "model": config.model_copy(update={"window": window}).model_dump(mode="json")
+            | {"calibration": self._studies(config)},
             "space": space(config),
             "data_sha256": hashlib.sha256(self._material.prepared.read_bytes()).hexdigest(),
         }

@@ -9,15 +9,15 @@ answer_of <- function(...) {
   list(json = jsonlite::fromJSON(file.path(folder, "allocator.json"), simplifyVector = FALSE), files = list.files(folder))
 }
 
-test_that("Robyn is asked for the best model with bounds by channel, and between the nearest dates", {
+test_that("Robyn is asked for the best model with bounds by channel, and in the periods that begin in its dates", {
   answer <- answer_of(start = "2024-01-03", end = "2024-06-30")
   given <- calls$robyn_allocator[[1]]
   expect_identical(given$select_model, "1_1_1")
   expect_identical(given$channel_constr_low, c(0.8, 0.5))
-  expect_identical(given$date_range, c("2024-01-01", "2024-07-01"))
+  expect_identical(given$date_range, c("2024-01-08", "2024-06-24"))
   expect_false(given$export)
   expect_true(answer$json$feasible)
-  expect_identical(answer$json$periods, 27L)
+  expect_identical(answer$json$periods, 25L)
   expect_setequal(answer$files, c("allocator.json", "1_1_1_max_response_reallocated.csv"))
   expect_equal(answer$json$channels[[1]]$after$marginal_roas, 1)
   expect_equal(answer$json$before$roas, 3)
