@@ -9,7 +9,7 @@ import traceback
 from flask import Request, Response
 
 from contracts.events import DEAD_LETTERS
-from functions.errors import Failure, Permanent, Transient
+from functions.errors import Busy, Failure, Permanent, Transient
 from functions.handlers import HANDLERS
 from functions.message import Message, decode
 from functions.ports import Conflict
@@ -22,7 +22,7 @@ MAX_REASON_BYTES = 1024
 
 
 def answer(function: str, request: Request) -> Response:
-    """Handle one push request of a function: 204 acknowledges, 5xx asks for redelivery, 400 is no message."""
+    """Handle one push request of a function: 204 acknowledges, 429 and 5xx ask for redelivery."""
     try:
         message = decode(request.get_json(silent=True))
     except (ValueError, RecursionError) as error:
@@ -57,6 +57,8 @@ def deliver(function: str, message: Message, runtime: Runtime) -> tuple[int, str
         except Failure as obstacle:  # once more; the last time, the platform makes a dead letter of it
             return 503, f"no dead letter, because {obstacle.problem.detail}; {'; '.join(lines)}"
         return 204, f"dead letter: {'; '.join(lines)}"
+    except Busy as error:
+        return 429, f"{error.problem.title}: {error.problem.detail}"
     except Transient as error:
         return 503, f"{error.problem.title}: {error.problem.detail}"
     except Conflict as error:

@@ -9,6 +9,7 @@ x Failure
   | + BrokenResult       a training said that it succeeded, but its files are not whole
   + Transient            try again later: the message is delivered again
     + Unavailable        a dependency does not answer
+    | + Busy             it has no room at present: waiting for a turn, which counts as no attempt
     + NotYet             something else must happen first
 """
 
@@ -95,6 +96,13 @@ class Unavailable(Transient):
 
     type = "unavailable"
     title = "A part of the system does not answer"
+
+
+class Busy(Unavailable):
+    """A dependency has as much to do as it may."""
+
+    type = "busy"
+    title = "Others are served first"
 
 
 class NotYet(Transient):

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,6 +22,8 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from contracts.events import SUBSCRIPTIONS, SWEEP_REQUESTS, SweepRequest
 from contracts.job import Job, JobState
 from functions.adapters.embedded import Embedded
+from functions.adapters.embedded.clock import ClockSteps
+from functions.adapters.embedded.processes import Leader, alive, start_of
 from functions.log import Log, bridge, unbridge
 from functions.runtime import Runtime, use
 from functions.settings import EmbeddedSettings
@@ -115,6 +118,8 @@ class Host:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._server: BaseWSGIServer | None = None
+        self._clock_steps = ClockSteps(self.embedded.clock)
+        self._sweep_not_before = 0.0
 
     @property
     def url(self) -> str:
@@ -136,11 +141,7 @@ class Host:
         self.embedded.bus.start(f"{self.url}/functions")
         self._repeat("launcher", 0.2, self._look_after_trainings, self.embedded.launcher.wait)
         self._repeat("drop-zone", 0.5, self.embedded.watcher.look)
-        self._repeat(
-            "sweeper",
-            SWEEP_PERIOD_S,
-            self._request_sweep,
-        )
+        self._repeat("sweeper", SWEEP_PERIOD_S, self._sweep)
         for job in self.embedded.jobs.find(Job, state=JobState.RUNNING.value):
             self._request_sweep(job.job_id)  # what did its training come to while nobody looked?
         self._write_state()
@@ -160,12 +161,27 @@ class Host:
         self.embedded.close()
         unbridge()
 
+    def _sweep(self) -> None:
+        if time.monotonic() >= self._sweep_not_before:
+            self._request_sweep()
+
     def _request_sweep(self, job_id: str | None = None) -> None:
         publish(self._runtime.ports, SWEEP_REQUESTS, SweepRequest(job_id=job_id))
 
     def _look_after_trainings(self) -> None:
+        self._mind_the_clock()
         for job_id in self.embedded.launcher.step():
             self._request_sweep(job_id)
+
+    def _mind_the_clock(self) -> None:
+        """After a step of the clock, or a sleep of the machine, trainings get time for a sign of life."""
+        step_s = self._clock_steps.step_s()
+        if not step_s:
+            return
+        self._runtime.log("WARNING", f"the clock moved by {step_s:+.0f} s, or the machine slept")
+        self._sweep_not_before = time.monotonic() + SWEEP_PERIOD_S
+        if step_s < 0:
+            self.embedded.bus.clock_was_set_back(-step_s)
 
     def _listen(self) -> BaseWSGIServer:
         from functions.web.app import create_app
@@ -215,8 +231,7 @@ class Host:
         self._threads.append(thread)
 
     def _write_state(self) -> None:
-        me = psutil.Process()
-        state = {"pid": me.pid, "started": me.create_time(), "url": self.url}
+        state = {"pid": os.getpid(), "started": start_of(os.getpid()), "url": self.url}
         state_file(self.settings.folder).write_text(json.dumps(state))
 
 
@@ -232,7 +247,7 @@ def running(folder: Path) -> tuple[psutil.Process, str] | None:
         process = psutil.Process(state["pid"])
     except (FileNotFoundError, json.JSONDecodeError, psutil.NoSuchProcess):  # none, or half written
         return None
-    return (process, state["url"]) if abs(process.create_time() - state["started"]) < 1 else None
+    return (process, state["url"]) if alive(Leader(process.pid, state["started"])) else None
 
 
 def say(text: str) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from contracts.events import DEAD_LETTERS, SWEEP_REQUESTS, TRAIN_REQUESTS, TRAINING_FINISHED
+from contracts.events import DEAD_LETTERS, SWEEP_REQUESTS, TRAIN_REQUESTS, TRAINING_FINISHED, TRAINING_READY
 from functions.adapters.embedded import Embedded
 from functions.adapters.embedded.bus import BusSettings
+from functions.adapters.embedded.clock import ClockSteps
+from functions.errors import Busy
 from functions.ports import NotFound
 from tests.adapters.families import SPAWN, StepClock, crash, die
 
@@ -89,6 +93,107 @@ def test_a_refused_message_comes_again_after_a_growing_back_off(
     assert embedded.bus.deliver_one()
     assert receiver.attempts == list(range(1, 14))
     assert len({envelope["message"]["messageId"] for _, envelope in receiver.got}) == 1
+    assert embedded.bus.pending() == []
+
+
+def test_a_clock_that_is_set_back_delays_nothing(
+    embedded: Embedded, receiver: Receiver, clock: StepClock
+) -> None:
+    steps = ClockSteps(clock)
+    receiver.fails = RuntimeError("not now")
+    embedded.bus.publish(SWEEP_REQUESTS, b"x")
+    embedded.bus.deliver_one()
+    clock.advance(-3600)
+    step_s = steps.step_s()
+    assert -3601 < step_s <= -3599
+    assert steps.step_s() == 0
+    embedded.bus.clock_was_set_back(-step_s)
+    clock.advance(2)
+    assert embedded.bus.deliver_one()
+
+
+def test_a_clock_that_was_set_back_while_no_host_ran_delays_nothing(
+    embedded: Embedded, clock: StepClock
+) -> None:
+    embedded.bus.publish(SWEEP_REQUESTS, b"x")
+    clock.advance(-86400)
+    embedded.bus.start("http://127.0.0.1:9")
+    deadline = time.monotonic() + 60
+    while embedded.bus.pending() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    embedded.bus.stop()
+    assert embedded.bus.pending() == []
+
+
+def test_later_stages_come_first(embedded: Embedded, receiver: Receiver, clock: StepClock) -> None:
+    for topic in (TRAIN_REQUESTS, "objects-datasets", TRAINING_READY, "objects-outcomes", TRAINING_FINISHED):
+        embedded.bus.publish(topic, b"x")
+        clock.advance(1)
+    while embedded.bus.deliver_one():
+        pass
+    assert [endpoint for endpoint, _ in receiver.got] == [
+        "summarize",
+        "launch",
+        "finalize",
+        "launch",
+        "validate",
+        "extract",
+    ]
+
+
+class Slow:
+    """A receiver whose extract and whose people take their time; counts who is in it."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.inside: Counter[str] = Counter()
+        self.done: Counter[str] = Counter()
+
+    def __call__(self, endpoint: str, _: dict[str, Any]) -> None:
+        self.inside[endpoint] += 1
+        if endpoint in ("extract", "people"):
+            self.go.wait(60)
+        self.inside[endpoint] -= 1
+        self.done[endpoint] += 1
+
+
+def test_what_has_begun_never_waits_behind_slow_sources_or_slow_receivers(tmp_path: Path) -> None:
+    slow = Slow()
+    bus = Embedded(tmp_path, push=slow).bus
+    bus.subscribe("upstream", "job-finished", "people")
+    for _ in range(30):
+        bus.publish("objects-drop-zone", b"x")
+        bus.publish(TRAIN_REQUESTS, b"x")
+        bus.publish("job-finished", b"x")
+    bus.start("http://127.0.0.1:9")
+    _wait(lambda: slow.inside["extract"] >= 4 and slow.inside["people"] == 2)
+    for _ in range(20):
+        bus.publish("objects-outcomes", b"x")
+    _wait(lambda: slow.done["finalize"] == 20)
+    assert slow.inside["people"] == 2
+    assert 4 <= slow.inside["extract"] <= 8
+    slow.go.set()
+    _wait(lambda: not bus.pending())
+    assert (slow.done["extract"], slow.done["people"]) == (60, 30)
+    bus.stop()
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not until():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_waiting_for_room_is_no_attempt(embedded: Embedded, receiver: Receiver, clock: StepClock) -> None:
+    receiver.fails = Busy("others first")
+    embedded.bus.publish(TRAIN_REQUESTS, b"x")
+    for _ in range(30):
+        assert embedded.bus.deliver_one()
+        clock.advance(1)
+    receiver.fails = None
+    assert embedded.bus.deliver_one()
+    assert max(receiver.attempts) == 2
     assert embedded.bus.pending() == []
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from functions.adapters.embedded import Embedded
-from functions.adapters.embedded.warehouse import load_table
-from functions.errors import BadSource, Unavailable
+from functions.adapters.embedded.warehouse import MAX_QUERIES, load_table
+from functions.errors import BadSource, Busy, Unavailable
 from functions.ports import Warehouse
 from tests.adapters.warehouses import TABLE, duckdb_warehouse, from_table, rows
 
@@ -104,3 +106,18 @@ print(-peak_mb(100_000) + peak_mb(20_000_000))
 """
     grown = subprocess.check_output([sys.executable, "-c", program, str(tmp_path)], text=True)
     assert float(grown) < 150, "20 million rows are 480 MB"
+
+
+def test_queries_beyond_the_limit_wait_for_their_turn_and_none_is_lost(tmp_path: Path) -> None:
+    load_table(tmp_path / "warehouse", "demo", "main", "t", pa.table({"x": [1]}))
+    warehouses = Embedded(tmp_path).warehouses
+    with ExitStack() as stack:
+        for _ in range(MAX_QUERIES):
+            stack.enter_context(warehouses["demo"].query("SELECT * FROM t", 10))
+        with pytest.raises(Busy), warehouses["demo"].query("SELECT * FROM t", 10):
+            pass
+    with pytest.raises(BadSource), warehouses["demo"].query("SELECT * FROM nothing", 10) as batches:
+        list(batches)
+    for _ in range(MAX_QUERIES + 1):
+        with warehouses["demo"].query("SELECT * FROM t", 10) as batches:
+            assert [batch.num_rows for batch in batches] == [1]

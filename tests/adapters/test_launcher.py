@@ -209,21 +209,57 @@ def test_a_command_that_does_not_exist_fails_the_execution(tmp_path: Path) -> No
     assert run_to_end(launcher, launcher.start("j", 1, "small", 1)) == S.FAILED
 
 
-def test_a_task_that_takes_too_long_is_killed(tmp_path: Path, clock: StepClock) -> None:
-    settings = shell("echo $$ > pid; sleep 1000", working_folder=tmp_path, task_timeout_s=60.0, max_retries=0)
-    launcher = Embedded(tmp_path, clock, launcher=settings).launcher
+def test_a_task_that_takes_too_long_is_killed(tmp_path: Path) -> None:
+    settings = shell("echo $$ > pid; sleep 1000", working_folder=tmp_path, task_timeout_s=0.5, max_retries=0)
+    launcher = Embedded(tmp_path, launcher=settings).launcher
     name = launcher.start("j", 1, "small", 1)
-    run(launcher, lambda: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text()))
-    clock.advance(59)
-    launcher.step()
-    assert state_of(launcher, name) == S.RUNNING
-    clock.advance(2)
     assert run_to_end(launcher, name) == S.FAILED
     found = launcher.get(name)
     assert found
-    assert "timed out after 60 s" in found.detail
+    assert "timed out after 0.5 s" in found.detail
     pid = int((tmp_path / "pid").read_text())
     run(launcher, lambda: gone(pid))
+
+
+def _boot_time_moves(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """What the kernel says when the clock was set: the machine was started at another time."""
+    boot_time = psutil._psplatform.boot_time
+    monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: boot_time() + seconds)
+
+
+@pytest.mark.parametrize("days", [-3, 3])
+def test_a_clock_that_is_set_kills_no_training(
+    tmp_path: Path, clock: StepClock, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    settings = shell(WAITS_FOR_GO, working_folder=tmp_path)
+    launcher = Embedded(tmp_path, clock, launcher=settings).launcher
+    name = launcher.start("j", 1, "small", 1)
+    run(launcher, (tmp_path / "j").exists)
+    clock.advance(days * 86400)
+    _boot_time_moves(monkeypatch, days * 86400)
+    for _ in range(5):
+        launcher.step()
+        assert state_of(launcher, name) == S.RUNNING
+    (tmp_path / "go.part").write_text("0")
+    (tmp_path / "go.part").rename(tmp_path / "go")
+    assert run_to_end(launcher, name) == S.SUCCEEDED
+    assert (tmp_path / "j").read_text() == "began\n"
+
+
+def test_a_training_that_an_earlier_release_started_is_recognised(tmp_path: Path) -> None:
+    crash(_start_and_die, tmp_path)
+    pid, _ = running_task(tmp_path)
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        connection.execute("UPDATE tasks SET pid_started = ?", (psutil.Process(pid).create_time(),))
+    connection.close()
+    launcher = waiting_for_go(tmp_path).launcher
+    [execution] = launcher.find("j", 1)
+    launcher.step()
+    assert state_of(launcher, execution.name) == S.RUNNING
+    (tmp_path / "go.part").write_text("0")
+    (tmp_path / "go.part").rename(tmp_path / "go")
+    assert run_to_end(launcher, execution.name) == S.SUCCEEDED
+    assert (tmp_path / "j").read_text() == "began\n"
 
 
 def test_start_wakes_whoever_waits(tmp_path: Path) -> None:
@@ -287,7 +323,7 @@ def test_a_training_that_ended_while_there_was_no_host(tmp_path: Path) -> None:
     assert "exit code 5" in found.detail
 
 
-def running_task(folder: Path) -> tuple[int, float]:
+def running_task(folder: Path) -> tuple[int, str]:
     with sqlite3.connect(folder / "state.db") as connection:
         pid, started = connection.execute("SELECT pid, pid_started FROM tasks").fetchone()
     connection.close()
@@ -325,7 +361,7 @@ def test_another_process_with_the_number_of_a_dead_one_is_left_alone(
     pid, started = running_task(tmp_path)
     os.killpg(pid, 9)
     with sqlite3.connect(tmp_path / "state.db") as connection:
-        connection.execute("UPDATE tasks SET pid = ?, pid_started = ?", (bystander.pid, started - 1000))
+        connection.execute("UPDATE tasks SET pid = ?, pid_started = ?", (bystander.pid, f"{started}1"))
     connection.close()
     launcher = Embedded(tmp_path, launcher=shell("exit 1")).launcher
     [execution] = launcher.find("j", 1)

@@ -1,7 +1,8 @@
 """The bus: a durable push queue in SQLite that behaves like Pub/Sub push subscriptions.
 
 A message is one row per subscription of its topic. Whoever delivers it takes a lease (the ack deadline),
-pushes the envelope, and deletes the row when the push was accepted.
+pushes the envelope, and deletes the row when the push was accepted. What a later stage waits for is delivered
+first, so that what has begun is finished and slots come free; slow receivers have a few threads, never all.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +22,7 @@ from uuid import uuid4
 
 from contracts.events import DEAD_LETTERS, SUBSCRIPTIONS
 from functions.adapters.embedded.database import Database
-from functions.errors import Unavailable
+from functions.errors import Busy, Unavailable
 from functions.ports import Clock, NotFound
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,18 @@ log = logging.getLogger(__name__)
 Envelope = dict[str, Any]
 Push = Callable[[str, Envelope], None]
 """Hands an envelope to an endpoint (a function's name, or a whole URL). Any exception means: not accepted."""
+
+EXTRACT, FOREIGN, OWN = "extract", "foreign", "own"
+_LATER_STAGES_FIRST = (
+    "sweep-requests",
+    "bury-dead-letters",
+    "summarize-finished",
+    "launch-finished",
+    "finalize-outcomes",
+    "launch-ready",
+    "validate-datasets",
+)
+"""Then come subscriptions of people, and at last extract's."""
 
 _POLL_S = 0.05  # for messages that another process published, and for back-offs that end
 _STOP_S = 5.0
@@ -41,7 +55,9 @@ class BusSettings:
     max_back_off_s: float = 600.0
     ack_deadline_s: float = 600.0
     max_attempts: int = 20
-    threads: int = 8
+    threads: int = 12
+    extracts: int = 4  # threads for messages of extract that may take long
+    foreign: int = 2  # threads for the receivers of other people
 
     def back_off_s(self, attempt: int) -> float:
         """How long to wait after a failed attempt (1 is the first)."""
@@ -100,6 +116,8 @@ class SqliteBus:
         self._published = threading.Semaphore(0)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._leasing = threading.Lock()
+        self._at_work: Counter[str] = Counter()  # deliveries per lane
 
     # publishing
 
@@ -183,15 +201,22 @@ class SqliteBus:
         rows = self._database.rows(
             "SELECT * FROM deliveries WHERE parked = 0 AND due <= ? ORDER BY due, id", (self._now(),)
         )
-        return [Delivery.of(row) for row in rows]
+        return [Delivery.of(row) for row in sorted(rows, key=lambda row: _stage(row["subscription"]))]
 
     def deliver_one(self) -> bool:
-        """Deliver the message that is due longest; False if none is due."""
-        delivery = self._lease_next()
-        if delivery is None:
-            return False
+        """Deliver the message of the latest stage that is due longest; False if none may be delivered now."""
+        with self._leasing:
+            delivery = self._lease_next()
+            if delivery is None:
+                return False
+            lane = _lane(delivery.subscription)
+            self._at_work[lane] += 1
         self.wake()  # another thread looks for the next message meanwhile
-        self._deliver(delivery)
+        try:
+            self._deliver(delivery)
+        finally:
+            with self._leasing:
+                self._at_work[lane] -= 1
         return True
 
     def deliver(self, delivery_id: int, *, lose_ack: bool = False) -> bool:
@@ -211,12 +236,36 @@ class SqliteBus:
         return self._clock.now().timestamp()
 
     def _lease_next(self) -> Delivery | None:
-        condition = "parked = 0 AND due <= :now"
-        if self._database.row(f"SELECT 1 FROM deliveries WHERE {condition} LIMIT 1", {"now": self._now()}):  # noqa: S608
-            return self._lease(condition, {})
+        for name in sorted(self._awaited(), key=_stage):
+            condition = f"subscription = :name AND parked = 0 AND due <= :now{self._room(name)}"
+            values = {"name": name, "now": self._now()}
+            if self._database.row(f"SELECT 1 FROM deliveries WHERE {condition} LIMIT 1", values):  # noqa: S608
+                return self._lease(condition, values)
         return None
 
-    def _lease(self, condition: str, values: Mapping[str, int]) -> Delivery | None:
+    def _room(self, name: str) -> str:
+        """Which messages of a subscription may be delivered beside those at work, as a condition.
+
+        A request is always delivered once, so that it is accepted; its source may have to wait.
+        """
+        lane = _lane(name)
+        if lane == OWN or self._at_work[lane] < getattr(self._settings, _LANES[lane]):
+            return ""
+        spare = lane == EXTRACT and self._at_work[lane] < 2 * self._settings.extracts
+        return " AND attempt = 0" if spare and name == "extract-requests" else " AND 0"
+
+    def _awaited(self) -> Iterator[str]:
+        """The subscriptions that have messages; as many look-ups as there are, however many messages."""
+        name: str | None = ""
+        while True:
+            (name,) = self._database.rows(
+                "SELECT MIN(subscription) FROM deliveries WHERE subscription > ?", (name,)
+            )[0]
+            if name is None:
+                return
+            yield name
+
+    def _lease(self, condition: str, values: Mapping[str, Any]) -> Delivery | None:
         now = self._now()
         times = {"now": now, "deadline": now + self._settings.ack_deadline_s}
         with self._database.transaction() as connection:
@@ -240,7 +289,10 @@ class SqliteBus:
                 raise NotFound(f"there is no subscription '{delivery.subscription}' any more")
             self._push(endpoint, delivery.envelope())
         except Exception as error:  # noqa: BLE001 (whatever it is, the message was not accepted)
-            self._failed(delivery, f"{type(error).__name__}: {error}")
+            if isinstance(error, Busy) and _lane(delivery.subscription) == EXTRACT:
+                self._put_back(delivery, str(error))
+            else:
+                self._failed(delivery, f"{type(error).__name__}: {error}")
             return False
         if lose_ack:
             self._failed(delivery, "the answer was lost")
@@ -270,6 +322,15 @@ class SqliteBus:
                 ),
             )
 
+    def _put_back(self, delivery: Delivery, reason: str) -> None:
+        """It waits for room; it counts as delivered once, however often there was none."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE deliveries SET leased = 0, due = ?, attempt = MAX(1, attempt - 1), last_error = ?"
+                " WHERE id = ? AND attempt = ?",
+                (self._now() + self._settings.min_back_off_s, reason, delivery.id, delivery.attempt),
+            )
+
     def _give_up(self, delivery: Delivery, reason: str) -> None:
         """To the dead letters; a dead letter itself is parked, or the bus would carry it in circles."""
         topic, _ = self._subscriptions().get(delivery.subscription, ("", ""))
@@ -292,18 +353,29 @@ class SqliteBus:
                 self.enqueue(connection, DEAD_LETTERS, delivery.data, {**delivery.attributes, **told})
         self.wake()
 
+    def clock_was_set_back(self, seconds: float) -> None:
+        """Keep what waits from waiting longer by as much; waits that end earlier do no harm."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE deliveries SET due = due - ? WHERE due > ?", (seconds, self._now()))
+        self.wake()
+
     # threads
 
     def start(self, functions_url: str) -> None:
         """Deliver with threads, each function's messages to `functions_url`/name, until `stop`.
 
-        What a host that died was delivering, and what was parked, is delivered again.
+        What a host that died was delivering, and what was parked, is delivered again; so is what waits for
+        longer than anything does, because the clock was set back.
         """
         from functions.adapters.embedded.push import HttpPush  # requests: only the host needs it
 
         self._push = self._push or HttpPush(functions_url, self._settings.ack_deadline_s)
         with self._database.transaction() as connection:
-            connection.execute("UPDATE deliveries SET leased = 0, due = ? WHERE leased = 1", (self._now(),))
+            now = self._now()
+            longest = max(self._settings.max_back_off_s, self._settings.ack_deadline_s)
+            connection.execute(
+                "UPDATE deliveries SET leased = 0, due = ? WHERE leased = 1 OR due > ?", (now, now + longest)
+            )
             connection.execute(
                 "UPDATE deliveries SET parked = 0, attempt = 0, due = ? WHERE parked = 1", (self._now(),)
             )
@@ -333,3 +405,19 @@ class SqliteBus:
             if not delivered:
                 self._published.acquire(timeout=_POLL_S)
         self._database.close()
+
+
+_LANES = {EXTRACT: "extracts", FOREIGN: "foreign"}
+
+
+def _lane(subscription: str) -> str:
+    """Whose threads deliver a subscription's messages."""
+    if subscription not in SUBSCRIPTIONS:
+        return FOREIGN
+    return EXTRACT if subscription.startswith("extract-") else OWN
+
+
+def _stage(subscription: str) -> int:
+    if subscription in _LATER_STAGES_FIRST:
+        return _LATER_STAGES_FIRST.index(subscription)
+    return len(_LATER_STAGES_FIRST) + (_lane(subscription) == EXTRACT)

@@ -16,7 +16,7 @@ from typing import Any
 from functions.errors import Unavailable
 
 _LAYOUT = 1
-_BUSY_TIMEOUT_S = 60.0
+_BUSY_TIMEOUT_S = 5.0
 _OUTSIDE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -67,7 +67,6 @@ CREATE TABLE deliveries (
     parked INTEGER NOT NULL DEFAULT 0,
     last_error TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX deliveries_due ON deliveries (parked, due, id);
 
 CREATE TABLE executions (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -94,6 +93,14 @@ CREATE TABLE tasks (
 ) WITHOUT ROWID;
 CREATE INDEX tasks_by_state ON tasks (state);
 """
+
+_INDEXES = """
+CREATE INDEX IF NOT EXISTS deliveries_by_subscription ON deliveries (subscription, parked, due, id);
+CREATE INDEX IF NOT EXISTS deliveries_new ON deliveries (subscription, parked, due, id) WHERE attempt = 0;
+CREATE INDEX IF NOT EXISTS documents_by_kind ON documents (kind, sequence);
+DROP INDEX IF EXISTS deliveries_due;
+"""
+"""Made in every folder, also those of earlier releases, which work with them."""
 
 Parameters = tuple[Any, ...] | Mapping[str, Any]
 
@@ -165,6 +172,7 @@ class Database:
                     f"{self._path} has layout {found}, but this version of the program knows layout "
                     f"{_LAYOUT}; use the version that made it, or another folder"
                 )
+            self.connection.executescript(f"BEGIN; {_INDEXES} COMMIT;")
 
 
 @contextmanager

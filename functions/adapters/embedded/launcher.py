@@ -14,9 +14,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
+
+import psutil
 
 from functions.adapters.embedded import processes
 from functions.adapters.embedded.database import Database
@@ -188,6 +191,7 @@ class SubprocessLauncher:
     def _look_after(self, task: sqlite3.Row) -> None:
         leader = self._leader(task)
         lives = leader is not None and processes.alive(leader)
+        late = lives and leader is not None and self._late(leader)
         code = processes.exit_code(
             self._exit_file(task)
         )  # after the look at the process, which writes it last
@@ -199,9 +203,14 @@ class SubprocessLauncher:
         elif task["cancelled"]:
             self._kill(task)
             self._ended(task, None, "cancelled")
-        elif self._clock.now().timestamp() - task["started"] > self._settings.task_timeout_s:
+        elif late:
             self._kill(task)
             self._ended(task, None, f"timed out after {self._settings.task_timeout_s:g} s")
+
+    def _late(self, leader: Leader) -> bool:
+        with suppress(psutil.NoSuchProcess):  # it ended a moment ago
+            return processes.age_s(leader.pid) > self._settings.task_timeout_s
+        return False
 
     def _ended(self, task: sqlite3.Row, exit_code: int | None, detail: str) -> None:
         """Record the end of a running task, and repeat it if it failed and may be repeated."""

@@ -1,17 +1,22 @@
-"""Processes of tasks: started in a session of their own, recognised again by pid and start time."""
+"""Processes of tasks: started in a session of their own, recognised again by pid and start time.
+
+The start is counted in ticks since the machine was started, which do not move when somebody sets the clock.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
-_SAME_START_S = 2.0  # the start time is counted from the boot time, which clock corrections move a little
+_SAME_START_S = 2.0
+_PROC = Path("/proc")
 
 _WRAPPER = """"$@"
 printf %s $? > "$0.part" && mv "$0.part" "$0"
@@ -23,7 +28,7 @@ class Leader(NamedTuple):
     """The first process of a session."""
 
     pid: int
-    started: float  # seconds since the epoch
+    started: str | float  # see `start_of`; seconds since the epoch if an earlier release recorded it
 
 
 def spawn(
@@ -50,25 +55,57 @@ def spawn(
 
 def leader_of(process: subprocess.Popen[bytes]) -> Leader:
     """By what a process that was just started is recognised; it must not have been waited for."""
-    return Leader(process.pid, psutil.Process(process.pid).create_time())
+    return Leader(process.pid, start_of(process.pid))
 
 
 def find_leader(variables: Mapping[str, str]) -> Leader | None:
     """The session leader that was started with these environment variables, if it lives."""
     for process in psutil.process_iter():
         if _leads_own_session(process.pid) and variables.items() <= _environment(process).items():
-            return Leader(process.pid, process.create_time())
+            return Leader(process.pid, start_of(process.pid))
     return None
+
+
+def start_of(pid: int) -> str:
+    """When a process was started, in a form that no other process of its number will ever have.
+
+    Raises:
+        psutil.NoSuchProcess: there is none of that number.
+    """
+    if not (_PROC / "self" / "stat").exists():  # macOS: recorded once, and not moved with the clock
+        return str(psutil.Process(pid).create_time())
+    boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}:{_ticks(pid)}"
+
+
+def _ticks(pid: int) -> int:
+    try:
+        status = (_PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise psutil.NoSuchProcess(pid) from error
+    return int(status.rpartition(")")[2].split()[19])
+
+
+def age_s(pid: int) -> float:
+    """How long ago a process was started, whatever the clock says.
+
+    Raises:
+        psutil.NoSuchProcess: there is none of that number.
+    """
+    if not (_PROC / "self" / "stat").exists():
+        return time.time() - psutil.Process(pid).create_time()
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - _ticks(pid) / os.sysconf("SC_CLK_TCK")
 
 
 def alive(leader: Leader) -> bool:
     """Whether this very process runs, and not just another one with its number."""
     try:
         process = psutil.Process(leader.pid)
-        return (
-            abs(process.create_time() - leader.started) < _SAME_START_S
-            and process.status() != psutil.STATUS_ZOMBIE
-        )
+        if isinstance(leader.started, str):
+            same = start_of(leader.pid) == leader.started
+        else:
+            same = abs(process.create_time() - leader.started) < _SAME_START_S
+        return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from http import HTTPStatus
 from typing import Any
 
 import requests
+
+from functions.errors import Busy
 
 _CONNECT_S = 5.0
 _SHOWN = 500  # characters of an answer that go into the error
@@ -28,11 +31,14 @@ class HttpPush:
         """Push to a function's name or to a whole URL.
 
         Raises:
+            functions.errors.Busy: a function has no room for it now.
             Refused: the answer was no 2xx.
             requests.RequestException: there was no answer.
         """
         url = endpoint if "://" in endpoint else f"{self._functions_url}/{endpoint}"
         answer = self._session().post(url, json=envelope, timeout=self._timeouts, allow_redirects=False)
+        if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS and url != endpoint:
+            raise Busy(answer.text[:_SHOWN].strip())
         if not 200 <= answer.status_code < 300:
             raise Refused(f"{answer.status_code} {answer.text[:_SHOWN]}".strip())
 

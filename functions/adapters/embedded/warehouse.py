@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from functions.errors import BadSource, Unavailable
+from functions.errors import BadSource, Busy, Unavailable
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
 BATCH_ROWS = 50_000
+MAX_QUERIES = 4
+"""At once, in one process: each takes up to 256 MB and a core."""
 _FROZEN = {
     "enable_external_access": "false",
     "lock_configuration": "true",
@@ -27,8 +29,10 @@ _FROZEN = {
 class DuckDbWarehouse:
     """Implements `functions.ports.Warehouse` on `<connection>.duckdb`; the database has that name, too."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, room: threading.Semaphore | None = None) -> None:
+        """`room`: how many queries may still begin beside those that run."""
         self._path = path
+        self._room = room or threading.Semaphore(MAX_QUERIES)
 
     @property
     def dialect(self) -> Literal["duckdb"]:
@@ -47,8 +51,19 @@ class DuckDbWarehouse:
 
         Raises:
             functions.errors.BadSource: the query is wrong or not allowed, or took longer than `timeout_s`.
+            functions.errors.Busy: as many queries run as may.
             functions.errors.Unavailable: another program is writing to the file.
         """
+        if not self._room.acquire(blocking=False):
+            raise Busy("other queries are running; this one waits for its turn")
+        try:
+            with self._query(sql, timeout_s) as batches:
+                yield batches
+        finally:
+            self._room.release()
+
+    @contextmanager
+    def _query(self, sql: str, timeout_s: float) -> Iterator[Iterator[pa.RecordBatch]]:
         import duckdb
 
         try:
@@ -73,11 +88,12 @@ class DuckDbWarehouses(Mapping[str, DuckDbWarehouse]):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._room = threading.Semaphore(MAX_QUERIES)
 
     def __getitem__(self, connection: str) -> DuckDbWarehouse:
         if connection not in list(self):
             raise KeyError(connection)
-        return DuckDbWarehouse(_path(self._folder, connection))
+        return DuckDbWarehouse(_path(self._folder, connection), self._room)
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(path.stem for path in self._folder.glob("*.duckdb")))
