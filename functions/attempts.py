@@ -60,10 +60,14 @@ def read_heartbeats(ports: Ports, attempt: Attempt) -> Beat | None:
     return Beat(infos[-1].updated, beats[-1].execution, len(beats) >= beats[-1].tasks, progress)
 
 
-def trains_already(ports: Ports, job: Job) -> str | None:
-    """The execution that trains a waiting job; None if nothing does, and then nothing ever will.
+def seal(ports: Ports, job: Job) -> str | None:
+    """Make sure that nothing can start to train a waiting job any more.
 
-    Whoever ends a job that waits asks first: a launch that was thought dead may still start a training.
+    Whoever ends a job that waits seals its attempt first: a launch that was thought dead may still start a
+    training, which then finds the tombstone and exits.
+
+    Returns:
+        The execution that had claimed the attempt before and trains it; None if it is sealed now.
     """
     return claim(ports, attempt_of(job), None).execution
 

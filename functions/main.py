@@ -64,4 +64,4 @@ def web(request: Request) -> AnyResponse:
 def _page() -> Flask:
     from functions.web.app import create_app
 
-    return create_app(current().ports, current().settings, identify(current().settings))
+    return create_app(current(), identify(current().settings))

@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from contracts import names
-from contracts.base import error_lines
+from contracts.base import canonical_json, error_lines
 from contracts.events import (
     JOB_FINISHED,
+    TRAIN_REQUESTS,
     TRAINING_FINISHED,
     TRAINING_READY,
     Event,
@@ -20,12 +21,13 @@ from contracts.events import (
     TrainingFinished,
     TrainingReady,
 )
-from contracts.job import MAX_FINDINGS, Finding, Job, JobState, Queue
+from contracts.job import MAX_FINDINGS, FileVersion, Finding, Job, JobState, Queue
 from contracts.problem import Problem
 from contracts.request import TrainRequest
 from functions.ended import log_end
 from functions.errors import BadData, BadRequest, BadSource, Permanent
-from functions.ports import AlreadyExists, Conflict, ObjectInfo, Ports, TrainerPorts
+from functions.notifications import notification
+from functions.ports import AlreadyExists, Conflict, ObjectInfo
 from functions.runtime import Runtime, TrainerRuntime
 
 HANDLER_DEADLINE = timedelta(minutes=15)
@@ -34,15 +36,16 @@ MAX_ATTEMPTS = 3
 _SEVERITIES = {"error": 0, "warning": 1, "change": 2}
 
 
-def commit(ports: Ports, job: Job, state: JobState, note: str = "", **changes: Any) -> Job:
+def commit(runtime: Runtime, job: Job, state: JobState, note: str = "", **changes: Any) -> Job:
     """Commit one transition of a job.
 
     Raises:
         Conflict: somebody else changed the job; read it again.
     """
-    now = ports.clock.now()
+    now = runtime.ports.clock.now()
     patience = HEARTBEAT_DEADLINE if state is JobState.RUNNING else HANDLER_DEADLINE
-    return ports.jobs.replace(job.moved(state, now, now + patience, note, **changes), job.version)
+    moved = job.moved(state, now, now + patience, note, **changes)
+    return runtime.ports.jobs.replace(moved, job.version)
 
 
 def end(
@@ -74,7 +77,7 @@ def commit_end(
     Raises:
         Conflict: somebody else changed the job; read it again.
     """
-    job = commit(runtime.ports, job, state, note, **changes)
+    job = commit(runtime, job, state, note, **changes)
     log_end(runtime, job, **(figures or {}))
     return job
 
@@ -92,7 +95,7 @@ def most_severe(findings: list[Finding]) -> list[Finding]:
 
 def announce(runtime: Runtime, job: Job) -> None:
     """Publish `job-finished` of a job in a terminal state; every repeat is equal."""
-    publish(runtime.ports, JOB_FINISHED, job_finished(job))
+    publish(runtime, JOB_FINISHED, job_finished(job))
 
 
 def job_finished(job: Job) -> JobFinished:
@@ -126,25 +129,50 @@ def _paths(job: Job) -> ResultPaths:
     )
 
 
-def publish(ports: Ports, topic: str, event: Event) -> None:
+def publish(runtime: Runtime, topic: str, event: Event) -> None:
     """Publish one of our events."""
-    ports.bus.publish(topic, event.model_dump_json().encode())
+    runtime.ports.bus.publish(topic, event.model_dump_json().encode())
 
 
 def announce_ready(runtime: Runtime, job: Job) -> None:
     """Tell launch that an attempt waits."""
-    publish(runtime.ports, TRAINING_READY, TrainingReady(job_id=job.job_id, attempt=job.attempt))
+    publish(runtime, TRAINING_READY, TrainingReady(job_id=job.job_id, attempt=job.attempt))
 
 
 def announce_attempt_end(runtime: Runtime, job: Job, attempt: int) -> None:
     """Free the slot of an attempt and tell launch and summarize; upstream too if the job has ended."""
-    free_slot(runtime.ports, job, attempt)
+    free_slot(runtime, job, attempt)
     event = TrainingFinished(job_id=job.job_id, attempt=attempt, state=job.state)
-    publish(runtime.ports, TRAINING_FINISHED, event)
+    publish(runtime, TRAINING_FINISHED, event)
     if job.state.terminal:
         announce(runtime, job)
     elif job.state is JobState.QUEUED:
         announce_ready(runtime, job)
+
+
+def announce_object(runtime: Runtime, info: ObjectInfo) -> None:
+    """Publish the notification of an object again, in the shape of the store's own."""
+    runtime.ports.bus.publish(*notification(info))
+
+
+def uploaded_file(runtime: Runtime, upload: FileVersion) -> ObjectInfo | None:
+    """The uploaded file in the version that a job was made for; None if it was deleted or replaced since."""
+    info = runtime.ports.objects.stat(upload.name)
+    return info if info is not None and info.generation == upload.generation else None
+
+
+def wake(runtime: Runtime, job: Job) -> None:
+    """Publish again the message that a waiting job waits for."""
+    dataset = names.dataset(job.country, job.job_id)
+    if job.state is JobState.QUEUED:
+        announce_ready(runtime, job)
+    elif job.state is JobState.TRAINED:
+        event = TrainingFinished(job_id=job.job_id, attempt=job.attempt, state=job.state)
+        publish(runtime, TRAINING_FINISHED, event)
+    elif source := runtime.ports.objects.stat(dataset) or (job.upload and uploaded_file(runtime, job.upload)):
+        announce_object(runtime, source)
+    elif job.upload is None:
+        runtime.ports.bus.publish(TRAIN_REQUESTS, canonical_json(job.request).encode())
 
 
 def create_once(
@@ -155,16 +183,16 @@ def create_once(
         return runtime.ports.objects.create(name, data, metadata)
     except AlreadyExists:
         runtime.log("INFO", "it was created before", object=name)
-        return existing(runtime.ports, name)
+        return existing(runtime, name)
 
 
-def existing(ports: TrainerPorts, name: str) -> ObjectInfo:
+def existing(runtime: TrainerRuntime, name: str) -> ObjectInfo:
     """What the store knows of an object that was there a moment ago.
 
     Raises:
         Conflict: it was deleted since.
     """
-    info = ports.objects.stat(name)
+    info = runtime.ports.objects.stat(name)
     if info is None:
         raise Conflict(f"{name} vanished")
     return info
@@ -182,17 +210,18 @@ def request_of(job: Job) -> TrainRequest:
         raise BadRequest("this version does not take the request any more", error_lines(error)) from error
 
 
-def queue_of(ports: Ports, name: str) -> Queue:
-    """The document of a queue, created empty if absent."""
-    queue = ports.jobs.get(Queue, name) or ports.jobs.create(Queue(name=name)) or ports.jobs.get(Queue, name)
+def get_or_create_queue(runtime: Runtime, name: str) -> Queue:
+    """The document of a queue; it is created, empty, if there is none."""
+    jobs = runtime.ports.jobs
+    queue = jobs.get(Queue, name) or jobs.create(Queue(name=name)) or jobs.get(Queue, name)
     if queue is None:
         raise Conflict(f"queue {name} appeared and vanished")
     return queue
 
 
-def free_slot(ports: Ports, job: Job, attempt: int) -> None:
-    """Take an attempt out of its queue's set, if it is in."""
-    queue = queue_of(ports, job.queue)
+def free_slot(runtime: Runtime, job: Job, attempt: int) -> None:
+    """Remove an attempt from the slots of its queue, if it holds one."""
+    queue = get_or_create_queue(runtime, job.queue)
     kept = [slot for slot in queue.slots if (slot.job_id, slot.attempt) != (job.job_id, attempt)]
     if len(kept) < len(queue.slots):
-        ports.jobs.replace(queue.model_copy(update={"slots": kept}), queue.version)
+        runtime.ports.jobs.replace(queue.model_copy(update={"slots": kept}), queue.version)

@@ -128,7 +128,7 @@ class Life:
             engine.search(ours, share)
             self.pulse.beat()  # who merges reads the log so far, and sees all of the progress
             with self.steps("upload"):
-                upload(self.runtime.ports, shares[self.index], share)
+                upload(self.runtime, shares[self.index], share)
         return self._merged(engine, shares, folder) if self._merges(shares) else None
 
     def _engine(self, config: TrainingConfig, folder: Path) -> Engine:
@@ -195,7 +195,7 @@ class Life:
     def _succeed(self, config: TrainingConfig, out: Path) -> None:
         with self.steps("upload"):
             paths = sorted(out.iterdir())
-            files = [upload(self.runtime.ports, f"{config.results}{path.name}", path) for path in paths]
+            files = [upload(self.runtime, f"{config.results}{path.name}", path) for path in paths]
         report = self.steps.report()
         seconds = ", ".join(f"{name} {step['seconds']:.1f} s" for name, step in report.items())
         self.console(f"trained; {seconds}")

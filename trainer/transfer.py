@@ -6,7 +6,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from functions.ports import AlreadyExists, ObjectInfo, ObjectStore, TrainerPorts
+from functions.ports import AlreadyExists, ObjectInfo, ObjectStore
+from functions.runtime import TrainerRuntime
 from functions.steps import existing
 
 _PIECE = 1 << 20
@@ -22,8 +23,8 @@ def download(objects: ObjectStore, name: str, path: Path) -> None:
         shutil.copyfileobj(source, target, _PIECE)
 
 
-def upload(ports: TrainerPorts, name: str, path: Path) -> ObjectInfo:
+def upload(runtime: TrainerRuntime, name: str, path: Path) -> ObjectInfo:
     """Create an object with a file's content; one that is there already stays as it is."""
-    with suppress(AlreadyExists), ports.objects.writer(name) as target, path.open("rb") as source:
+    with suppress(AlreadyExists), runtime.ports.objects.writer(name) as target, path.open("rb") as source:
         shutil.copyfileobj(source, target, _PIECE)
-    return existing(ports, name)
+    return existing(runtime, name)

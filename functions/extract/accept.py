@@ -153,4 +153,4 @@ def _refuse(runtime: Runtime, job: Job) -> None:
     )
     runtime.log("WARNING", problem.title, job_id=job.job_id)
     refusal = RequestRefused(job_id=job.job_id, request_id=job.request_id, error=problem)
-    publish(runtime.ports, JOB_FINISHED, refusal)
+    publish(runtime, JOB_FINISHED, refusal)

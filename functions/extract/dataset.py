@@ -22,7 +22,7 @@ def extract(runtime: Runtime, job: Job) -> None:
     except Permanent as error:
         refuse(runtime, job, error)
         return
-    commit(runtime.ports, job, JobState.EXTRACTED, fingerprint=info.fingerprint)
+    commit(runtime, job, JobState.EXTRACTED, fingerprint=info.fingerprint)
 
 
 def _make(runtime: Runtime, job: Job, request: TrainRequest, name: str) -> ObjectInfo:
@@ -32,7 +32,7 @@ def _make(runtime: Runtime, job: Job, request: TrainRequest, name: str) -> Objec
             return _from_object(runtime, request.source, name, metadata)
         return _from_warehouse(runtime, request, request.source, name, metadata)
     except AlreadyExists:
-        return existing(runtime.ports, name)
+        return existing(runtime, name)
 
 
 def _from_object(runtime: Runtime, source: ObjectSource, name: str, metadata: dict[str, str]) -> ObjectInfo:
@@ -47,7 +47,7 @@ def _from_object(runtime: Runtime, source: ObjectSource, name: str, metadata: di
             f"{source.name} is not there (any more) in the version asked for; if it was uploaded again, the "
             "newer version has a job of its own"
         ) from error
-    return existing(runtime.ports, name)
+    return existing(runtime, name)
 
 
 def _from_warehouse(
@@ -72,7 +72,7 @@ def _from_warehouse(
             runtime.log("INFO", "the extract is gone: the source is read anew", source=known.object_name)
     with runtime.ports.objects.writer(name, metadata) as out:
         _stream(runtime, source.connection, query, out)
-    info = existing(runtime.ports, name)
+    info = existing(runtime, name)
     _remember(runtime, known, key, info)
     return info
 

@@ -41,10 +41,10 @@ def _cancel(runtime: Runtime, job: Job, by: str) -> None:
             job = runtime.ports.jobs.replace(job.model_copy(update={"replaced_by": by}), job.version)
         else:
             note = f"its file went on growing; job {by} replaces it"
-            job = commit(runtime.ports, job, JobState.CANCELLING, note, replaced_by=by)
+            job = commit(runtime, job, JobState.CANCELLING, note, replaced_by=by)
         runtime.log("WARNING", "the file went on growing", job_id=job.job_id, replaced_by=by)
     if job.state is JobState.CANCELLING:
-        publish(runtime.ports, SWEEP_REQUESTS, SweepRequest(job_id=job.job_id))
+        publish(runtime, SWEEP_REQUESTS, SweepRequest(job_id=job.job_id))
 
 
 def _say_on_the_new_one(runtime: Runtime, job_id: str, replaced: str) -> None:

@@ -45,7 +45,7 @@ def handle(message: Message, runtime: Runtime) -> None:
 
 def _act(runtime: Runtime, job: Job, outcome: Outcome) -> None:
     if job.state is JobState.QUEUED:  # launch has not committed yet
-        job = commit(runtime.ports, job, JobState.RUNNING, "the outcome proves it")
+        job = commit(runtime, job, JobState.RUNNING, "the outcome proves it")
     if job.state is JobState.RUNNING:
         job = _finish(runtime, job, outcome)
     elif job.state is JobState.CANCELLING:
@@ -61,7 +61,7 @@ def _finish(runtime: Runtime, job: Job, outcome: Outcome) -> Job:
     if outcome.status == "succeeded":
         try:
             check_manifest(runtime.ports, job)
-            return commit(runtime.ports, job, JobState.TRAINED)
+            return commit(runtime, job, JobState.TRAINED)
         except BrokenResult as error:
             outcome = outcome.model_copy(update={"status": "failed", "error": error.problem})
     return _next_attempt_or_end(runtime, job, outcome)
@@ -73,7 +73,7 @@ def _next_attempt_or_end(runtime: Runtime, job: Job, outcome: Outcome) -> Job:
     if outcome.deterministic or job.attempt - job.first_attempt + 1 >= MAX_ATTEMPTS:
         return commit_end(runtime, job, JobState.FAILED, problem.title, error=problem)
     return commit(
-        runtime.ports,
+        runtime,
         job,
         JobState.QUEUED,
         problem.title,

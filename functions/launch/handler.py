@@ -8,13 +8,13 @@ from datetime import timedelta
 from contracts import names
 from contracts.attempt import TrainingConfig
 from contracts.job import Job, JobState, Queue, Slot, Waiting
-from functions.attempts import trains_already
+from functions.attempts import seal
 from functions.errors import Permanent, Transient
 from functions.launch.sizes import placement
 from functions.message import Message
 from functions.ports import Conflict
 from functions.runtime import Runtime
-from functions.steps import commit, create_once, free_slot, queue_of, refuse, request_of
+from functions.steps import commit, create_once, free_slot, get_or_create_queue, refuse, request_of
 
 ABANDONED = timedelta(seconds=30)
 """A slot taken so long ago for an attempt that still waits: whoever took it did not live to start it."""
@@ -24,7 +24,7 @@ def handle(message: Message, runtime: Runtime) -> None:
     """Fill the free slots of every queue; the event's own job is not special."""
     del message
     for name, limit in runtime.settings.queues.items():
-        _resume(runtime, queue_of(runtime.ports, name))
+        _resume(runtime, get_or_create_queue(runtime, name))
         while _admit(runtime, name, limit):
             pass
 
@@ -39,10 +39,10 @@ def _resume(runtime: Runtime, queue: Queue) -> None:
 
 def _admit(runtime: Runtime, name: str, limit: int) -> bool:
     """Take a slot for the attempt whose turn it is and start it; False if no slot is free or nobody waits."""
-    if not _free(queue_of(runtime.ports, name), limit):
+    if not _free(get_or_create_queue(runtime, name), limit):
         return False
     waiting = runtime.ports.jobs.find(Waiting, state=JobState.QUEUED.value, queue=name)
-    queue = queue_of(runtime.ports, name)  # read late: others take slots too, and the list takes a while
+    queue = get_or_create_queue(runtime, name)  # read late: others take slots too, and the list takes a while
     turn = _next(queue, waiting)
     if turn is None or not _free(queue, limit):
         return False
@@ -55,7 +55,7 @@ def _admit(runtime: Runtime, name: str, limit: int) -> bool:
         _start(runtime, job)
     except Transient:
         if runtime.ports.jobs.get(Job, job.job_id) == job:  # else somebody has resumed it: the slot is in use
-            free_slot(runtime.ports, job, job.attempt)
+            free_slot(runtime, job, job.attempt)
         raise
     return True
 
@@ -80,13 +80,13 @@ def _start(runtime: Runtime, job: Job) -> None:
     try:
         execution = _execution(runtime, job, _config(runtime, job))
     except Permanent as error:
-        holder = trains_already(runtime.ports, job)
+        holder = seal(runtime.ports, job)
         if holder is None:
             refuse(runtime, job, error)
-            free_slot(runtime.ports, job, job.attempt)
+            free_slot(runtime, job, job.attempt)
             return
         execution = holder
-    commit(runtime.ports, job, JobState.RUNNING, execution=execution, progress=None)
+    commit(runtime, job, JobState.RUNNING, execution=execution, progress=None)
     runtime.log("INFO", "started", job_id=job.job_id, attempt=job.attempt, execution=execution)
 
 

@@ -8,7 +8,7 @@ from contracts.problem import Problem
 from functions.attempts import end_attempt, stop
 from functions.errors import NotYet
 from functions.runtime import Runtime
-from functions.sweep.wakeups import announce_object
+from functions.steps import announce_object
 
 
 def sweep_cancelling(runtime: Runtime, job: Job) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.job import Job, JobState, Queue, Slot
 from functions.runtime import Runtime
-from functions.steps import announce_ready, queue_of
+from functions.steps import announce_ready, get_or_create_queue
 
 _HOLDING = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING})
 
@@ -12,7 +12,7 @@ _HOLDING = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING})
 def sweep_queues(runtime: Runtime) -> None:
     """Free leaked slots of every queue, then wake launch once per queue with room."""
     for name, limit in runtime.settings.queues.items():
-        queue = _without_leaks(runtime, queue_of(runtime.ports, name))
+        queue = _without_leaks(runtime, get_or_create_queue(runtime, name))
         if queue.paused or len(queue.slots) >= limit:
             continue
         waiting = runtime.ports.jobs.find(Job, limit=1, state=JobState.QUEUED.value, queue=name)

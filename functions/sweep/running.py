@@ -7,8 +7,8 @@ from contracts.job import Job
 from contracts.problem import Problem
 from functions.attempts import Beat, claim, end_attempt, read_claim, read_heartbeats
 from functions.runtime import Runtime
-from functions.steps import HEARTBEAT_DEADLINE
-from functions.sweep.wakeups import announce_object, postpone, wake
+from functions.steps import HEARTBEAT_DEADLINE, announce_object
+from functions.sweep.wakeups import postpone, wake_or_fail
 
 
 def sweep_running(runtime: Runtime, job: Job, asked: bool) -> None:
@@ -23,7 +23,7 @@ def sweep_running(runtime: Runtime, job: Job, asked: bool) -> None:
     outcome = runtime.ports.objects.stat(attempt.outcome)
     if outcome is not None:
         if late:
-            wake(runtime, job, lambda: announce_object(runtime, outcome))
+            wake_or_fail(runtime, job, lambda runtime, _: announce_object(runtime, outcome))
         return
     beat = read_heartbeats(runtime.ports, attempt)
     young = beat is not None and now - beat.updated < HEARTBEAT_DEADLINE

@@ -9,16 +9,14 @@ from typing import Any
 from contracts.events import SWEEP_REQUESTS, SweepRequest
 from contracts.job import Job, JobState
 from contracts.problem import Problem
-from functions.notifications import notification
-from functions.ports import ObjectInfo
 from functions.runtime import Runtime
-from functions.steps import HANDLER_DEADLINE, announce_attempt_end, commit_end, publish
+from functions.steps import HANDLER_DEADLINE, announce_attempt_end, commit_end, publish, wake
 
 MAX_WAKEUPS = 3
 
 
-def wake(runtime: Runtime, job: Job, event: Callable[[], None]) -> None:
-    """Count one more wake-up on the job, then send the event again; after the last the job fails."""
+def wake_or_fail(runtime: Runtime, job: Job, send: Callable[[Runtime, Job], None] = wake) -> None:
+    """Count one more wake-up on the job, then send its message again; after the last the job fails."""
     if job.wakeups >= MAX_WAKEUPS:
         problem = Problem(
             type="no-progress",
@@ -31,7 +29,7 @@ def wake(runtime: Runtime, job: Job, event: Callable[[], None]) -> None:
         return
     postpone(runtime, job, HANDLER_DEADLINE, wakeups=job.wakeups + 1)
     runtime.log("WARNING", "woken again", job_id=job.job_id, state=job.state, wakeups=job.wakeups + 1)
-    event()
+    send(runtime, job)
 
 
 def ask_again(runtime: Runtime, job: Job) -> None:
@@ -39,16 +37,10 @@ def ask_again(runtime: Runtime, job: Job) -> None:
 
     No event of the job will come again: if this process dies after the commit, that sweep tells upstream.
     """
-    publish(runtime.ports, SWEEP_REQUESTS, SweepRequest(job_id=job.job_id))
+    publish(runtime, SWEEP_REQUESTS, SweepRequest(job_id=job.job_id))
 
 
 def postpone(runtime: Runtime, job: Job, patience: timedelta, **changes: Any) -> Job:
     """Give a job a new deadline without a transition."""
     update = {"deadline": runtime.ports.clock.now() + patience, **changes}
     return runtime.ports.jobs.replace(job.model_copy(update=update), job.version)
-
-
-def announce_object(runtime: Runtime, info: ObjectInfo) -> None:
-    """Publish an object's event again, in the shape of the store's own."""
-    topic, data, attributes = notification(info)
-    runtime.ports.bus.publish(topic, data, attributes)

@@ -34,7 +34,7 @@ def handle(message: Message, runtime: Runtime) -> None:
     if info is None:
         raise BadMessage(f"{name} does not exist")
     if job.state is JobState.ACCEPTED:  # extract has not committed yet; the object proves that it is done
-        job = commit(runtime.ports, job, JobState.EXTRACTED, fingerprint=info.fingerprint)
+        job = commit(runtime, job, JobState.EXTRACTED, fingerprint=info.fingerprint)
     if job.state is JobState.EXTRACTED:
         _validate(runtime, job, info)
     elif job.state is JobState.QUEUED:
@@ -76,7 +76,7 @@ def _validate(runtime: Runtime, job: Job, info: ObjectInfo) -> None:
         end(runtime, job, JobState.SUCCEEDED, None, report.findings)
     else:
         found = most_severe(report.findings)
-        job = commit(runtime.ports, job, JobState.QUEUED, findings=found, rows=report.rows_out)
+        job = commit(runtime, job, JobState.QUEUED, findings=found, rows=report.rows_out)
         announce_ready(runtime, job)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from flask import Blueprint, request, url_for
 
-from functions.ports import Ports
+from functions.runtime import Runtime
 from functions.settings import Settings
 from functions.web import actions, views
 from functions.web.people import asking
@@ -29,8 +29,9 @@ from functions.web.problems import Unknown
 Json = dict[str, Any]
 
 
-def blueprint(ports: Ports, settings: Settings) -> Blueprint:
+def blueprint(runtime: Runtime) -> Blueprint:
     """The routes under `/api`."""
+    ports, settings = runtime.ports, runtime.settings
     api = Blueprint("api", __name__, url_prefix="/api")
 
     @api.get("/jobs")
@@ -59,23 +60,23 @@ def blueprint(ports: Ports, settings: Settings) -> Blueprint:
 
     @api.post("/jobs/<job_id>:cancel")
     def cancel(job_id: str) -> Json:
-        return actions.cancel(ports, job_id, asking()).model_dump(mode="json")
+        return actions.cancel(runtime, job_id, asking()).model_dump(mode="json")
 
     @api.post("/jobs/<job_id>:retry")
     def retry(job_id: str) -> Json:
-        return actions.retry(ports, job_id, asking()).model_dump(mode="json")
+        return actions.retry(runtime, job_id, asking()).model_dump(mode="json")
 
     @api.post("/dead-letters/<letter_id>:replay")
     def replay(letter_id: str) -> Json:
-        return actions.replay(ports, letter_id).model_dump(mode="json")
+        return actions.replay(runtime, letter_id).model_dump(mode="json")
 
     @api.post("/queues/<name>:pause")
     def pause(name: str) -> Json:
-        return actions.pause(ports, known_queue(settings, name), paused=True).model_dump(mode="json")
+        return actions.pause(runtime, known_queue(settings, name), paused=True).model_dump(mode="json")
 
     @api.post("/queues/<name>:resume")
     def resume(name: str) -> Json:
-        return actions.pause(ports, known_queue(settings, name), paused=False).model_dump(mode="json")
+        return actions.pause(runtime, known_queue(settings, name), paused=False).model_dump(mode="json")
 
     return api
 

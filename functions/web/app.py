@@ -7,9 +7,8 @@ from werkzeug.exceptions import HTTPException
 
 from contracts.problem import Problem
 from functions.errors import Transient, Unavailable
-from functions.log import Log
-from functions.ports import Conflict, Ports
-from functions.settings import Settings
+from functions.ports import Conflict
+from functions.runtime import Runtime
 from functions.trace import trace
 from functions.web import api, formats, pages
 from functions.web.people import HEALTH, Identify, local_user, require
@@ -19,20 +18,19 @@ from functions.web.security import check_origin, harden
 _BUSY = Unavailable("others are changing the same thing; try again")
 
 
-def create_app(ports: Ports, settings: Settings, identify: Identify = local_user) -> Flask:
+def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     """The web application of one installation. It only reads and asks; it starts and stops no compute.
 
     `identify` says who sent a request.
     """
-    log = Log(settings.log_format)
     app = Flask(__name__, static_url_path="/assets")  # functions-framework has a /static of its own
     formats.register(app)
     app.before_request(lambda: check_origin(request))
     app.before_request(lambda: require(request, identify))
     app.after_request(harden)
-    app.after_request(lambda response: _logged(log, settings, response))
-    app.register_blueprint(pages.blueprint(ports, settings))
-    app.register_blueprint(api.blueprint(ports, settings))
+    app.after_request(lambda response: _logged(runtime, response))
+    app.register_blueprint(pages.blueprint(runtime))
+    app.register_blueprint(api.blueprint(runtime))
     app.add_url_rule("/health", HEALTH, lambda: Response("ok\n", content_type="text/plain; charset=utf-8"))
     app.register_error_handler(WebProblem, lambda error: _answer(error.problem, error.status))
     app.register_error_handler(Transient, lambda error: _answer(error.problem, 503))
@@ -41,17 +39,17 @@ def create_app(ports: Ports, settings: Settings, identify: Identify = local_user
     return app
 
 
-def _logged(log: Log, settings: Settings, response: Response) -> Response:
+def _logged(runtime: Runtime, response: Response) -> Response:
     """Leave a line of what a person did, or was refused."""
     person = g.get("person")
     if request.method == "POST" or response.status_code == 403:
-        log(
+        runtime.log(
             "INFO" if response.status_code < 400 else "WARNING",
             f"{request.method} {request.path}",
             function="web",
             person=person and person.address,
             status=response.status_code,
-            **trace(request.headers, settings),
+            **trace(request.headers, runtime.settings),
         )
     return response
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from functions.ports import Ports
-from functions.settings import Settings
+from functions.runtime import Runtime
 from functions.web import actions, files, views
 from functions.web.api import known_queue
 from functions.web.people import asking
 
 
-def blueprint(ports: Ports, settings: Settings) -> Blueprint:
+def blueprint(runtime: Runtime) -> Blueprint:
     """The routes that people use."""
+    ports, settings = runtime.ports, runtime.settings
     pages = Blueprint("pages", __name__)
 
     @pages.get("/")
@@ -49,22 +49,22 @@ def blueprint(ports: Ports, settings: Settings) -> Blueprint:
 
     @pages.post("/jobs/<job_id>/cancel")
     def cancel(job_id: str) -> Response:
-        actions.cancel(ports, job_id, asking())
+        actions.cancel(runtime, job_id, asking())
         return redirect(url_for("pages.job", job_id=job_id), 303)
 
     @pages.post("/jobs/<job_id>/retry")
     def retry(job_id: str) -> Response:
-        actions.retry(ports, job_id, asking())
+        actions.retry(runtime, job_id, asking())
         return redirect(url_for("pages.job", job_id=job_id), 303)
 
     @pages.post("/dead-letters/<letter_id>/replay")
     def replay(letter_id: str) -> Response:
-        actions.replay(ports, letter_id)
+        actions.replay(runtime, letter_id)
         return redirect(url_for("pages.dead_letters"), 303)
 
     @pages.post("/queues/<name>/<any(pause, resume):verb>")
     def pause(name: str, verb: str) -> Response:
-        actions.pause(ports, known_queue(settings, name), paused=verb == "pause")
+        actions.pause(runtime, known_queue(settings, name), paused=verb == "pause")
         return redirect(url_for("pages.jobs"), 303)
 
     return pages

@@ -166,7 +166,7 @@ class Host:
             self._request_sweep()
 
     def _request_sweep(self, job_id: str | None = None) -> None:
-        publish(self._runtime.ports, SWEEP_REQUESTS, SweepRequest(job_id=job_id))
+        publish(self._runtime, SWEEP_REQUESTS, SweepRequest(job_id=job_id))
 
     def _look_after_trainings(self) -> None:
         self._mind_the_clock()
@@ -186,7 +186,7 @@ class Host:
     def _listen(self) -> BaseWSGIServer:
         from functions.web.app import create_app
 
-        web = create_app(self.embedded.ports(), self.settings)
+        web = create_app(self._runtime)
         app = DispatcherMiddleware(web, {"/functions": functions_app()})
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -46,7 +46,7 @@ class Page:
     def __init__(self, site: Site, **people: Any) -> None:
         self.fetched = 0
         settings = PeopleSettings(**{**PEOPLE, **people})
-        app = create_app(site.ports, site.settings, IapPeople(settings, self._fetch))
+        app = create_app(site.runtime, IapPeople(settings, self._fetch))
         self.client: FlaskClient = app.test_client()
 
     def _fetch(self) -> dict[str, str]:

@@ -28,9 +28,10 @@ def main(port: int, cloud_run: str) -> None:
     launcher = CloudRunLauncher(CLOUD_RUN, grpc.insecure_channel(cloud_run))
     ports = replace(gcp_ports(settings), launcher=launcher)
     log = Log("text")
-    use(Runtime(ports, settings, log))
+    runtime = Runtime(ports, settings, log)
+    use(runtime)
     bridge(log)
-    app = DispatcherMiddleware(create_app(ports, settings), {"/functions": functions_app()})
+    app = DispatcherMiddleware(create_app(runtime), {"/functions": functions_app()})
     make_server(ADDRESS, port, app, threaded=True, request_handler=QuietHandler).serve_forever()
 
 

@@ -43,7 +43,7 @@ def on_cloud_run(folder: Path, command: Sequence[str]) -> Iterator[tuple[World, 
         world.ports = replace(world.ports, launcher=launcher)
         world.runtime = Runtime(world.ports, world.settings, world.runtime.log)
         runtime.use(world.runtime)
-        world.web = create_app(world.ports, world.settings).test_client()
+        world.web = create_app(world.runtime).test_client()
         world.fill_warehouse()
         yield world, service
 

@@ -75,7 +75,7 @@ class World:
         self.runtime = Runtime(self.ports, self.settings, Log("text"))
         runtime.use(self.runtime)
         self.http = Client(functions_app())
-        self.web = create_app(self.ports, self.settings).test_client()
+        self.web = create_app(self.runtime).test_client()
         self.embedded.bus.subscribe("upstream", JOB_FINISHED, "upstream")
         self.received: list[dict[str, Any]] = []
 

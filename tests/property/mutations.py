@@ -49,8 +49,8 @@ MUTATIONS: dict[str, list[Edit]] = {
     "end-published-before-it-is-committed": [
         Edit(
             steps.end,
-            "job = commit(runtime.ports, job, state,",
-            "announce(runtime, job.moved(state, job.updated_at, None))\n    job = commit(runtime.ports, job, state,",
+            "job = commit_end(runtime, job, state,",
+            "announce(runtime, job.moved(state, job.updated_at, None))\n    job = commit_end(runtime, job, state,",
         )
     ],
     "success-published-before-it-is-committed": [
@@ -74,8 +74,8 @@ MUTATIONS: dict[str, list[Edit]] = {
     ],
     "end-not-announced-again": [
         Edit(summarize.handle, "    announce(runtime, job)\n", ""),
-        Edit(summarize.handle, "job = commit(runtime.ports, job, JobState.SUCCEEDED)",
-             "job = commit(runtime.ports, job, JobState.SUCCEEDED)\n        announce(runtime, job)"),
+        Edit(summarize.handle, "job = commit_end(runtime, job, JobState.SUCCEEDED, figures=figures(runtime.ports, job))",
+             "job = commit_end(runtime, job, JobState.SUCCEEDED, figures=figures(runtime.ports, job))\n        announce(runtime, job)"),
     ],
     "rejection-not-announced-again": [
         Edit(accept.accept, "if job.state.terminal:", "if False:"),
@@ -96,7 +96,7 @@ MUTATIONS: dict[str, list[Edit]] = {
     "heartbeat-ignored": [
         Edit(running.sweep_running, "young = beat is not None and now - beat.updated < HEARTBEAT_DEADLINE", "young = False")
     ],
-    "wakeups-not-counted": [Edit(wakeups.wake, "wakeups=job.wakeups + 1)\n    runtime", "wakeups=0)\n    runtime")],
+    "wakeups-not-counted": [Edit(wakeups.wake_or_fail, "wakeups=job.wakeups + 1)\n    runtime", "wakeups=0)\n    runtime")],
     "dataset-not-looked-for": [Edit(dataset.extract, "runtime.ports.objects.stat(name) or ", "")],
     "other-body-accepted": [
         Edit(accept.accept, "elif job.request_id != key or canonical_json(job.request) != canonical_json(body):", "elif False:")
@@ -123,11 +123,11 @@ MUTATIONS: dict[str, list[Edit]] = {
         Edit(uploads._data_arrived, "    settings = _settings_for(runtime, country, data.name)\n    if", "    if"),
     ],
     "failure-by-a-sweep-not-announced": [
-        Edit(wakeups.wake, "announce_attempt_end(runtime, failed, failed.attempt)", "pass"),
+        Edit(wakeups.wake_or_fail, "announce_attempt_end(runtime, failed, failed.attempt)", "pass"),
         Edit(sweep._sweep, "elif asked and job.state in", "elif False and job.state in"),
     ],
-    "failure-by-a-sweep-not-announced-again": [Edit(wakeups.wake, "ask_again(runtime, job)", "pass")],
-    "end-not-announced-before-a-retry": [Edit(actions._retried, "publish(ports, JOB_FINISHED, job_finished(job))", "pass")],
+    "failure-by-a-sweep-not-announced-again": [Edit(wakeups.wake_or_fail, "ask_again(runtime, job)", "pass")],
+    "end-not-announced-before-a-retry": [Edit(actions._retried, "publish(runtime, JOB_FINISHED, job_finished(job))", "pass")],
     "abandoned-slot-not-resumed": [Edit(launch._resume, "for slot in queue.slots:", "for slot in []:")],
     "own-slot-not-asked-for": [Edit(waiting._queued, "((full or moves) and not its_own)", "full or moves")],
     "dead-letter-swallowed": [Edit(entry.deliver, '_to_dead_letters(message, runtime, "; ".join(lines))', "pass")],
@@ -145,8 +145,8 @@ MUTATIONS: dict[str, list[Edit]] = {
         Edit(Life._merges, "    ours = Merge(", "    if self.objects.stat(self.attempt.merge):\n        return False\n    ours = Merge(", Life)
     ],
     "share-overwritten": [
-        Edit(transfer.upload, "with suppress(AlreadyExists), ports.objects.writer(name) as target, path.open(\"rb\") as source:\n        shutil.copyfileobj(source, target, _PIECE)",
-             "ports.objects.replace(name, path.read_bytes(), None)")
+        Edit(transfer.upload, "with suppress(AlreadyExists), runtime.ports.objects.writer(name) as target, path.open(\"rb\") as source:\n        shutil.copyfileobj(source, target, _PIECE)",
+             "runtime.ports.objects.replace(name, path.read_bytes(), None)")
     ],
     "file-that-the-index-does-not-know-is-being-changed": [
         Edit(FileObjectStore._open, "generation is None and watched and Mark", "generation is None and Mark", FileObjectStore)

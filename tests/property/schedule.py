@@ -215,7 +215,7 @@ class Schedule:
             job = jobs[self.tape.pick(len(jobs))]
             frame = self._frame(act.__name__, job.state.value)
             with self.sim.faults.process(frame), suppress(Refused, Unavailable, Crash):
-                act(self.sim.ports, job.job_id, "a person")
+                act(self.sim.runtime, job.job_id, "a person")
 
     def upload(self) -> None:
         self.sim.upload(("data.csv", "data.request.yaml", "request.yaml", "more.csv")[self.tape.pick(4)])
@@ -226,12 +226,12 @@ class Schedule:
         queues = self.sim.raw.jobs.find(Queue)
         if queues:
             queue = queues[self.tape.pick(len(queues))]
-            actions.pause(self.sim.raw, queue.name, not queue.paused)
+            actions.pause(self.sim.undisturbed, queue.name, not queue.paused)
 
     def replay(self) -> None:
         letters = self.sim.raw.jobs.find(DeadLetter)
         if letters:
-            actions.replay(self.sim.raw, letters[self.tape.pick(len(letters))].letter_id)
+            actions.replay(self.sim.undisturbed, letters[self.tape.pick(len(letters))].letter_id)
 
     # misfortunes
 

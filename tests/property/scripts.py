@@ -104,7 +104,7 @@ class Script:
             (job,) = self.sim.jobs()
             frame = Frame(act.__name__, job.state.value)
             with self.sim.faults.process(frame), suppress(Crash, Unavailable, Refused):
-                act(self.sim.ports, job.job_id, "a person")
+                act(self.sim.runtime, job.job_id, "a person")
                 return
 
     def cancel(self) -> None:

@@ -165,6 +165,7 @@ class Simulation:
         self.ports = replace(watched(self.raw, self.faults), clock=SkewedClock(self.clock))
         self.runtime = Runtime(self.ports, self.settings, Quiet("text"))
         runtime.use(self.runtime)
+        self.undisturbed = Runtime(self.raw, self.settings, self.runtime.log)
         self.invariants = Invariants(self)
         self.faults.told = self.invariants.called
         self.trainings = Trainings(self)
@@ -276,7 +277,7 @@ class Simulation:
         """Peace: every message arrives, every training lives on, until nothing waits any more."""
         self.faults.outage, self.clock.skew, self.deliveries = "", timedelta(0), 0
         for queue in self.raw.jobs.find(Queue, paused=True):
-            actions.pause(self.raw, queue.name, False)
+            actions.pause(self.undisturbed, queue.name, False)
         for _ in range(MAX_ROUNDS):
             self.trainings.reap()
             self._deliver_all()

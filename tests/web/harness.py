@@ -16,8 +16,10 @@ from contracts.events import SUBSCRIPTIONS
 from contracts.job import FileVersion, Job, JobState, TimelineEntry
 from contracts.validation import ValidationReport
 from functions.adapters.embedded import Embedded
+from functions.log import Log
 from functions.ports import ObjectInfo, Ports
-from functions.settings import EmbeddedSettings, Settings
+from functions.runtime import Runtime
+from functions.settings import EmbeddedSettings
 from functions.web.app import create_app
 
 S = JobState
@@ -49,15 +51,18 @@ class StandingClock:
 class Site:
     """The page, and the installation under it."""
 
-    ports: Ports
+    runtime: Runtime
     clock: StandingClock
     client: FlaskClient
     family: Embedded
-    settings: Settings
+
+    @property
+    def ports(self) -> Ports:
+        return self.runtime.ports
 
     def with_ports(self, **ports: Any) -> FlaskClient:
         """A client of the same page, with other ports."""
-        return create_app(replace(self.ports, **ports), self.settings).test_client()
+        return create_app(replace(self.runtime, ports=replace(self.ports, **ports))).test_client()
 
     def job(self, state: JobState = S.RUNNING, job_id: str = "weekly-1", **changes: Any) -> Job:
         """Store a job that came into a state the usual way."""
@@ -152,5 +157,5 @@ def open_site(folder: Path) -> Site:
         engines=["native"],
         queues={"default": 2, "bulk": 4},
     )
-    app = create_app(family.ports(), settings)
-    return Site(family.ports(), clock, app.test_client(), family, settings)
+    runtime = Runtime(family.ports(), settings, Log(settings.log_format))
+    return Site(runtime, clock, create_app(runtime).test_client(), family)
