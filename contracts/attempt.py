@@ -18,6 +18,7 @@ from contracts.base import (
     SchemaVersion,
     Timestamp,
 )
+from contracts.engines import EngineName
 from contracts.model import ModelConfig
 from contracts.problem import Problem
 
@@ -31,7 +32,7 @@ class TrainingConfig(Exchanged):
     request_id: OfRequest
     country: OfCountry
     revision: OfRevision
-    engine: Literal["native", "robyn"] = Field(description="engine that trains")
+    engine: EngineName = Field(description="engine that trains")
     prepared: str = Field(description="object that holds the prepared data, Parquet")
     fingerprint: str = Field(description="size and CRC32C of the extracted data")
     results: str = Field(description="prefix under which the attempt leaves its files")

@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from contracts.engines import EngineName
 from contracts.events import (
     DEAD_LETTERS,
     JOB_FINISHED,
@@ -64,7 +65,7 @@ class Function:
 class Job:
     """What one task of a training has, and the image it runs."""
 
-    engine: Literal["native", "robyn"]
+    engine: EngineName
     cpu: int
     memory: str
     image: Literal["trainer-native", "trainer"]

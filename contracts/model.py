@@ -428,7 +428,7 @@ class ModelConfig(Authored):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         problems = [*self._reserved(), *self._unknown_hyperparameters(), *self._unknown_channels()]
-        problems += [*self._wrong_weights(), *self._wrong_former()]
+        problems += [*self._no_penalty(), *self._wrong_weights(), *self._wrong_former()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -448,6 +448,12 @@ class ModelConfig(Authored):
                 yield f"hyperparameters.ranges.{name}: unknown; with {self.adstock} adstock there are {there}"
             elif name.endswith("_penalty") and not self.search.penalty_factors:
                 yield f"hyperparameters.ranges.{name}: is only used with search.penalty_factors: true"
+
+    def _no_penalty(self) -> Iterator[str]:
+        ranges = self.hyperparameters.ranges
+        highest = [ranges.get(f"{name}_penalty", (0.0, 1.0))[1] for name in self._design_names()]
+        if self.search.penalty_factors and not any(highest):
+            yield "hyperparameters.ranges: every penalty is fixed to 0; at least one must be positive"
 
     def _wrong_weights(self) -> Iterator[str]:
         weights, objectives = self.search.objective_weights, 3 if self.calibration else 2

@@ -11,6 +11,7 @@ import yaml
 from pydantic import Discriminator, Field, StringConstraints, field_validator, model_validator
 
 from contracts.base import Authored, ColumnName, Country, Slug, storable
+from contracts.engines import EngineName
 from contracts.model import ModelConfig
 
 RequestId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
@@ -134,6 +135,9 @@ class Resample(Authored):
     )
 
 
+Size = Literal["auto", "small", "medium", "large"]
+
+
 class TrainRequest(ModelConfig):
     """Everything about one training. Fields of the model itself stand beside these (see ModelConfig)."""
 
@@ -158,10 +162,8 @@ class TrainRequest(ModelConfig):
     resample: Resample | None = Field(
         None, description="aggregate to longer periods; left out: the periods of the data"
     )
-    engine: Literal["native", "robyn"] | None = Field(
-        None, description="left out: the default of the installation"
-    )
-    size: Literal["auto", "small", "medium", "large"] = Field(
+    engine: EngineName | None = Field(None, description="left out: the default of the installation")
+    size: Size = Field(
         "auto",
         description="CPU and memory; `large`: the trials are spread over up to ten machines; "
         "`auto`: chosen from engine, iterations and trials",

@@ -19,9 +19,9 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.base import Slug, error_lines
+from contracts.cloud import JOBS
+from contracts.engines import EngineName
 
-Engine = Literal["native", "robyn"]
-_SIZES: dict[Engine, tuple[str, ...]] = {"native": ("native",), "robyn": ("small", "medium", "large")}
 S = TypeVar("S", bound=BaseSettings)
 
 
@@ -44,7 +44,7 @@ class TrainerSettings(BaseSettings):
 class Settings(TrainerSettings):
     """What every function knows of its installation, whatever its family."""
 
-    engines: list[Engine] = Field(
+    engines: list[EngineName] = Field(
         min_length=1, description="installed engines, the default one first (JSON list)"
     )
     queues: dict[Slug, Annotated[int, Field(ge=1)]] = Field(
@@ -77,10 +77,9 @@ class TrainerJobs(BaseModel):
     medium: str | None = None
     large: str | None = None
 
-    def needed(self, engines: list[Engine]) -> list[str]:
+    def needed(self, engines: list[EngineName]) -> list[str]:
         """The sizes that these engines need and that are not named."""
-        sizes = [size for engine in engines for size in _SIZES[engine]]
-        return [size for size in sizes if getattr(self, size) is None]
+        return [size for size, job in JOBS.items() if job.engine in engines and getattr(self, size) is None]
 
 
 class SnowflakeConnection(BaseModel):

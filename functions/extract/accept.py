@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from contracts.base import WHOLE, canonical_json, error_lines
+from contracts.engines import request_problems
 from contracts.events import JOB_FINISHED, RequestRefused
 from contracts.job import FileVersion, Job, JobState, TimelineEntry
 from contracts.problem import Problem
@@ -127,22 +128,8 @@ def _installation_errors(runtime: Runtime, request: TrainRequest) -> Iterator[st
     folder = getattr(request.source, "name", f"/{request.country}/").split("/")
     if folder[1] != request.country:
         yield f"source.name: must be under {folder[0]}/{request.country}/, the folder of its country"
-    yield from _engine_errors(request, request.engine or settings.engines[0])
+    yield from request_problems(request, request.engine or settings.engines[0])
     yield from former_errors(runtime, request)
-
-
-def _engine_errors(request: TrainRequest, engine: str) -> Iterator[str]:
-    """What only one of the engines can do."""
-    search = request.search
-    for name, asked, able in (
-        ("search.solver: converged", search.solver == "converged", "native"),
-        ("search.best_by: nrmse", search.best_by == "nrmse", "native"),
-        ("search.stop:", search.stop is not None, "native"),
-        ("search.start_from:", search.start_from is not None, "native"),
-        ("search.allow_partial_trials:", search.allow_partial_trials, "robyn"),
-    ):
-        if asked and engine != able:
-            yield f"{name} needs the engine {able}; this request has the engine {engine}"
 
 
 def _refuse(runtime: Runtime, job: Job) -> None:

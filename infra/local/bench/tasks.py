@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.attempt import TrainingConfig
+from contracts.engines import ENGINES
 from contracts.model import ModelConfig
 from contracts.names import Attempt
 from functions.adapters.embedded import Embedded
 from functions.attempts import read_heartbeats, read_outcome
-from functions.launch.sizes import CPU_S
 from infra.local.bench.figures import Figure
 from infra.local.demo_data import demo_request, generate
 from infra.local.host import local_settings, task_environment
@@ -43,7 +43,7 @@ class Timeline:
         return self.start + self.prepare + most * iterations * self.iteration + self.merge
 
 
-ROBYN = Timeline(start=30.0, prepare=5.4, iteration=CPU_S["robyn"], merge=79.0 + 5 * 2.6 + 3.0)
+ROBYN = Timeline(start=30.0, prepare=5.4, iteration=ENGINES["robyn"].iteration_s, merge=79.0 + 5 * 2.6 + 3.0)
 """Robyn 3.12.1 as measured on 2 cores: robyn_inputs; robyn_run; robyn_outputs of 128 models, five one-pagers,
 the allocator."""
 
