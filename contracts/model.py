@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, field_validator,
 
 from contracts.base import Authored, ColumnName, Range
 from contracts.budget import BudgetQuestion
+from contracts.posterior import AskedPosterior, PosteriorConfig
 
 Day = date
 """A day; for fields that are themselves named `date`."""
@@ -343,6 +344,12 @@ class CalibrationStudy(Authored):
         "immediate",
         description="whether the lift holds the effect of the same periods only, or later ones too",
     )
+    lift_se: float | None = Field(
+        None,
+        gt=0,
+        description="standard error of the lift, in its unit; used by the posterior; left out: the one that "
+        "`confidence` tells",
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -404,6 +411,10 @@ class ModelConfig(Authored):
     )
     annotations: list[Annotation] = Field(
         [], max_length=200, description="dated notes, drawn on the time axes of the pictures"
+    )
+    posterior: AskedPosterior = Field(
+        PosteriorConfig(),
+        description="what the data say about each channel, and how surely; `off`: not asked",
     )
     refresh_of: Annotated[
         Refresh | None, BeforeValidator(_as_refresh, json_schema_input_type=Refresh | JobId | None)
@@ -476,6 +487,9 @@ class ModelConfig(Authored):
             for name in study.channels:
                 if name not in paid | organic:
                     yield f"calibration[{i}].channels: '{name}' is neither a spend nor an organic column"
+        for name in self.posterior.roas if self.posterior else ():
+            if name not in paid:
+                yield f"posterior.roas.{name}: not a spend column"
         for field in ("channel_bounds", "channel_budgets") if self.budget else ():
             for name in getattr(self.budget, field):
                 if name not in paid:

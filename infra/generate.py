@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from contracts import attempt, cloud, events, job, problem, request, summary, validation
+from contracts import attempt, cloud, events, job, posterior, problem, request, summary, validation
 from functions.settings import env_example
 from infra.way import way_table
 
@@ -43,6 +43,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "validation_report": validation.ValidationReport,
     "model_summary": summary.ModelSummary,
     "country_summary": summary.CountrySummary,
+    "posterior": posterior.PosteriorDocument,
     "problem": problem.Problem,
 }
 """Every contract by the name of its schema and of its example."""

@@ -1,0 +1,140 @@
+"""The posterior, what the data say about each channel and how surely: how it is asked for, and its answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from contracts.base import SCHEMA_VERSION, Authored, ColumnName, Exchanged, SchemaVersion
+
+
+class PosteriorConfig(Authored):
+    """The posterior of the model's form, with a baseline that is fitted together with the media."""
+
+    paid_share: float = Field(
+        0.25,
+        gt=0,
+        le=10,
+        description="scale of the half-Cauchy prior of a paid channel's ROAS, as a share of sales per spend",
+    )
+    roas: dict[ColumnName, tuple[float, float]] = Field(
+        {},
+        description="what a channel earns by experience or experiments, by spend column: [low, high] hold "
+        "90 % of the prior, in units of the dependent variable per unit of currency",
+    )
+    draws: int = Field(1000, ge=200, le=4000, description="joint draws that are kept in posterior.parquet")
+
+    @field_validator("roas")
+    @classmethod
+    def _ranges(cls, roas: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        for name, (low, high) in roas.items():
+            if not 0 < low < high:
+                raise ValueError(f"{name}: [{low}, {high}] must satisfy 0 < low < high")
+        return roas
+
+
+def _as_posterior(value: Any) -> Any:
+    """`off`, which YAML reads as false, is None; `on` is the default."""
+    if value in ("off", False):
+        return None
+    return {} if value in ("on", True) else value
+
+
+AskedPosterior = Annotated[
+    PosteriorConfig | None,
+    BeforeValidator(
+        _as_posterior, json_schema_input_type=PosteriorConfig | Literal["on", "off"] | bool | None
+    ),
+]
+
+
+class Quantiles(Exchanged):
+    """What the posterior says about one number."""
+
+    mean: float = Field(description="of the draws in posterior.parquet")
+    q05: float = Field(description="90 % lie between this and q95")
+    q25: float = Field(description="half lie between this and q75")
+    q50: float = Field(description="as likely too high as too low")
+    q75: float = Field(description="see q25")
+    q95: float = Field(description="see q05")
+
+
+class PosteriorPrior(Exchanged):
+    """What was assumed before the data were seen."""
+
+    paid_share: float = Field(
+        description="scale of the half-Cauchy prior of ROAS, as a share of sales per spend"
+    )
+    organic_share: float = Field(
+        description="scale of that of an organic contribution, as a share of all sales"
+    )
+    roas: dict[str, tuple[float, float]] = Field({}, description="the request's own ranges, by spend column")
+
+
+class PosteriorChannel(Exchanged):
+    """What the data say about one channel, over the window."""
+
+    name: str = Field(description="spend column, or organic column")
+    modelled: str = Field(description="the column that was modelled")
+    paid: bool = Field(description="whether it costs money")
+    spend: float | None = Field(None, description="in the window, in currency; only of a paid channel")
+    roas: Quantiles | None = Field(
+        None, description="contribution per unit of currency; only of a paid channel, for revenue"
+    )
+    cpa: Quantiles | None = Field(
+        None, description="currency per conversion, q05 the cheapest; only of a paid channel, for conversions"
+    )
+    contribution: Quantiles = Field(description="in units of the dependent variable")
+    share: Quantiles = Field(description="of the dependent variable's sum")
+    prior_q05: float = Field(description="of the prior of roas or cpa, of an organic channel of contribution")
+    prior_q50: float = Field(description="see prior_q05")
+    prior_q95: float = Field(description="see prior_q05")
+    learned: float = Field(
+        description="1 − width of the posterior / width of the prior, logarithmic; 0: the data say nothing"
+    )
+    r_hat: float = Field(description="split-R̂ of the chains; good below 1.05")
+    ess: float = Field(description="effective number of draws; good from 200")
+    converged: bool = Field(description="whether the chains agree on the channel")
+
+
+class ChosenModel(Exchanged):
+    """How the best model of the search lies in the posterior."""
+
+    sol_id: str = Field(description="the model")
+    distance: float = Field(
+        description="sum over paid channels of ((log ROAS − median) / sd)²; expected is one per channel"
+    )
+    roas: dict[str, float] = Field(
+        description="its ROAS by spend column, units of the dependent variable per unit of currency"
+    )
+    inside: dict[str, bool] = Field(description="whether that lies between q05 and q95")
+
+
+class PosteriorDocument(Exchanged):
+    """posterior.json: what the data say about each channel, and how surely."""
+
+    schema_version: SchemaVersion = SCHEMA_VERSION
+    dependent: str = Field(description="column that is explained")
+    dependent_type: str = Field(description="revenue or conversion")
+    converged: bool = Field(description="whether the chains agree on every channel")
+    prior: PosteriorPrior = Field(description="what was assumed before the data were seen")
+    seed: int = Field(description="of the random numbers")
+    chains: int = Field(description="independent chains")
+    sweeps: int = Field(description="of each chain; they grow until the chains agree")
+    draws: int = Field(description="rows of posterior.parquet")
+    sigma: Quantiles = Field(description="sd of the noise, in units of the dependent variable")
+    rho: Quantiles = Field(description="autocorrelation of the noise")
+    kappa: Quantiles = Field(description="how bendy the trend is; 0 without trend")
+    baseline_share: Quantiles = Field(description="share of the dependent variable that no channel earned")
+    channels: list[PosteriorChannel] = Field(description="paid channels in the request's order, then organic")
+    better: list[list[float | None]] = Field(
+        description="probability that the paid channel of the row earns more per unit of currency than that "
+        "of the column; null on the diagonal"
+    )
+    best_model: ChosenModel | None = Field(None, description="left out where no model was chosen")
+    next_study: str | None = Field(
+        None, description="the paid channel of which a lift study would tell most: most money in doubt"
+    )
+    sentences: list[str] = Field(description="the same in words")
+    notes: list[str] = Field([], description="what of the request has no part in the posterior, and why")

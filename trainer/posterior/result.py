@@ -1,0 +1,193 @@
+"""What the posterior answers: joint draws, and what follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from contracts.posterior import PosteriorConfig
+from trainer.posterior import baseline, kernel, sampling
+from trainer.posterior.kernel import Floats
+from trainer.posterior.model import Channel, Model
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """S joint draws of everything unknown; m channels, n periods of the window, N of the data."""
+
+    model: Model
+    settings: PosteriorConfig
+    seed: int
+    contribution: Floats
+    """(S, m) of each channel over the window, in units of the dependent variable."""
+    hyperparameters: Floats
+    """(S, m, h) in the order of `model.hyperparameters`."""
+    sigma: Floats
+    """(S,) sd of the noise, in units of the dependent variable."""
+    rho: Floats
+    """(S,) autocorrelation of the noise."""
+    kappa: Floats
+    """(S,) sd of the trend's changes of slope, over sigma; 0 without trend."""
+    sweeps: int
+    """Of each chain."""
+    r_hat: Floats
+    """(m,) split-R̂ of the logarithm of each contribution."""
+    ess: Floats
+    """(m,) effective number of draws of it."""
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """(m,) paid before organic."""
+        return self.model.channels
+
+    @property
+    def paid(self) -> tuple[Channel, ...]:
+        """The paid channels."""
+        return tuple(channel for channel in self.channels if channel.paid)
+
+    @property
+    def agreed(self) -> NDArray[np.bool_]:
+        """(m,) whether the chains agree on a channel."""
+        return (self.r_hat < sampling.R_HAT) & (self.ess >= sampling.ESS)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the chains agree on every channel."""
+        return bool(self.agreed.all())
+
+    @cached_property
+    def roas(self) -> Floats:
+        """(S, paid) contribution over spend of the window, units of the dependent variable per currency."""
+        spends: Floats = np.array([channel.spend for channel in self.paid])
+        roas: Floats = self.contribution[:, : len(spends)] / spends
+        return roas
+
+    def metric(self, channel: int) -> Floats:
+        """(S,) ROAS, for conversions CPA; of an organic channel its contribution."""
+        return self._metric(channel, self.contribution[:, channel])
+
+    def prior_metric(self, channel: int, share: float) -> float:
+        """The value of `metric` below which its prior has this share."""
+        prior = self.model.priors[channel]
+        share = 1 - share if self.channels[channel].paid and not self._revenue else share
+        return float(self._metric(channel, np.array(prior.quantile(share))))
+
+    def _metric(self, channel: int, contribution: Floats) -> Floats:
+        spend = self.channels[channel].spend
+        if not self.channels[channel].paid:
+            return contribution
+        return contribution / spend if self._revenue else spend / contribution
+
+    @property
+    def _revenue(self) -> bool:
+        return self.model.inputs.dependent_type == "revenue"
+
+    @property
+    def baseline_share(self) -> Floats:
+        """(S,) share of the dependent variable that no channel earned."""
+        share: Floats = 1 - self.contribution.sum(axis=1) / self.model.total
+        return share
+
+    @cached_property
+    def better(self) -> Floats:
+        """(paid, paid) probability that the channel of the row has a higher ROAS than that of the column."""
+        return np.array([(self.roas[:, [i]] > self.roas).mean(axis=0) for i in range(self.roas.shape[1])])
+
+    @cached_property
+    def learned(self) -> Floats:
+        """(m,) 1 − width of the posterior / width of the prior, both 90 % and logarithmic; 0: nothing."""
+        low, high = np.log(np.quantile(self.contribution, (0.05, 0.95), axis=0))
+        priors = self.model.priors
+        before = np.array([np.log(prior.quantile(0.95) / prior.quantile(0.05)) for prior in priors])
+        return np.asarray(1 - (high - low) / before)
+
+    @cached_property
+    def most_worth_a_study(self) -> Channel:
+        """The paid channel with the most money in doubt: spend × logarithmic width of its 90 % interval."""
+        low, high = np.log(np.quantile(self.roas, (0.05, 0.95), axis=0))
+        doubt = [channel.spend * width for channel, width in zip(self.paid, high - low, strict=True)]
+        return self.paid[int(np.argmax(doubt))]
+
+    def table(self) -> pd.DataFrame:
+        """A row per draw: `<channel>_contribution`, `<modelled>_<kind>`, noise and baseline."""
+        found = {f"{c.name}_contribution": self.contribution[:, i] for i, c in enumerate(self.channels)}
+        for i, channel in enumerate(self.channels):
+            for k, kind in enumerate(self.model.hyperparameters):
+                found[f"{channel.modelled}_{kind}"] = self.hyperparameters[:, i, k]
+        noise = {"sigma": self.sigma, "rho": self.rho, "kappa": self.kappa}
+        return pd.DataFrame({**found, **noise, "baseline_share": self.baseline_share})
+
+    def some(self, count: int) -> NDArray[np.int64]:
+        """Positions of `count` draws, evenly spread; all of them if there are no more."""
+        return np.unique(np.linspace(0, len(self.sigma) - 1, count).round().astype(np.int64))
+
+    def contributions(self, draws: NDArray[np.int64]) -> Floats:
+        """(draws, m, n) contribution of each channel in each period of the window."""
+        first, stop = self.model.inputs.first, self.model.inputs.stop
+        series = [channel.series for channel in self.channels]
+        found = [self.response(i, one, draws)[:, first:stop] for i, one in enumerate(series)]
+        return np.stack(found, axis=1)
+
+    def response(self, channel: int, series: Floats, draws: NDArray[np.int64]) -> Floats:
+        """(draws, T) what a channel earns in each period if `series` (T,) is its modelled column.
+
+        `series` begins with the data's first period and may be longer or shorter than the data; adstock and
+        inflexion are those of training. In units of the dependent variable per period.
+        """
+        largest = float(self.channels[channel].series.max())
+        out = np.empty((len(draws), len(series)))
+        eta = np.ascontiguousarray(self.hyperparameters[draws, channel])
+        kernel.respond(
+            self.model.problem, channel, eta, self.contribution[draws, channel], series / largest, out
+        )
+        return out
+
+    def baseline(self, draws: NDArray[np.int64]) -> Floats:
+        """(draws, N) what would be sold without media in each period of the data: its mean, given a draw.
+
+        Beyond the window the trend goes on straight.
+        """
+        found, inputs = self.model.baseline, self.model.inputs
+        columns = np.column_stack([found.columns, found.bends])
+        rest = inputs.dependent[inputs.window] - self.contributions(draws).sum(axis=1)
+        return np.array([columns @ self._coefficients(one, r) for one, r in zip(draws, rest, strict=True)])
+
+    def _coefficients(self, draw: int, rest: Floats) -> Floats:
+        """(d + k,) of the baseline's columns that explain `rest` (n,), given a draw's rho and kappa."""
+        window, found, rho = self.model.inputs.window, self.model.baseline, self.rho[draw]
+        bends = found.bends.shape[1]
+        columns = baseline.whitened(np.column_stack([found.columns, found.bends])[window], rho)
+        target = baseline.whitened(rest[:, None], rho)[:, 0]
+        if bends:
+            flat = found.columns.shape[1]
+            prior = np.hstack([np.zeros((bends, flat)), np.eye(bends) / self.kappa[draw]])
+            columns, target = np.vstack([columns, prior]), np.concatenate([target, np.zeros(bends)])
+        return np.asarray(np.linalg.lstsq(columns, target, rcond=None)[0])
+
+
+def read(model: Model, settings: PosteriorConfig, seed: int, samples: sampling.Samples) -> Posterior:
+    """The posterior from its samples, thinned evenly over all chains."""
+    (_, sweeps, media, _), chains = samples.draws.shape, len(samples.draws)
+    count = min(settings.draws, chains * sweeps)
+    kept = np.linspace(0, chains * sweeps - 1, count).round().astype(np.int64)
+    draws = samples.draws.reshape(chains * sweeps, media, -1)[kept]
+    noise = samples.noise.reshape(chains * sweeps, 3)[kept]
+    return Posterior(
+        model=model,
+        settings=settings,
+        seed=seed,
+        contribution=draws[:, :, 0] * model.scale,
+        hyperparameters=draws[:, :, 1:],
+        sigma=noise[:, 0] * model.scale,
+        rho=noise[:, 1],
+        kappa=noise[:, 2],
+        sweeps=samples.sweeps,
+        r_hat=samples.r_hat,
+        ess=samples.ess,
+    )

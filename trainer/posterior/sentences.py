@@ -1,0 +1,79 @@
+"""The posterior in words: never a number without how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+
+from trainer.engines.pictures.style import amount
+from trainer.posterior.result import Posterior
+
+SURE = 0.9
+"""A statement is made if it is as probable as this."""
+LITTLE = 0.25
+"""Below, what a posterior says is mostly what its prior said."""
+
+
+def sentences(found: Posterior) -> list[str]:
+    """What each channel earns, which earns more, what the data do not tell, which study would help most."""
+    if not found.converged:
+        names = [
+            channel.name for channel, agreed in zip(found.channels, found.agreed, strict=True) if not agreed
+        ]
+        return [
+            f"The chains do not agree on {', '.join(names)} after {found.sweeps:,} sweeps: do not use the "
+            "posterior. More rows, fewer or less similar channels, a lift study or posterior.roas would help."
+        ]
+    return [*_earnings(found), *_comparisons(found), *_little(found), *_advice(found)]
+
+
+def _order(found: Posterior) -> list[int]:
+    """Paid channels, the best earner per unit of currency first."""
+    return [int(i) for i in np.argsort(-np.median(found.roas, axis=0), kind="stable")]
+
+
+def _earnings(found: Posterior) -> Iterator[str]:
+    inputs = found.model.inputs
+    for i in _order(found):
+        low, high = (amount(float(value)) for value in np.quantile(found.metric(i), (0.05, 0.95)))
+        name = found.paid[i].name
+        if inputs.dependent_type == "revenue":
+            yield f"{name} earns {low} to {high} per unit of currency (90 %)."
+        else:
+            yield f"One more of {inputs.dependent_name} by {name} costs {low} to {high} (90 %)."
+
+
+def _comparisons(found: Posterior) -> Iterator[str]:
+    """Of neighbours in the order of what they earn, and of the best with the last."""
+    order = _order(found)
+    pairs = list(pairwise(order))
+    if len(order) > 2:
+        pairs.append((order[0], order[-1]))
+    for i, j in pairs:
+        better, worse, chance = found.paid[i].name, found.paid[j].name, found.better[i, j]
+        if chance >= SURE:
+            yield f"{better} earns more per unit of currency than {worse}: {_percent(chance)} sure."
+        else:
+            odds = f"{_percent(chance)} for {better}"
+            yield f"{better} or {worse}: the data cannot tell which earns more ({odds})."
+
+
+def _little(found: Posterior) -> Iterator[str]:
+    for channel, learned in zip(found.channels, found.learned, strict=True):
+        if learned < LITTLE:
+            yield (
+                f"{channel.name}: the data say little (learned {max(learned, 0):.0%}); "
+                "what is shown is mostly what was assumed before."
+            )
+
+
+def _advice(found: Posterior) -> Iterator[str]:
+    if found.paid:
+        name = found.most_worth_a_study.name
+        yield f"A lift study of {name} would help most: it has the most money in doubt."
+
+
+def _percent(chance: float) -> str:
+    return "more than 99 %" if chance > 0.99 else f"{100 * chance:.0f} %"
