@@ -238,6 +238,8 @@ INDEXES: tuple[Index, ...] = (
 )
 UNINDEXED = ("rest", "version", "fields.deadline", "fields.updated_at")
 """Fields of every collection that no query asks for, so that writing them costs no index entries."""
+EXPIRING = ("extracts", "uploads", "dead-letters")
+"""Collections whose documents may carry `expires`, the time from which the database removes them."""
 COLLECTIONS = ("jobs", "uploads", "queues", "extracts", "dead-letters")
 
 
@@ -262,6 +264,7 @@ def names() -> dict[str, Any]:
         "rights": {name: asdict(rights) for name, rights in RIGHTS.items()},
         "indexes": [asdict(index) for index in INDEXES],
         "collections": COLLECTIONS,
+        "expiring": EXPIRING,
         "unindexed": UNINDEXED,
     }
 
