@@ -10,7 +10,7 @@ QUICK := $(wildcard tests/test_*.py) tests/contracts tests/data tests/web tests/
   $(addprefix tests/pipeline/test_,attempts.py dead_letters.py one_bad_job.py one_request.py uploads.py)
 
 .DEFAULT_GOAL := help
-.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps lint quick test format bench truth functions-archive schemas lock clean
+.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps lint quick test format bench truth functions-archive terraform-teeth schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-17s %s\n", $$1, $$2 }'
@@ -87,6 +87,9 @@ chaos-real: $(VENV)/dev.done ## real processes, killed at random, and a disk tha
 	@$(RUN) -m tests.chaos embedded --jobs $(or $(JOBS),300) $(if $(SEED),--seed $(SEED))
 	@$(RUN) -m tests.chaos gcp --jobs 30 $(if $(SEED),--seed $(SEED))
 
+terraform-teeth: $(VENV)/dev.done ## mistakes put into the Terraform code, each of which must be caught
+	@TERRAFORM_TEETH=1 $(RUN) -m pytest -q tests/terraform/test_teeth.py
+
 schemas: $(VENV)/dev.done ## write again what is generated from the code: JSON Schemas, .env.example, parts of the docs
 	@$(RUN) -m infra.generate
 
@@ -94,7 +97,8 @@ functions-archive: setup ## make .build/functions.zip, what the functions are de
 	@$(RUN) -m infra.archive .build/functions.zip
 
 lock: ## pin the dependencies again (needs uv)
-	for name in local gcp dev functions trainer robyn fakesnow; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in local gcp dev functions trainer robyn fakesnow terraform; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	uv pip compile --quiet --universal --no-deps --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/terraform-schema.in -o requirements/terraform-schema.txt
 
 clean: ## remove what make has made, but not FOLDER
 	rm -rf $(VENV) .test-env .build .demo .bench .numba .mypy_cache .pytest_cache .ruff_cache

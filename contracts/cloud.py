@@ -155,6 +155,8 @@ TASK_RETRIES = 3
 
 _RETRY = "a person retries a job whose former end was not told"
 _LETTER = "a message that can never work"
+_UNSTARTED = "a training that the platform refuses for good to start"
+_HALF_ACCEPTED = "extract died after it accepted a request and before it extracted the data"
 _FORMER = "only where a training continues a former result"
 
 RIGHTS: dict[str, Rights] = {
@@ -165,7 +167,10 @@ RIGHTS: dict[str, Rights] = {
         lists=("drop-zone/",),
         documents=("jobs", "uploads", "extracts"),
         secrets=True,
-        seldom={"read:sources/": "a request whose source is a file in the bucket"},
+        seldom={
+            "read:sources/": "a request whose source is a file in the bucket",
+            f"publish:{SWEEP_REQUESTS}": "a job whose upload is replaced by a longer version of itself",
+        },
     ),
     "validate": Rights(
         publishes=(TRAINING_READY, JOB_FINISHED, DEAD_LETTERS),
@@ -180,7 +185,12 @@ RIGHTS: dict[str, Rights] = {
         creates=("training-configs/", "scratch/"),
         documents=("jobs", "queues"),
         runs="starts",
-        seldom={f"publish:{DEAD_LETTERS}": _LETTER},
+        seldom={
+            f"publish:{DEAD_LETTERS}": _LETTER,
+            f"publish:{JOB_FINISHED}": _UNSTARTED,
+            "read:scratch/": _UNSTARTED,
+            "create:scratch/": _UNSTARTED,
+        },
     ),
     "finalize": Rights(
         publishes=(TRAINING_FINISHED, TRAINING_READY, JOB_FINISHED, DEAD_LETTERS),
@@ -205,18 +215,28 @@ RIGHTS: dict[str, Rights] = {
         lists=("scratch/",),
         documents=("jobs", "queues", "uploads"),
         runs="stops",
-        seldom={f"publish:{DEAD_LETTERS}": _LETTER},
+        seldom={
+            f"publish:{DEAD_LETTERS}": _LETTER,
+            f"publish:{JOB_FINISHED}": "a job whose queue was removed, or whose end was not told",
+            f"publish:{TRAIN_REQUESTS}": _HALF_ACCEPTED,
+            "publish:objects-drop-zone": _HALF_ACCEPTED,
+            "read:drop-zone/": _HALF_ACCEPTED,
+            f"publish:{SWEEP_REQUESTS}": "a job that ends because nothing happened to it",
+            "publish:objects-outcomes": "the notification of an outcome was lost",
+        },
     ),
     "bury": Rights(documents=("dead-letters",)),
     "web": Rights(
         publishes=tuple(topic for topic in ALL_TOPICS if topic not in (DEAD_LETTERS, SWEEP_TICKS)),
         reads=("datasets/", "drop-zone/", "prepared/", "robyn/", "scratch/", "training-configs/"),
         lists=("scratch/",),
-        documents=("jobs", "queues", "dead-letters", "uploads"),
+        documents=("jobs", "queues", "dead-letters", "uploads", "ignored"),
         signs=True,
         seldom={
             f"publish:{TRAINING_FINISHED}": "a person replays a dead letter of the topic",
             f"publish:{JOB_FINISHED}": _RETRY,
+            "read:datasets/": "a person retries a job that ended before its training",
+            "read:drop-zone/": "a person retries a job that ended before its data were read",
         },
     ),
     "trainer": Rights(
@@ -240,7 +260,7 @@ UNINDEXED = ("rest", "version", "fields.deadline", "fields.updated_at")
 """Fields of every collection that no query asks for, so that writing them costs no index entries."""
 EXPIRING = ("extracts", "uploads", "dead-letters")
 """Collections whose documents may carry `expires`, the time from which the database removes them."""
-COLLECTIONS = ("jobs", "uploads", "queues", "extracts", "dead-letters")
+COLLECTIONS = ("jobs", "uploads", "queues", "extracts", "dead-letters", "ignored")
 
 
 def names() -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.pipeline.world import World
+from tests.rights import beyond, recording
 from trainer.engines.base import Host, Material, SearchProgress
 
 METRICS = {"r2": 0.9, "nrmse": 0.05}
@@ -18,7 +19,7 @@ BEST_MODEL = {
     "train": METRICS, "validation": METRICS, "test": METRICS, "channels": [CHANNEL],
     "dependent": "revenue", "dependent_type": "revenue", "candidates": 5, "pareto_models": 2,
     "partial_trials": [{"trial": 2, "candidates": 3}],
-    "window": {"start": "2024-01-01", "end": "2024-12-30", "rows": 53},
+    "interval": "week", "window": {"start": "2024-01-01", "end": "2024-12-30", "rows": 53},
 }  # fmt: skip
 """What an engine that computes nothing leaves as its best model."""
 
@@ -42,6 +43,14 @@ class QuickEngine:
         (folder / "best_model.json").write_text(json.dumps(BEST_MODEL))
         (folder / "provenance.json").write_text(json.dumps(provenance))
         (folder / "onepager.png").write_bytes(b"not looked at here")
+
+
+@pytest.fixture(autouse=True)
+def rights() -> Iterator[None]:
+    """No identity does what it may not do in the cloud."""
+    with recording() as recorded:
+        yield
+    assert beyond(recorded) == {}
 
 
 @pytest.fixture
