@@ -8,7 +8,14 @@ from collections import Counter
 from typing import Annotated, Any, Literal, Self, cast
 
 import yaml
-from pydantic import Discriminator, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from contracts.base import Authored, ColumnName, Country, Slug, storable
 from contracts.engines import EngineName
@@ -16,6 +23,9 @@ from contracts.model import ModelConfig
 
 RequestId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
 """What makes a request the same request: 1 to 200 printable ASCII characters without spaces."""
+
+CountryValue = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+"""A country as the data name it."""
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,127}$")]
 """A database, schema or table name; it is quoted when it is used, so its case counts as written."""
@@ -72,6 +82,24 @@ class Sum(Authored):
     of: list[ColumnName] = Field(min_length=2, description="columns that are added up")
 
 
+class Product(Authored):
+    """`name` = the product of columns."""
+
+    op: Literal["product"] = Field(description="what is computed")
+    name: ColumnName = Field(description="name of the new column")
+    of: list[ColumnName] = Field(min_length=2, description="columns that are multiplied")
+
+
+class Difference(Authored):
+    """`name` = the first column minus the others."""
+
+    op: Literal["difference"] = Field(description="what is computed")
+    name: ColumnName = Field(description="name of the new column")
+    of: list[ColumnName] = Field(
+        min_length=2, description="the column that the others, named after it, are subtracted from"
+    )
+
+
 class Ratio(Authored):
     """`name` = numerator / denominator; 0 where the denominator is 0."""
 
@@ -107,7 +135,7 @@ class CalendarFlag(Authored):
         return self
 
 
-Derived = Annotated[Sum | Ratio | Lag | CalendarFlag, Discriminator("op")]
+Derived = Annotated[Sum | Product | Difference | Ratio | Lag | CalendarFlag, Discriminator("op")]
 
 MissingPolicy = Literal["reject", "zero", "interpolate"]
 
@@ -124,14 +152,32 @@ class Missing(Authored):
     )
 
 
+Aggregation = Literal["sum", "mean", "max", "min", "last", "first", "any", "most"]
+"""What becomes of several values of a column; `any` and `most` only of a factor's.
+
+`most`: the most frequent level. `any`: likewise, but the level that is the usual one in the data counts only
+if no other occurs, so that a rare event is kept.
+"""
+
+
+class Duplicates(Authored):
+    """Several rows of one date become one."""
+
+    aggregate: dict[ColumnName, Aggregation] = Field(
+        {},
+        description="per column; left out: sum for the dependent variable and media, mean for context, "
+        "any for factors",
+    )
+
+
 class Resample(Authored):
     """Aggregate to longer periods; a week starts on Monday, a month on its first day."""
 
     interval: Literal["week", "month"] = Field(description="length of the new periods")
-    aggregate: dict[ColumnName, Literal["sum", "mean", "max", "min", "last", "first"]] = Field(
+    aggregate: dict[ColumnName, Aggregation] = Field(
         {},
         description="per column; left out: sum for the dependent variable and media, mean for context, "
-        "max for calendar flags, first for factors",
+        "max for calendar flags, any for factors",
     )
 
 
@@ -150,14 +196,21 @@ class TrainRequest(ModelConfig):
     revision: Slug = Field(description="name of the series of models that this one belongs to")
     source: Source = Field(description="where the data are")
     country_column: ColumnName | None = Field(
-        None, description="keep only the rows in which this column equals `country`; left out: all rows"
+        None, description="keep only the rows in which this column equals `country_value`; left out: all rows"
+    )
+    country_value: CountryValue | None = Field(
+        None, description="what stands in `country_column` for this country; left out: `country`"
     )
     derived: list[Derived] = Field(
         [], description="columns made from others, in this order, before the checks"
     )
-    duplicates: Literal["reject", "aggregate"] = Field(
-        "reject", description="several rows of one date end the job, or are aggregated"
-    )
+    duplicates: Annotated[
+        Literal["reject"] | Duplicates,
+        BeforeValidator(
+            lambda value: {} if value == "aggregate" else value,
+            json_schema_input_type=Literal["reject", "aggregate"] | Duplicates,
+        ),
+    ] = Field("reject", description="several rows of one date end the job, or are aggregated")
     missing: Missing = Field(Missing(), description="what to do with empty cells, per kind of column")
     resample: Resample | None = Field(
         None, description="aggregate to longer periods; left out: the periods of the data"
@@ -178,6 +231,14 @@ class TrainRequest(ModelConfig):
     labels: dict[Slug, Annotated[str, StringConstraints(max_length=200)]] = Field(
         {}, description="names and values of one's own, passed on to the summary"
     )
+
+    @model_validator(mode="after")
+    def _country_value_is_used(self) -> Self:
+        if self.country_value and not self.country_column:
+            raise ValueError(
+                "country_value is given without country_column; name the column in which it stands"
+            )
+        return self
 
     def model_spec(self) -> ModelConfig:
         """The part that an engine needs."""

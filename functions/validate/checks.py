@@ -8,6 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from contracts.model import Columns, PaidMedia
+from contracts.request import TrainRequest
 from functions.validate.findings import Findings
 
 _LARGEST = 1e100
@@ -42,8 +43,11 @@ def check_range(frame: pd.DataFrame, columns: Columns, findings: Findings) -> No
             )
 
 
-def check_constant(frame: pd.DataFrame, inside: pd.DataFrame, columns: Columns, findings: Findings) -> None:
+def check_constant(
+    frame: pd.DataFrame, inside: pd.DataFrame, request: TrainRequest, findings: Findings
+) -> None:
     """A column without variation explains nothing, and Robyn stops."""
+    columns = request.columns
     paid = {name for channel in columns.paid_media for name in (channel.spend, channel.exposure) if name}
     for _, name in columns.roles():
         if name == columns.date or name not in frame:
@@ -61,7 +65,7 @@ def check_constant(frame: pd.DataFrame, inside: pd.DataFrame, columns: Columns, 
             findings.error(
                 "constant-column",
                 f"column '{name}' has the same value, {inside[name].dropna().iloc[0]}, in every row{where}",
-                _advice_for_constant(name, columns),
+                _advice_for_constant(name, request),
                 name,
             )
 
@@ -73,9 +77,14 @@ def _constant_where(values: pd.Series[float], inside: pd.Series[float]) -> str:
     return ""
 
 
-def _advice_for_constant(name: str, columns: Columns) -> str:
-    if name == columns.dependent:
+def _advice_for_constant(name: str, request: TrainRequest) -> str:
+    if name == request.columns.dependent:
         return "name the column that the model is to explain; it must vary"
+    if request.resample:
+        return (
+            f"resampling per {request.resample.interval} left one value: choose another rule for it in "
+            "resample.aggregate (of a factor any, most, first or last), or remove the column"
+        )
     return "remove the column from the request: what never changes explains nothing"
 
 

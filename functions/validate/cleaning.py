@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from contracts.request import TrainRequest
-from functions.validate.findings import Findings, some
+from functions.validate.findings import Findings
 from functions.validate.source import inputs
 
 _ADVICE = {
@@ -61,53 +61,6 @@ def treat_missing(
             message = f"{int(empty.sum())} empty cell(s) of column '{name}' became {fill}"
             findings.change("missing-filled", message, "", name, frame.index[empty])
     return frame
-
-
-def treat_duplicates(frame: pd.DataFrame, request: TrainRequest, findings: Findings) -> pd.DataFrame:
-    """One row per date: several are an error, or are aggregated if the request says so.
-
-    Media, organic and the dependent variable are summed, context is averaged, of factors the first value
-    counts. After an error the first row of each date goes on, so that the other checks still run.
-    """
-    date = request.columns.date
-    repeated = frame[date].duplicated(keep=False) & frame[date].notna()
-    if not repeated.any():
-        return frame
-    dates = frame.loc[repeated, date].drop_duplicates().sort_values().dt.date
-    message = f"{len(dates)} date(s) stand in several rows: {some(dates)}"
-    if request.duplicates == "reject":
-        advice = (
-            "keep one row per date; or set duplicates to aggregate, or country_column to one country's rows"
-        )
-        findings.error("duplicate-date", message, advice, date, frame.index[repeated])
-        return frame[~frame[date].duplicated() | frame[date].isna()]
-    findings.change(
-        "duplicates-aggregated",
-        f"{message}; they were aggregated: sum of media, organic and dependent variable, mean of context, "
-        "first of factors",
-        "",
-        date,
-        frame.index[repeated],
-    )
-    return pd.concat([frame[~repeated], _aggregated(frame[repeated], request)])
-
-
-def _aggregated(frame: pd.DataFrame, request: TrainRequest) -> pd.DataFrame:
-    """One row per date, with the number of its first source row. An empty cell makes the result empty."""
-    of_kind = kinds(request)
-    how = {"context": "mean", "factors": "first"}
-    groups = frame.groupby(request.columns.date, sort=False)
-    parts = {}
-    for name in frame.columns.drop(request.columns.date):
-        kind = how.get(of_kind[name], "sum")
-        parts[name] = (
-            groups[name].agg(kind).where(groups[name].count() == groups.size())
-            if kind != "first"
-            else groups[name].first()
-        )
-    merged = pd.DataFrame(parts).reset_index()
-    merged.index = frame.index[~frame[request.columns.date].duplicated()]
-    return merged[frame.columns]
 
 
 def in_order(frame: pd.DataFrame, request: TrainRequest, findings: Findings) -> pd.DataFrame:

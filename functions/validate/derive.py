@@ -1,4 +1,4 @@
-"""Derived columns: sums, ratios, lags, calendar flags."""
+"""Derived columns: sums, products, differences, ratios, lags, calendar flags."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import date
 
 import pandas as pd
 
-from contracts.request import CalendarFlag, Derived, Lag, Ratio, Sum, TrainRequest
+from contracts.request import CalendarFlag, Derived, Difference, Lag, Product, Ratio, Sum, TrainRequest
 from contracts.series import Interval
 from functions.validate.calendar import days_of
 from functions.validate.findings import Findings
@@ -42,6 +42,10 @@ def _values(
 ) -> pd.Series[float] | None:
     if isinstance(derived, Sum):
         return frame[derived.of].sum(axis=1, skipna=False)
+    if isinstance(derived, Product):
+        return frame[derived.of].prod(axis=1, skipna=False)
+    if isinstance(derived, Difference):
+        return frame[derived.of[0]] - frame[derived.of[1:]].sum(axis=1, skipna=False)
     if isinstance(derived, Ratio):
         return _ratio(frame, derived, findings)
     if isinstance(derived, Lag):

@@ -25,9 +25,10 @@ from contracts.series import Interval
 from contracts.validation import ColumnProfile, ResolvedWindow, ValidationReport
 from functions.validate import checks, plan
 from functions.validate.calendar import interval_of, months_by_first_day
-from functions.validate.cleaning import in_order, interpolate, kinds, treat_duplicates, treat_missing
+from functions.validate.cleaning import in_order, interpolate, kinds, treat_missing
 from functions.validate.dates import read_dates
 from functions.validate.derive import derive
+from functions.validate.duplicates import treat_duplicates
 from functions.validate.findings import Findings
 from functions.validate.numbers import read_numbers
 from functions.validate.profile import profile
@@ -104,7 +105,7 @@ def _series(rows: pa.Table, request: TrainRequest, findings: Findings) -> _Serie
     frame = treat_missing(frame, request, unusable, findings)
     interval: Interval | None = None
     if request.columns.date in frame:
-        frame = treat_duplicates(frame, request, findings)
+        frame = treat_duplicates(frame, rows, request, findings)
         frame = in_order(frame, request, findings)
         interval = interval_of(frame[request.columns.date], request.columns.date, findings)
         frame = months_by_first_day(frame, request.columns.date, interval, findings)
@@ -163,7 +164,7 @@ def _check(
         plan.check_dependent(inside, request, findings)
         plan.check_calibration(frame, interval, window, request, findings)
     checks.check_range(frame, columns, findings)
-    checks.check_constant(frame, inside, columns, findings)
+    checks.check_constant(frame, inside, request, findings)
     checks.check_exposures(frame, columns, findings)
     checks.check_factors(frame, columns, findings)
     return window

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from contracts.request import CalendarFlag, Resample, TrainRequest
+from contracts.request import Aggregation, Resample, TrainRequest
 from contracts.series import Interval
+from functions.validate.aggregate import aggregated, functions_of, told
 from functions.validate.calendar import STEPS
-from functions.validate.cleaning import kinds
 from functions.validate.findings import Findings, some
 
 _FINER: dict[Interval, int] = {"day": 0, "week": 1, "month": 2}
 _FREQUENCIES = {"week": "W-SUN", "month": "M"}  # pandas names a week by its last day
-_OF_KIND = {"context": "mean", "factors": "first"}
-_OF_TEXT = ("first", "last")
 
 
 def resample(
@@ -28,10 +28,9 @@ def resample(
     wanted, date = request.resample, request.columns.date
     if wanted is None:
         return frame, interval
-    _check_aggregations(request, wanted, findings)
+    how = functions_of(frame, request, wanted.aggregate, "resample.aggregate", findings)
     if interval is None or not _possible(frame[date], interval, wanted, findings):
         return frame, interval
-    how = _aggregations(frame, request, wanted)
     dated = frame.dropna(subset=[date])
     periods = _whole_periods(dated[date], interval, wanted.interval, findings)
     if periods.empty:
@@ -41,36 +40,9 @@ def resample(
         return frame, interval
     findings.change(
         "resampled",
-        f"{len(periods)} rows per {interval} became {periods.nunique()} per {wanted.interval}: "
-        + ", ".join(f"{function} of {name}" for name, function in how.items()),
+        f"{len(periods)} rows per {interval} became {periods.nunique()} per {wanted.interval}: " + told(how),
     )
     return _aggregate(dated.loc[periods.index], date, periods, how), wanted.interval
-
-
-def _check_aggregations(request: TrainRequest, wanted: Resample, findings: Findings) -> None:
-    factors = {variable.name for variable in request.columns.factors}
-    names = {name for _, name in request.columns.roles()} - {request.columns.date}
-    for name, function in wanted.aggregate.items():
-        if name not in names:
-            problem, advice = "is not a column of the model", "remove it from resample.aggregate"
-        elif name in factors and function not in _OF_TEXT:
-            problem, advice = f"is a factor, which has no {function}", "use first or last"
-        else:
-            continue
-        findings.error("resample-aggregate", f"resample.aggregate: '{name}' {problem}", advice, name)
-
-
-def _aggregations(frame: pd.DataFrame, request: TrainRequest, wanted: Resample) -> dict[str, str]:
-    """The function of every column of the frame but the date; `first` where a factor cannot have another."""
-    of_kind = kinds(request)
-    flags = {derived.name for derived in request.derived if isinstance(derived, CalendarFlag)}
-    how = {}
-    for name in frame.columns.drop(request.columns.date):
-        usual = "max" if name in flags else _OF_KIND.get(of_kind[name], "sum")
-        function = wanted.aggregate.get(name, usual)
-        possible = of_kind[name] != "factors" or function in _OF_TEXT or name in flags
-        how[name] = function if possible else "first"
-    return how
 
 
 def _possible(
@@ -100,13 +72,11 @@ def _possible(
 
 
 def _aggregate(
-    frame: pd.DataFrame, date: str, periods: pd.Series[pd.Period], how: dict[str, str]
+    frame: pd.DataFrame, date: str, periods: pd.Series[pd.Period], how: Mapping[str, Aggregation]
 ) -> pd.DataFrame:
-    """One row per period, dated with its first day. A period with an empty cell is empty there."""
-    groups = frame.groupby(periods.to_numpy(), sort=True)
-    parts = {name: groups[name].agg(how[name]).where(groups[name].count() == groups.size()) for name in how}
-    starts = pd.PeriodIndex(list(groups.groups)).start_time
-    result = pd.DataFrame({date: starts} | {name: values.to_numpy() for name, values in parts.items()})
+    """One row per period, dated with its first day, with the number of its first source row."""
+    result = aggregated(frame, periods, how)
+    result[date] = pd.PeriodIndex(result.index).start_time
     result.index = periods.drop_duplicates().index
     return result[frame.columns]
 

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from contracts.request import CalendarFlag, Derived, Lag, Sum, TrainRequest
+from contracts.request import CalendarFlag, Derived, Difference, Lag, Product, Sum, TrainRequest
 from functions.errors import BadData
+from functions.validate.date_text import fold
 from functions.validate.findings import Findings, some
 
 MAX_CELLS = 6_000_000
@@ -76,7 +77,7 @@ def _plain(table: pa.Table) -> pa.Table:
 
 def inputs(derived: Derived) -> list[str]:
     """The columns that a derived column is made from."""
-    if isinstance(derived, Sum):
+    if isinstance(derived, Sum | Product | Difference):
         return list(derived.of)
     if isinstance(derived, Lag):
         return [derived.of]
@@ -202,23 +203,42 @@ def as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _of_country(table: pa.Table, request: TrainRequest, findings: Findings) -> pa.Table:
-    column = request.country_column
+    column, wanted = request.country_column, request.country_value or request.country
     if column is None or column not in table.column_names:
         return table
     countries = as_text(table.column(column))
-    kept = table.filter(pc.fill_null(pc.equal(countries, request.country), False))
+    kept = table.filter(pc.fill_null(pc.equal(countries, wanted), False))
+    counts = Counter(str(value) if value else "empty" for value in countries.to_pylist())
+    others = {value: count for value, count in counts.most_common() if value != wanted}
+    alike = [value for value in others if _folded(value) == _folded(wanted)]
+    named = some(f"'{value}' ({count})" for value, count in others.items())
     if not kept.num_rows:
-        present = [str(value) for value in pc.unique(countries).to_pylist()]
+        hint = f"did you mean {some(repr(value) for value in alike)}? " if alike else ""
         findings.error(
             "no-rows-of-country",
-            f"no row has '{request.country}' in column '{column}'",
-            f"upper and lower case count; the column holds: {some(present, 10)}",
+            f"no row has '{wanted}' in column '{column}', which holds {named}",
+            f"{hint}Set country_value to what stands in the column; upper and lower case count",
             column,
         )
-    elif kept.num_rows < table.num_rows:
+    elif others:
+        left_out = table.num_rows - kept.num_rows
         findings.change(
             "other-countries",
-            f"{table.num_rows - kept.num_rows} row(s) of others than '{request.country}' were left out",
-            column=column,
+            f"{left_out} row(s) of others than '{wanted}' were left out: {named}",
+            "",
+            column,
+        )
+    if alike and kept.num_rows:
+        rows = sum(others[value] for value in alike)
+        findings.warning(
+            "similar-country",
+            f"{rows} row(s) were left out whose '{column}' looks like '{wanted}': {some(map(repr, alike))}",
+            "write the same value in every row, or make sure that these rows are of another country",
+            column,
         )
     return kept
+
+
+def _folded(text: str) -> str:
+    """A text without accents, spaces and differences of case."""
+    return "".join(fold(text).split())

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from functions.errors import BadData
 from functions.validate.prepare import prepare, to_parquet
@@ -86,6 +87,39 @@ def test_no_row_of_the_country_tells_which_countries_there_are() -> None:
     assert finding.column == "market"
     assert "'DE'" in finding.message
     assert "de" in finding.advice
+
+
+def test_a_country_may_have_another_name_in_the_data() -> None:
+    two = [
+        weekly().assign(geo=geo, Revenue=weekly()["Revenue"] * i)
+        for i, geo in enumerate(("Germany", "Österreich"), 1)
+    ]
+    frame = pd.concat(two, ignore_index=True)
+    prepared = validated(frame, request(country_column="geo", country_value=" Österreich "))
+    assert prepared.table is not None, prepared.report.findings
+    assert prepared.table["Revenue"][0].as_py() == weekly()["Revenue"][0] * 2
+    assert (
+        "104 row(s) of others than 'Österreich' were left out: 'Germany' (104)"
+        in only(prepared, "other-countries").message
+    )
+    with pytest.raises(ValidationError, match="without country_column"):
+        request(country_value="Germany")
+
+
+def test_rows_of_a_country_that_is_written_in_two_ways_are_told() -> None:
+    frame = weekly().assign(geo="Österreich")
+    frame.loc[:9, "geo"] = "OSTERREICH"
+    frame.loc[10:12, "geo"] = "Öster reich"
+    finding = only(
+        validated(frame, request(country_column="geo", country_value="Österreich")), "similar-country"
+    )
+    assert finding.severity == "warning"
+    assert (
+        "13 row(s) were left out whose 'geo' looks like 'Österreich': 'OSTERREICH', 'Öster reich'"
+        in finding.message
+    )
+    missed = rejected(frame, "no-rows-of-country", request(country_column="geo", country_value="österreich"))
+    assert "did you mean 'Österreich'" in missed.advice
 
 
 def test_no_rows_and_missing_columns_are_found_together() -> None:

@@ -85,12 +85,13 @@ def test_several_rows_of_a_date_are_rejected_with_what_to_do() -> None:
 
 def test_several_rows_of_a_date_are_aggregated_by_the_kind_of_column() -> None:
     frame = pd.concat(
-        [weekly(), weekly().iloc[[3]].assign(events="other", Competitor=0.0)], ignore_index=True
+        [weekly(), weekly().iloc[[3]].assign(events="na", Competitor=0.0, Revenue=1.0)], ignore_index=True
     )
     prepared = validated(frame, request(duplicates="aggregate"))
     assert prepared.table is not None, prepared.report.findings
     row, before = prepared.table.to_pylist()[3], weekly().iloc[3]
-    for name in ("Revenue", "tv_S", "Search_S", "Search_Clicks", "newsletter"):
+    assert row["Revenue"] == before["Revenue"] + 1
+    for name in ("tv_S", "Search_S", "Search_Clicks", "newsletter"):
         assert row[name] == pytest.approx(2 * before[name])
     assert row["Competitor"] == pytest.approx(before["Competitor"] / 2)
     assert row["events"] == before["events"]
@@ -99,7 +100,7 @@ def test_several_rows_of_a_date_are_aggregated_by_the_kind_of_column() -> None:
 
 
 def test_an_empty_cell_is_not_lost_in_an_aggregate() -> None:
-    frame = pd.concat([weekly(), weekly().iloc[[3]]], ignore_index=True)
+    frame = pd.concat([weekly(), weekly().iloc[[3]].assign(Revenue=1.0)], ignore_index=True)
     frame.loc[104, "tv_S"] = None
     finding = rejected(frame, "missing-value", request(duplicates="aggregate"))
     assert finding.rows == [105]
@@ -247,13 +248,14 @@ def test_days_become_weeks_from_monday_and_parts_of_weeks_are_dropped() -> None:
     weeks = whole.groupby(whole.index // 7)
     assert got["tv_S"].tolist() == pytest.approx(weeks["tv_S"].sum().tolist())
     assert got["Competitor"].tolist() == weeks["Competitor"].max().tolist()
-    assert got["events"].tolist() == weeks["events"].first().tolist()
+    assert got["events"].tolist() == weeks["events"].min().tolist()  # a rare event is kept
     assert only(prepared, "incomplete-period").rows == [1, 2, 3, 284, 285]
     assert "max of Competitor" in only(prepared, "resampled").message
 
 
 def test_days_become_months() -> None:
-    prepared = validated(weekly(800, start="2022-01-01", days=1), request(resample={"interval": "month"}))
+    asked = request(resample={"interval": "month", "aggregate": {"events": "first"}})
+    prepared = validated(weekly(800, start="2022-01-01", days=1), asked)
     assert prepared.table is not None, prepared.report.findings
     assert prepared.table["DATE"].to_pylist()[:2] == [date(2022, 1, 1), date(2022, 2, 1)]
     frame = weekly(800, start="2022-01-01", days=1)
@@ -276,6 +278,7 @@ def test_weeks_become_months_with_a_warning() -> None:
         (weekly(20, days=1), {"interval": "month"}, "too-few-dates"),
         (weekly(days=1), {"interval": "week", "aggregate": {"x": "sum"}}, "resample-aggregate"),
         (weekly(400, days=1), {"interval": "week", "aggregate": {"events": "mean"}}, "resample-aggregate"),
+        (weekly(400, days=1), {"interval": "week", "aggregate": {"tv_S": "any"}}, "resample-aggregate"),
     ],
 )
 def test_resampling_that_cannot_be_done(frame: pd.DataFrame, resample: dict[str, Any], code: str) -> None:
@@ -291,3 +294,93 @@ def test_a_gap_is_not_hidden_by_resampling() -> None:
 
 def test_a_request_for_what_the_data_are_already_changes_nothing() -> None:
     assert values(weekly(), request(resample={"interval": "week"}), "tv_S") == weekly()["tv_S"].tolist()
+
+
+@pytest.mark.parametrize(("rule", "kept"), [(None, 3), ("any", 3), ("most", 0), ("first", 1)])
+def test_a_rare_event_survives_its_month_by_the_rule_of_its_factor(rule: str | None, kept: int) -> None:
+    frame = weekly(800, start="2022-01-01", days=1).assign(events="na", promo="no")
+    frame.loc[[0, 60, 130], "events"] = "flood"
+    frame.loc[frame.index % 100 < 50, "promo"] = "yes"
+    asked = request(
+        {"factors": ["events", "promo"]},
+        resample={"interval": "month", "aggregate": {"events": rule, "promo": "most"} if rule else {}},
+    )
+    prepared = validated(frame, asked)
+    if kept:
+        assert prepared.table is not None, prepared.report.findings
+        assert prepared.table["events"].to_pylist().count("flood") == kept
+    else:
+        finding = only(prepared, "constant-column")
+        assert "resample.aggregate" in finding.advice
+        assert "any" in finding.advice
+
+
+def three_channels(**columns: Any) -> pd.DataFrame:
+    """Each date in three rows, a channel each; the dependent variable and the price stand in each of them."""
+    parts = [
+        weekly().assign(channel=name, tv_S=weekly()["tv_S"] * i, **columns) for i, name in enumerate("abc", 1)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+LONG = {"paid_media": ["tv_S"], "organic": []}
+
+
+def test_a_dependent_variable_that_rows_of_a_date_repeat_is_not_added_up_unasked() -> None:
+    finding = rejected(three_channels(), "repeated-value", request(LONG, duplicates="aggregate"))
+    assert finding.column == "Revenue"
+    assert "first" in finding.advice
+    assert "sum" in finding.advice
+    for function, factor in (("first", 1), ("sum", 3)):
+        asked = request(LONG, duplicates={"aggregate": {"Revenue": function}})
+        assert values(three_channels(), asked, "Revenue") == pytest.approx(
+            (weekly()["Revenue"] * factor).tolist()
+        )
+        assert values(three_channels(), asked, "tv_S") == pytest.approx((weekly()["tv_S"] * 6).tolist())
+
+
+def test_media_that_rows_of_a_date_repeat_are_added_up_with_a_warning() -> None:
+    asked = request(LONG | {"organic": ["newsletter"]}, duplicates={"aggregate": {"Revenue": "first"}})
+    finding = only(validated(three_channels(), asked), "repeated-value")
+    assert (finding.severity, finding.column) == ("warning", "newsletter")
+
+
+@pytest.mark.parametrize("duplicates", ["reject", "aggregate"])
+def test_data_that_hold_every_row_twice_are_an_error_with_the_count(duplicates: str) -> None:
+    frame = pd.concat([weekly(), weekly()], ignore_index=True)
+    finding = rejected(frame, "repeated-rows", request(duplicates=duplicates))
+    assert "208 rows, 104 different ones" in finding.message
+    assert finding.count == 208
+
+
+def test_rows_that_differ_in_an_unused_column_are_no_copies() -> None:
+    frame = pd.concat([weekly().assign(region=region, Revenue=1.0 + i) for i, region in enumerate("ab")])
+    frame["Revenue"] = np.arange(208.0)
+    assert validated(frame, request(duplicates="aggregate")).report.valid
+
+
+def test_some_rows_that_stand_twice_are_a_warning() -> None:
+    other = weekly().assign(Revenue=weekly()["Revenue"] / 2)
+    frame = pd.concat([weekly(), other, other.iloc[:5]], ignore_index=True)
+    prepared = validated(frame, request(duplicates="aggregate"))
+    assert prepared.report.valid, prepared.report.findings
+    assert only(prepared, "repeated-rows").count == 10
+    assert "2023-01-02 has 3" in only(prepared, "rows-per-date").message
+
+
+def test_an_aggregation_must_fit_its_column() -> None:
+    asked = request(LONG, duplicates={"aggregate": {"Revenue": "first", "events": "mean", "nothing": "sum"}})
+    prepared = validated(three_channels(), asked)
+    assert errors(prepared) == ["duplicates-aggregate", "duplicates-aggregate"]
+
+
+def test_products_and_differences_are_derived() -> None:
+    frame = weekly().assign(units=np.arange(1.0, 105.0), price=2.5, gross=3.0, tax=1.0, rebate=0.5)
+    derived = [
+        {"op": "product", "name": "sales", "of": ["units", "price"]},
+        {"op": "difference", "name": "net", "of": ["gross", "tax", "rebate"]},
+        {"op": "product", "name": "worth", "of": ["units", "net"]},
+    ]
+    asked = request({"dependent": "sales", "context": ["worth"]}, derived=derived)
+    assert values(frame, asked, "sales") == (np.arange(1.0, 105.0) * 2.5).tolist()
+    assert values(frame, asked, "worth") == (np.arange(1.0, 105.0) * 1.5).tolist()
