@@ -136,7 +136,7 @@ class ObjectStore(Protocol):
         """Objects whose name starts so, sorted by name."""
 
     def link(self, name: str, minutes: int) -> str | None:
-        """An address where anybody who has it may download the newest generation, for so long.
+        """An address where anybody who has it may download the newest generation, for a limited time.
 
         None where the store gives none, or not now: then the content must be read and passed on.
         """

@@ -35,10 +35,12 @@ class TrainerSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MMM_", frozen=True, extra="ignore")
 
     family: Literal["embedded", "gcp"] = Field(
-        description="which adapters: `embedded` (one machine) or `gcp` (Google Cloud and Snowflake)"
+        description="adapter family: `embedded` (one machine) or `gcp` (Google Cloud and Snowflake)"
     )
-    cores: int = Field(0, ge=0, description="processes of one training task; 0: as many as it has cores")
-    log_format: Literal["json", "text"] = Field("json", description="`text` is for terminals")
+    cores: int = Field(0, ge=0, description="processes of one training task; 0: one per core")
+    log_format: Literal["json", "text"] = Field(
+        "json", description="shape of log lines: `json`, or `text` for terminals"
+    )
 
 
 class Settings(TrainerSettings):
@@ -50,9 +52,9 @@ class Settings(TrainerSettings):
     queues: dict[Slug, Annotated[int, Field(ge=1)]] = Field(
         description="name of each queue and how many attempts it runs at once (JSON object)"
     )
-    extract_timeout_s: float = Field(480, gt=0, lt=600, description="a query may take so long, in seconds")
+    extract_timeout_s: float = Field(480, gt=0, lt=600, description="timeout of one query, in seconds")
     extract_max_age_s: float = Field(
-        3600, ge=0, description="an extract may be reused for so long, in seconds"
+        3600, ge=0, description="age up to which an extract is reused, in seconds"
     )
 
 
@@ -60,7 +62,7 @@ class EmbeddedTrainerSettings(TrainerSettings):
     """An installation on one machine, as the trainer knows it."""
 
     family: Literal["embedded"]
-    folder: Path = Field(description="embedded: the folder that holds everything")
+    folder: Path = Field(description="embedded: the folder of the installation: database, objects, logs")
 
 
 class EmbeddedSettings(Settings, EmbeddedTrainerSettings):
@@ -78,7 +80,7 @@ class TrainerJobs(BaseModel):
     large: str | None = None
 
     def needed(self, engines: list[EngineName]) -> list[str]:
-        """The sizes that these engines need and that are not named."""
+        """The sizes that these engines need and for which no job is named."""
         return [size for size, job in JOBS.items() if job.engine in engines and getattr(self, size) is None]
 
 
@@ -148,11 +150,11 @@ class PeopleSettings(BaseSettings):
         "/projects/<number>/locations/<region>/services/<service>",
     )
     allowed_domains: list[str] = Field(
-        [], description="gcp, web: domains whose people may look, unless `viewers` says who may (JSON list)"
+        [], description="gcp, web: domains whose people may view the page, if `viewers` is empty (JSON list)"
     )
     viewers: list[str] = Field(
         [],
-        description="gcp, web: addresses and domains that may look; none: the allowed domains (JSON list)",
+        description="gcp, web: addresses and domains that may view; empty: allowed domains (JSON list)",
     )
     editors: list[str] = Field(
         [], description="gcp, web: addresses and domains that may also act: cancel, retry, pause (JSON list)"
@@ -212,7 +214,7 @@ def read_people_settings() -> PeopleSettings:
 
 
 def read_task_settings() -> TaskSettings:
-    """What the platform told this task.
+    """Read what the platform tells this task.
 
     Raises:
         MissingSettings: with every missing or wrong name.

@@ -22,7 +22,7 @@ from functions.main import {names}
 
 __all__ = {entry_points}
 '''
-_TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip archive knows
+_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip archive can hold
 
 
 def contents() -> dict[str, bytes]:
@@ -34,7 +34,7 @@ def contents() -> dict[str, bytes]:
 
 
 def write(archive: Path) -> None:
-    """Write the archive; nobody sees half of one."""
+    """Write the archive under a temporary name, then rename it."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     part = archive.with_suffix(".part")
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:

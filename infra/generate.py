@@ -68,7 +68,7 @@ def subscriptions_table() -> str:
 
 
 def generated() -> dict[Path, str]:
-    """Path relative to the project → the text that must stand there."""
+    """The content of every generated file, by its path relative to the project."""
     schemas = {
         FOLDER / f"{name}.json": json.dumps(model.model_json_schema(by_alias=True), indent=2, sort_keys=True)
         + "\n"
@@ -89,7 +89,7 @@ def generated() -> dict[Path, str]:
 
 
 def _between(text: str, name: str, content: str) -> str:
-    """The text with what stands between the two marks of a name replaced."""
+    """The text with the part between the two markers of a name replaced."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     before, rest = text.split(begin)
     _, after = rest.split(end)
@@ -97,7 +97,7 @@ def _between(text: str, name: str, content: str) -> str:
 
 
 def drifted() -> list[Path]:
-    """The generated files that are missing or not as the code says."""
+    """The generated files that are missing or out of date."""
     return [
         path
         for path, text in generated().items()
@@ -109,7 +109,7 @@ def main() -> int:
     """Write or check."""
     if "--check" in sys.argv:
         for path in drifted():
-            sys.stderr.write(f"{path} is not as the code says: run `make schemas`\n")
+            sys.stderr.write(f"{path} is out of date: run `make schemas`\n")
         return 1 if drifted() else 0
     for path, text in generated().items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)

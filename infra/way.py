@@ -54,7 +54,7 @@ def _by(call: ast.Call, functions: dict[str, ast.FunctionDef]) -> Iterator[JobSt
 
 
 def _states(argument: ast.expr) -> Iterator[JobState]:
-    """The states that an argument is: `JobState.X`, or `JobState.X if … else JobState.Y`."""
+    """The states that an argument can be: `JobState.X`, or `JobState.X if … else JobState.Y`."""
     if isinstance(argument, ast.IfExp):
         yield from _states(argument.body)
         yield from _states(argument.orelse)

@@ -9,7 +9,7 @@ from contracts.job import Document
 
 
 class SystemClock:
-    """The time of the machine."""
+    """The clock of the machine."""
 
     def now(self) -> datetime:
         """Now, UTC."""

@@ -1,4 +1,4 @@
-"""finalize: an outcome moves the job on: a whole result, another attempt, or the end."""
+"""finalize: turns an outcome into the next state: TRAINED with a whole result, a new attempt, or the end."""
 
 from __future__ import annotations
 

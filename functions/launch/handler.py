@@ -16,8 +16,8 @@ from functions.ports import Conflict
 from functions.runtime import Runtime
 from functions.steps import commit, create_once, free_slot, get_or_create_queue, refuse, request_of
 
-ABANDONED = timedelta(seconds=30)
-"""A slot taken so long ago for an attempt that still waits: whoever took it did not live to start it."""
+ORPHANED_AFTER = timedelta(seconds=30)
+"""Age after which a slot whose job is still QUEUED counts as orphaned: its taker died before the start."""
 
 
 def handle(message: Message, runtime: Runtime) -> None:
@@ -31,7 +31,7 @@ def handle(message: Message, runtime: Runtime) -> None:
 
 def _resume(runtime: Runtime, queue: Queue) -> None:
     for slot in queue.slots:
-        if runtime.ports.clock.now() - slot.since >= ABANDONED:
+        if runtime.ports.clock.now() - slot.since >= ORPHANED_AFTER:
             job = runtime.ports.jobs.get(Job, slot.job_id)
             if job is not None and (job.state, job.attempt) == (JobState.QUEUED, slot.attempt):
                 _start(runtime, job)
@@ -42,7 +42,7 @@ def _admit(runtime: Runtime, name: str, limit: int) -> bool:
     if not _free(get_or_create_queue(runtime, name), limit):
         return False
     waiting = runtime.ports.jobs.find(Waiting, state=JobState.QUEUED.value, queue=name)
-    queue = get_or_create_queue(runtime, name)  # read late: others take slots too, and the list takes a while
+    queue = get_or_create_queue(runtime, name)  # read after the slow query: others take slots meanwhile
     turn = _next(queue, waiting)
     if turn is None or not _free(queue, limit):
         return False
@@ -101,13 +101,13 @@ def _execution(runtime: Runtime, job: Job, config: TrainingConfig) -> str:
 
 
 def _former_results(runtime: Runtime, job_id: str | None) -> str | None:
-    """Where the result that a request begins with is; None also if its job is gone: the engine says so."""
+    """The result folder of the job that a request starts from; None without one, which the engine reports."""
     former = runtime.ports.jobs.get(Job, job_id) if job_id else None
     return names.results(former) if former else None
 
 
 def _config(runtime: Runtime, job: Job) -> TrainingConfig:
-    """The attempt's config as it was first written, now or before."""
+    """The attempt's config: written now, or read back if it was written before."""
     request = request_of(job)
     config = TrainingConfig(
         job_id=job.job_id,

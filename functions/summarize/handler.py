@@ -1,4 +1,4 @@
-"""summarize: a whole result gets its summary, its country's aggregate a new line, and upstream the news."""
+"""summarize: writes the summary of a result, adds it to the aggregate of its country, and tells upstream."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
         window_end=str(last_days([date.fromisoformat(best["window"]["end"])], best["interval"])[0]),
         rows=best["window"]["rows"],
         candidates=best["candidates"],
-        partial_trials=best.get("partial_trials", []),  # a trainer of an earlier release leaves none
+        partial_trials=best.get("partial_trials", []),  # trainers of earlier releases write none
         pareto_models=best["pareto_models"],
         best_model=BestModel.model_validate(best),
         inputs=config.model.model_dump(mode="json"),

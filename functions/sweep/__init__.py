@@ -1,1 +1,1 @@
-"""Asks what is true, of every job that is late, and moves it on."""
+"""Finds out the actual state of every overdue job, and moves it on."""

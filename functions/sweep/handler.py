@@ -1,4 +1,4 @@
-"""sweep: every minute, and on request: no job waits for ever, no slot leaks, no upload is forgotten."""
+"""sweep: every minute and on request; no job waits for ever, no slot leaks, no upload is forgotten."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def handle(message: Message, runtime: Runtime) -> None:
 
 
 def _sweep_alone(runtime: Runtime, job: Job) -> None:
-    """One job's trouble must not keep the others from being swept."""
+    """Sweep one job; an error of one job must not stop the sweep of the others."""
     try:
         _sweep(runtime, job)
     except Conflict:
         runtime.log("INFO", "the job moved on meanwhile", job_id=job.job_id)
     except Transient as error:
         runtime.log("WARNING", f"nothing changed: {error.problem.detail}", job_id=job.job_id)
-    except Failure as error:  # a missing role, say: it concerns this job, or somebody will have to mend it
+    except Failure as error:  # for example a missing role, which concerns this job or needs a person
         runtime.log("ERROR", f"nothing changed: {error.problem.detail}", job_id=job.job_id)
 
 
@@ -53,4 +53,4 @@ def _sweep(runtime: Runtime, job: Job, asked: bool = False) -> None:
     elif job.state in _WAITING and job.deadline is not None and job.deadline <= runtime.ports.clock.now():
         sweep_waiting(runtime, job)
     elif asked and job.state in (JobState.FAILED, JobState.REJECTED):
-        announce_attempt_end(runtime, job, job.attempt)  # a sweep ended it, and may have died before telling
+        announce_attempt_end(runtime, job, job.attempt)  # the sweep that ended it may have died before

@@ -1,4 +1,4 @@
-"""Slots of attempts that are over are freed, and launch is woken where somebody waits beside a free slot."""
+"""Frees the slots of ended attempts, and wakes launch for queues with a free slot and a waiting job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attempts that should be training: alive, ended without a word, or never started."""
+"""Attempts that should be training: alive, ended without an outcome, or never started."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from functions.sweep.wakeups import postpone, wake_or_fail
 def sweep_running(runtime: Runtime, job: Job, asked: bool) -> None:
     """Copy the progress of a live attempt to its job, and end an attempt that is dead.
 
-    A young heartbeat of one task is life enough, unless somebody `asked` about this very job: then the
-    platform is, too. Tasks that are done write no more, so old heartbeats end the attempt only together.
+    One recent heartbeat of any task proves that the attempt is alive. If this sweep was `asked` for by job
+    id, the platform is asked as well. Finished tasks write no more heartbeats, so an attempt ends for lost
+    heartbeats only if those of all tasks are old.
     """
     attempt = names.attempt_of(job)
     now = runtime.ports.clock.now()
@@ -34,7 +35,7 @@ def sweep_running(runtime: Runtime, job: Job, asked: bool) -> None:
         _alive(runtime, job, beat)
     elif beat is not None and beat.whole and late:
         _end(runtime, job, "timed-out", HEARTBEAT_LOST)
-    elif late:  # a task is pending, or not yet at its first heartbeat
+    elif late:  # a task is pending, or has not written its first heartbeat yet
         postpone(runtime, job, HEARTBEAT_DEADLINE)
 
 
@@ -46,7 +47,7 @@ def _alive(runtime: Runtime, job: Job, beat: Beat) -> None:
 
 
 def _platform_says(runtime: Runtime, job: Job) -> tuple[bool, str]:
-    """Whether the claimed execution, or every one that was started, has ended, and what is known of it."""
+    """Whether the claimed execution, or without a claim every one, has ended; and the platform's detail."""
     held = read_claim(runtime.ports, names.attempt_of(job))
     if held is not None and held.execution is not None:
         execution = runtime.ports.launcher.get(held.execution)
@@ -64,10 +65,10 @@ def _end(runtime: Runtime, job: Job, status: str, problem: Problem) -> None:
 
 HEARTBEAT_LOST = Problem(
     type="heartbeat-lost",
-    title=f"The training gave no sign of life for {HEARTBEAT_DEADLINE.total_seconds() / 60:.0f} minutes",
+    title=f"The training sent no heartbeat for {HEARTBEAT_DEADLINE.total_seconds() / 60:.0f} minutes",
 )
 
 
 def _crashed(detail: str) -> Problem:
-    why = f"{detail}; its log so far may tell why; with exit code 137 the memory often did not suffice"
-    return Problem(type="training-crashed", title="The training ended without a word", detail=why)
+    why = f"{detail}; see its log so far; exit code 137 often means that it ran out of memory"
+    return Problem(type="training-crashed", title="The training ended without an outcome", detail=why)

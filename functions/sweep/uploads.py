@@ -11,7 +11,7 @@ PATIENCE = timedelta(days=7)
 
 
 def sweep_uploads(runtime: Runtime) -> None:
-    """Reject what has waited too long."""
+    """Reject uploads whose settings did not come within `PATIENCE`."""
     now = runtime.ports.clock.now()
     for upload in runtime.ports.jobs.find(Upload, state="WAITING"):
         if now - upload.since >= PATIENCE:

@@ -1,4 +1,4 @@
-"""Jobs that wait for a handler longer than a handler takes."""
+"""Jobs that have waited for a handler longer than a handler takes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def sweep_waiting(runtime: Runtime, job: Job) -> None:
 
 
 def _queued(runtime: Runtime, job: Job) -> None:
-    """Waiting for a slot is no fault; waiting although one is free, or one's own, is.
+    """Postpone a job that rightly waits for a slot; wake launch if a slot is free or already its own.
 
-    Between two trainings a slot is free for a moment: where others were given slots lately, that is no fault.
+    Between two trainings a slot is free for a moment, so a queue that gave out a slot lately counts as full.
     """
     limit = runtime.settings.queues.get(job.queue)
     if limit is None:

@@ -1,4 +1,4 @@
-"""Waking the function that a job waits for, a bounded number of times."""
+"""Wakes the function that a job waits for, a bounded number of times."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def wake_or_fail(runtime: Runtime, job: Job, send: Callable[[Runtime, Job], None
 
 
 def ask_again(runtime: Runtime, job: Job) -> None:
-    """Ask for one more sweep of a job that this one is about to end.
+    """Request another sweep of a job that this sweep is about to end.
 
-    No event of the job will come again: if this process dies after the commit, that sweep tells upstream.
+    The job gets no further event, so if this process dies after the commit, the next sweep tells upstream.
     """
     publish(runtime, SWEEP_REQUESTS, SweepRequest(job_id=job.job_id))
 

@@ -63,7 +63,7 @@ def replay(runtime: Runtime, letter_id: str) -> DeadLetter:
 
 
 def pause(runtime: Runtime, queue: str, paused: bool) -> Queue:
-    """Let a queue start nothing any more, or start again. What runs goes on."""
+    """Stop a queue from starting attempts, or let it start them again. Running attempts are not touched."""
     changed = retry_on_conflict(lambda: _paused(runtime, get_or_create_queue(runtime, queue), paused))
     if not paused:
         for job in runtime.ports.jobs.find(Job, limit=1, state=S.QUEUED.value, queue=queue):
@@ -95,7 +95,7 @@ def _retried(runtime: Runtime, job: Job, person: str) -> Job:
     if job.state not in (S.FAILED, S.CANCELLED):
         raise Refused(f"only FAILED and CANCELLED jobs can be retried; job {job.job_id} is {job.state}")
     attempt = job.attempt + 1
-    publish(runtime, JOB_FINISHED, job_finished(job))  # whoever ended it may have died before telling
+    publish(runtime, JOB_FINISHED, job_finished(job))  # whoever ended it may have died before announcing it
     return commit(
         runtime,
         job,

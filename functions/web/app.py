@@ -19,7 +19,7 @@ _BUSY = Unavailable("others are changing the same thing; try again")
 
 
 def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
-    """The web application of one installation. It only reads and asks; it starts and stops no compute.
+    """The web application of one installation. It reads and requests; it starts and stops no compute.
 
     `identify` says who sent a request.
     """
@@ -40,7 +40,7 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
 
 
 def _logged(runtime: Runtime, response: Response) -> Response:
-    """Leave a line of what a person did, or was refused."""
+    """Log what a person did or was refused."""
     person = g.get("person")
     if request.method == "POST" or response.status_code == 403:
         runtime.log(

@@ -13,23 +13,23 @@ from functions.web.problems import Unknown
 
 CHUNK = 256 * 1024
 MAX_LENGTH = 32 << 20
-"""Of an answer that says how long it is: Cloud Run refuses longer ones, and streams those that do not say."""
+"""Longest answer with a Content-Length, in bytes; Cloud Run refuses longer ones, but streams without."""
 INLINE = {
     ".png": "image/png",
     ".json": "application/json",
     ".log": "text/plain; charset=utf-8",
     ".txt": "text/plain; charset=utf-8",
 }
-"""What a browser may show itself. Anything else is only saved: a page or an SVG could run scripts here."""
+"""Types that a browser may show; all others are downloads, because HTML or SVG could run scripts here."""
 LINK_MINUTES = 5
-"""A link is made for the one request that is answered with it; a download that has begun goes on."""
+"""Lifetime of a download link. It serves one request; a download that has begun is not interrupted."""
 
 
 def send(objects: ObjectStore, info: ObjectInfo) -> Answer:
     """The object, read in pieces; or where the store itself lets it be downloaded, if it does.
 
     Raises:
-        Unknown: it was deleted or replaced in this moment.
+        Unknown: it was deleted or replaced meanwhile.
     """
     link = None if PurePosixPath(info.name).suffix in INLINE else objects.link(info.name, LINK_MINUTES)
     return redirect(link) if link else _passed_on(objects, info)

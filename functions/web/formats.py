@@ -12,7 +12,7 @@ from markupsafe import Markup
 from contracts.job import JobState
 
 OVERDUE = timedelta(minutes=10)
-"""An upload without settings is marked after so long; of a step that takes longer, the page says so."""
+"""Age after which an upload without settings, or a step that should be quick, is marked as overdue."""
 DOING = {
     JobState.ACCEPTED: "extracting the data",
     JobState.EXTRACTED: "validating the data",
@@ -28,7 +28,7 @@ PICTURES = (
     ("report_actual_fitted.png", "Is the refreshed model still right?", "Actual and predicted, by model"),
     ("report_decomposition.png", "Have the answers moved?", "Contributions and ROAS of each model"),
 )
-"""The files of a result that a job's page shows as pictures: name, heading, what is to be seen."""
+"""The files of a result that a job's page shows as pictures: name, heading, description."""
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -64,7 +64,7 @@ def size(value: int) -> str:
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """A figure with thousands set apart by thin spaces; a dash where there is none."""
+    """A number with thin spaces between thousands; a dash for None."""
     return "–" if value is None else f"{value:,.{digits}f}".replace(",", "\u2009")
 
 
@@ -80,7 +80,7 @@ def as_yaml(value: Any) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """A file's name, to be broken after an underscore or before the extension where it is too long."""
+    """A file name that may break after an underscore or before the extension."""
     return Markup("_<wbr>").join(name.split("_")).replace(".", Markup("<wbr>."))
 
 

@@ -1,4 +1,4 @@
-"""The pages. They are whole without scripts: links, forms, and a reload while something moves."""
+"""The pages. They need no scripts: links, forms, and a reload while a job is moving."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks, and what they may do: look, or also act."""
+"""Who sent a request, and what they may do: view, or also act."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functions.settings import PeopleSettings
 from functions.web.problems import NotAllowed
 
 HEALTH = "healthz"
-"""The endpoint that anybody may ask; it tells nothing."""
+"""The endpoint that needs no identity; it reveals nothing."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ Identify = Callable[[Request], Person]
 """Who sent a request.
 
 Raises:
-    NotAllowed: nobody who may.
+    NotAllowed: the sender is unknown or has no access.
 """
 
 
 def local_user(request: Request) -> Person:
-    """Whoever runs the system on this machine; nobody else reaches it."""
+    """The user who runs the system on this machine; nobody else can reach it."""
     del request
     return Person(getpass.getuser(), may_act=True)
 
@@ -41,7 +41,7 @@ def person_of(address: str, settings: PeopleSettings) -> Person:
     """What the owner of an address may do.
 
     Raises:
-        NotAllowed: not even look.
+        NotAllowed: they may not even view the page.
     """
     name, _, domain = address.casefold().rpartition("@")
     if not (name and domain):
@@ -52,11 +52,11 @@ def person_of(address: str, settings: PeopleSettings) -> Person:
     allowed = not settings.viewers and domain in _folded(settings.allowed_domains)
     if allowed or known & _folded(settings.viewers):
         return Person(address, may_act=False)
-    raise NotAllowed(f"{address} may not see this page; ask for MMM_VIEWERS or MMM_EDITORS to name it")
+    raise NotAllowed(f"{address} may not view this page; ask to be added to MMM_VIEWERS or MMM_EDITORS")
 
 
 def require(request: Request, identify: Identify) -> None:
-    """Let nobody in whom the installation does not know, and nobody act who may only look.
+    """Refuse people whom the installation does not know, and actions of people who may only view.
 
     Raises:
         NotAllowed: the request is refused.
@@ -65,7 +65,7 @@ def require(request: Request, identify: Identify) -> None:
         return
     g.person = identify(request)
     if request.method not in ("GET", "HEAD", "OPTIONS") and not g.person.may_act:
-        raise NotAllowed(f"{g.person.address} may look, but not act; ask for MMM_EDITORS to name it")
+        raise NotAllowed(f"{g.person.address} may view, but not act; ask to be added to MMM_EDITORS")
 
 
 def asking() -> str:

@@ -1,4 +1,4 @@
-"""What the web surface refuses, each with its HTTP status; shown as a page or as problem+json (RFC 9457)."""
+"""Errors of the page and the JSON API with their HTTP status; a page or problem+json (RFC 9457) for each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BadQuery(WebProblem):
 
 
 class NotAllowed(WebProblem):
-    """Whoever asks is not known, or may not do this."""
+    """The person is unknown, or may not do this."""
 
     status = 403
     type = "not-allowed"
@@ -42,7 +42,7 @@ class Unknown(WebProblem):
 
     status = 404
     type = "not-found"
-    title = "There is no such thing"
+    title = "Not found"
 
 
 class Refused(WebProblem):

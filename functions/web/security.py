@@ -1,4 +1,4 @@
-"""Answers that a browser treats with care, and changes that only our own pages may ask for."""
+"""Security headers of every answer, and the check that changes come from our own pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEADERS = {
 
 
 def harden(response: Response) -> Response:
-    """Add the security headers; what is said of jobs is kept in no cache."""
+    """Add the security headers, and keep answers about jobs out of caches."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if "Cache-Control" not in response.headers:

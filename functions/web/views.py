@@ -21,10 +21,10 @@ from functions.settings import Settings
 from functions.web.actions import job_of
 from functions.web.problems import BadQuery, Unknown
 
-PAGE = 25
+PAGE_SIZE = 25
 """Jobs or dead letters on one page."""
 STALE = timedelta(seconds=60)
-"""A training whose last sign of life is older may be dead."""
+"""Age of the last heartbeat after which a training may be dead."""
 SUMMARY = "model_summary.json"
 
 D = TypeVar("D", bound=Document)
@@ -41,17 +41,17 @@ class QueueUse:
 
 
 @dataclass(frozen=True)
-class Page:
+class ListPage:
     """One page of a list, newest first."""
 
     items: Sequence[Any]
     next_before: str | None
-    """What `before` must be for the page after this one; None: this is the last."""
+    """The value of `before` for the next page; None on the last page."""
 
 
 @dataclass(frozen=True)
-class Life:
-    """The last sign of life of the attempt that trains."""
+class LastHeartbeat:
+    """The newest heartbeat of the running attempt."""
 
     progress: Progress
     execution: str
@@ -59,7 +59,7 @@ class Life:
 
     @property
     def stale(self) -> bool:
-        """Whether it is so old that the training may be dead."""
+        """Whether the training may be dead."""
         return self.age > STALE
 
 
@@ -77,7 +77,7 @@ class JobView:
     """Everything that one job's page shows."""
 
     job: Job
-    life: Life | None
+    life: LastHeartbeat | None
     files: list[JobFile]
     summary: ModelSummary | None
     budget_refusal: str | None
@@ -85,7 +85,7 @@ class JobView:
 
     @property
     def progress(self) -> Progress | None:
-        """How far the training is, as new as possible."""
+        """The newest known progress of the training."""
         return self.life.progress if self.life else self.job.progress
 
     @property
@@ -95,7 +95,7 @@ class JobView:
 
 
 def state_of(text: str | None) -> JobState | None:
-    """The state that an address filters by.
+    """The state to filter by, from the query string.
 
     Raises:
         BadQuery: there is no such state.
@@ -108,22 +108,22 @@ def state_of(text: str | None) -> JobState | None:
         raise BadQuery(f"state '{text}' does not exist; there are: {', '.join(JobState)}") from error
 
 
-def jobs(ports: Ports, state: JobState | None, country: str | None, before: str | None) -> Page:
+def jobs(ports: Ports, state: JobState | None, country: str | None, before: str | None) -> ListPage:
     """A page of jobs."""
     equals = {"state": state.value if state else None, "country": country or None}
     return _page(ports, Job, before, {name: value for name, value in equals.items() if value})
 
 
-def dead_letters(ports: Ports, before: str | None) -> Page:
+def dead_letters(ports: Ports, before: str | None) -> ListPage:
     """A page of dead letters."""
     return _page(ports, DeadLetter, before, {})
 
 
-def _page(ports: Ports, kind: type[D], before: str | None, equals: dict[str, str]) -> Page:
+def _page(ports: Ports, kind: type[D], before: str | None, equals: dict[str, str]) -> ListPage:
     if before and ports.jobs.get(kind, before) is None:
         raise BadQuery(f"before '{before}' does not exist; start at the first page")
-    found = ports.jobs.find(kind, limit=PAGE + 1, before=before or None, **equals)
-    return Page(found[:PAGE], found[PAGE - 1].key if len(found) > PAGE else None)
+    found = ports.jobs.find(kind, limit=PAGE_SIZE + 1, before=before or None, **equals)
+    return ListPage(found[:PAGE_SIZE], found[PAGE_SIZE - 1].key if len(found) > PAGE_SIZE else None)
 
 
 def waiting_uploads(ports: Ports) -> list[Upload]:
@@ -132,7 +132,7 @@ def waiting_uploads(ports: Ports) -> list[Upload]:
 
 
 def ignored_files(ports: Ports) -> IgnoredFiles:
-    """Files in the folders for uploads that are no uploads, with the reason."""
+    """Files in the upload folders that are not taken as uploads, with the reason."""
     return ports.jobs.get(IgnoredFiles, IgnoredFiles.KEY) or IgnoredFiles()
 
 
@@ -157,11 +157,11 @@ def job_view(ports: Ports, job_id: str) -> JobView:
     return JobView(job, _life(ports, job), files, _summary(ports, job, files), _refusal(ports, files))
 
 
-def _life(ports: Ports, job: Job) -> Life | None:
+def _life(ports: Ports, job: Job) -> LastHeartbeat | None:
     if job.state.terminal:
         return None
     beat = read_heartbeats(ports, names.attempt_of(job))
-    return Life(beat.progress, beat.execution, ports.clock.now() - beat.updated) if beat else None
+    return LastHeartbeat(beat.progress, beat.execution, ports.clock.now() - beat.updated) if beat else None
 
 
 def _files(ports: Ports, job: Job) -> list[JobFile]:

@@ -25,7 +25,7 @@ from infra.local.host import ADDRESS, Host, PortTaken, local_settings, running, 
 
 
 def main() -> int:
-    """Run one command; the exit status says whether all went well."""
+    """Run one command and return its exit status."""
     parser = argparse.ArgumentParser(prog="infra.local", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="the folder that holds everything")
     commands = parser.add_subparsers(dest="command", required=True)

@@ -1,4 +1,4 @@
-"""Requests as people keep them: one file, a folder of files, or a table with one row per request."""
+"""Reads requests from a file, a folder of files, or a table with one row per request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class UnreadableRequests(ValueError):
-    """Something in the files is no request; the message lists every problem."""
+    """Some files or rows are not valid requests; the message lists every problem."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _value(text: str, origin: str, name: str) -> Any:
 
 
 def _set(body: Any, dotted: str, value: Any, origin: str) -> None:
-    """Put a value where a dotted path says; a number in the path is a position in a list."""
+    """Set the value at a dotted path; a number in the path is an index of a list."""
     *parents, last = dotted.strip().split(".")
     try:
         for part in parents:

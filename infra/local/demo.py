@@ -1,4 +1,4 @@
-"""`make demo`: everything that the system promises a newcomer, once, on generated data."""
+"""`make demo`: shows every promise of the system once, on generated data."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Subscriber:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """What matters is printed by `receive`."""
+                """Log nothing: `receive` prints what matters."""
 
         self._server = ThreadingHTTPServer((ADDRESS, 0), Receiver)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -80,7 +80,7 @@ class Subscriber:
 
 @dataclass
 class Demo:
-    """One run: the host, the outside world, and what must come of it."""
+    """One run: the local system, its users, and the expected results."""
 
     host: Host
     subscriber: Subscriber
@@ -94,7 +94,7 @@ class Demo:
         self.jobs = {job_id_for(REQUEST_ID): "train request, from a warehouse table"}
 
     def ask(self) -> None:
-        """Everything that users do, at once, but for what must come second: messages are not ordered."""
+        """Do all that users do, at once, except for what must come second: messages are not ordered."""
         request = demo_request(REQUEST_ID)
         self._publish(request, "a train request; its data are a table of the warehouse")
         self._upload()
@@ -140,7 +140,7 @@ class Demo:
         return all(ended) and len(ended) == 3 and answered == 3 and len(self._refusals()) > 0
 
     def _progress_lines(self, table: Table) -> None:
-        """Where there is no terminal to redraw, print what changed."""
+        """Print what changed, where there is no terminal to redraw."""
         if self.console.is_terminal:
             return
         rows = list(zip(*(column.cells for column in table.columns), strict=True))
@@ -153,7 +153,7 @@ class Demo:
         return [event for event in self.subscriber.events if event["type"] == "request-refused"]
 
     def report(self) -> bool:
-        """Print what came of it all; whether it is what must come of it."""
+        """Print the results; return whether they are as expected."""
         table = Table(title="What came of it", title_justify="left")
         for column in ("", "what", "outcome"):
             table.add_column(column)
@@ -237,7 +237,7 @@ def _ratio(value: float | None) -> str:
 
 
 def demo(folder: Path) -> int:
-    """Run it in a fresh folder; 0 only if everything came out as it must."""
+    """Run the demo in a fresh folder; return 0 only if every result is as expected."""
     if running(folder):
         say(f"a system runs on {folder}, which the demo would empty: `make stop FOLDER={folder}` first")
         return 1

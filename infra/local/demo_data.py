@@ -67,12 +67,12 @@ PAID, ORGANIC = CHANNELS[:-1], CHANNELS[-1]
 
 @dataclass(frozen=True, eq=False)
 class DemoData:
-    """A data set and everything that is true of it. Money in EUR."""
+    """A data set and its true effects. Money in EUR."""
 
     table: pd.DataFrame
     """One row per week (Mondays): date, revenue, channels, competitor_sales, promotion."""
     components: pd.DataFrame
-    """What revenue is the sum of, week by week: baseline parts, one column per channel, noise."""
+    """The parts whose sum is the revenue, per week: baseline parts, one column per channel, noise."""
     contributions: dict[str, float]
     """Revenue that each channel earned in all weeks; paid channels by their spend column."""
     roas: dict[str, float]
@@ -106,7 +106,7 @@ def generate(
 
 
 def _baseline(mondays: list[date], country: str) -> dict[str, Floats]:
-    """Trend, yearly season and holidays (Christmas sells, any other holiday closes the shops for a day)."""
+    """Trend, yearly season and holidays (Christmas raises sales, others close the shops for a day)."""
     week = np.arange(len(mondays))
     angle = 2 * np.pi * np.array([day.timetuple().tm_yday for day in mondays]) / 365.25
     calendar = holidays.country_holidays(country)
@@ -122,7 +122,7 @@ def _baseline(mondays: list[date], country: str) -> dict[str, Floats]:
 
 
 def _media(channel: Channel, weeks: int, random: np.random.Generator) -> tuple[dict[str, Floats], Floats]:
-    """The channel's columns, and the one that works on people: exposures where they were counted."""
+    """The columns of a channel, and the one that drives its effect: exposures if counted, else spend."""
     spend = (_flights(channel, weeks, random) * channel.level * random.lognormal(0, 0.35, weeks)).round(2)
     if channel.name == ORGANIC.name:
         spend = spend.round()

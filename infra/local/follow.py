@@ -1,4 +1,4 @@
-"""Watching jobs until they end: a progress bar each."""
+"""Shows a progress bar for each job until all have ended."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Client:
         return body
 
     def act(self, path: str) -> tuple[bool, dict[str, Any]]:
-        """Whether a custom verb was accepted, and the answer (on refusal, the problem)."""
+        """POST a custom verb; return whether it was accepted, and the answer or the problem."""
         answer = self._session.post(f"{self.url}{path}", timeout=10)
         return answer.ok, answer.json()
 
 
 def share_done(job: dict[str, Any]) -> float:
-    """How much of a job's way is done, in percent, judged by state and iterations."""
+    """How far a job is, in percent, estimated from its state and iterations."""
     if JobState(job["state"]).terminal:
         return 100
     progress = job.get("progress") or {}
@@ -57,7 +57,7 @@ def share_done(job: dict[str, Any]) -> float:
 
 
 def describe(job: dict[str, Any]) -> str:
-    """State, and while it trains: step, trial, iteration and best errors; the reason where it failed."""
+    """One line on a job: state; in training step, trial, iteration and best errors; or why it failed."""
     state, progress = str(job["state"]), job.get("progress") or {}
     if state == "RUNNING" and progress.get("iterations"):
         best = ""

@@ -40,7 +40,7 @@ CONNECTION = "demo"
 
 
 class PortTaken(RuntimeError):
-    """Another program listens where we want to."""
+    """Another program listens on the port."""
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -49,7 +49,7 @@ class QuietHandler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 (werkzeug's name)
-        """Nothing: every handled message has its own line."""
+        """Log nothing: every handled message has its own line."""
 
 
 def local_settings(folder: Path, slots: int = 2) -> EmbeddedSettings:
@@ -65,7 +65,7 @@ def local_settings(folder: Path, slots: int = 2) -> EmbeddedSettings:
 
 
 def task_environment(settings: EmbeddedSettings) -> dict[str, str]:
-    """What a training's process must know of its installation."""
+    """The environment variables that tell a training's process about its installation."""
     values = json.loads(settings.model_dump_json(exclude_defaults=True))
     own = {f"MMM_{k.upper()}": v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
     cache = os.environ.get("NUMBA_CACHE_DIR", str(ROOT / ".numba"))
@@ -105,7 +105,7 @@ def only_local(app: WSGIApplication, port: Callable[[], int]) -> WSGIApplication
 
 
 class Host:
-    """Runs until its `with` block ends; trainings are processes of their own and may outlive it."""
+    """The running system, until the `with` block ends; trainings are other processes and may outlive it."""
 
     def __init__(
         self, settings: EmbeddedSettings, port: int, log: Log | None = None, address: str = ADDRESS
@@ -133,7 +133,7 @@ class Host:
             PortTaken: another program listens on the port.
         """
         self.embedded.lock()
-        (self.settings.folder / "warehouse").mkdir(exist_ok=True)  # for people to put files in
+        (self.settings.folder / "warehouse").mkdir(exist_ok=True)  # for the files of users
         use(self._runtime)
         bridge(self._runtime.log)
         self._server = self._listen()
@@ -143,7 +143,7 @@ class Host:
         self._repeat("drop-zone", 0.5, self.embedded.watcher.look)
         self._repeat("sweeper", SWEEP_PERIOD_S, self._sweep)
         for job in self.embedded.jobs.find(Job, state=JobState.RUNNING.value):
-            self._request_sweep(job.job_id)  # what did its training come to while nobody looked?
+            self._request_sweep(job.job_id)  # its training may have ended while no host was running
         self._write_state()
         return self
 
@@ -174,7 +174,7 @@ class Host:
             self._request_sweep(job_id)
 
     def _mind_the_clock(self) -> None:
-        """After a step of the clock, or a sleep of the machine, trainings get time for a sign of life."""
+        """Give trainings time for a heartbeat after a step of the clock or a sleep of the machine."""
         step_s = self._clock_steps.step_s()
         if not step_s:
             return
@@ -236,7 +236,7 @@ class Host:
 
 
 def state_file(folder: Path) -> Path:
-    """Where a running host says who and where it is."""
+    """The file in which a running host records its process id and address."""
     return folder / "host.json"
 
 
@@ -251,6 +251,6 @@ def running(folder: Path) -> tuple[psutil.Process, str] | None:
 
 
 def say(text: str) -> None:
-    """A line for the person at the terminal."""
+    """Print a line for the person at the terminal."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

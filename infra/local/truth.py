@@ -1,4 +1,4 @@
-"""`python -m infra.local.truth`: how near models come to the truth of generated data."""
+"""`python -m infra.local.truth`: how close models come to the known truth of generated data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trainer.engines.native.select.pareto import select
 from trainer.engines.native.training import candidate_of, prepare
 
 SEPARATE = (1.5, 2.0, 3.0)
-"""The truth separates two channels if the better one's ROAS is so many times the other's."""
+"""Two channels differ in truth if the better one's ROAS is at least this many times the other's."""
 
 STUDY_WEEKS = 12
 _SPENDS = [channel.name for channel in PAID]
@@ -69,7 +69,7 @@ def lift_studies(data: DemoData) -> list[dict[str, Any]]:
 
 
 def study(seed: int, iterations: int = 2000, trials: int = 5) -> dict[str, pd.DataFrame]:
-    """Several ways to a model of the world of a seed, each compared with the truth (see `compare`)."""
+    """Fit models in several ways to the data of one seed, and compare each with the truth (see `compare`)."""
     data = world(seed)
     request = demo_request("truth", iterations, trials)
     request["search"]["seed"] = seed

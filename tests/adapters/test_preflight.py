@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from functions.adapters.gcp import preflight
-from functions.adapters.gcp.preflight import Finding, check, offline
+from functions.adapters.gcp.preflight import CheckResult, check, offline
 from functions.adapters.gcp.private_key import load_key
 from functions.adapters.gcp.snowflake import SnowflakeSettings, SnowflakeWarehouse
 from functions.errors import Permanent, Unavailable
@@ -76,11 +76,11 @@ def with_password(settings: SnowflakeSettings, password: str) -> SnowflakeSettin
     return replace(settings, password_file=file)
 
 
-def problems(findings: list[Finding]) -> list[tuple[str, str]]:
+def problems(findings: list[CheckResult]) -> list[tuple[str, str]]:
     return [(finding.part, finding.text) for finding in findings if finding.level == "problem"]
 
 
-def only_problem(findings: list[Finding]) -> tuple[str, str]:
+def only_problem(findings: list[CheckResult]) -> tuple[str, str]:
     [problem] = problems(findings)
     return problem
 
@@ -122,7 +122,7 @@ def test_every_form_of_the_right_key_logs_in(
         settings = replace(settings, private_key_passphrase_file=tmp_path / "passphrase")
     findings = check(settings)
     assert problems(findings) == []
-    assert Finding("ok", "key", f"{form}, fingerprint {FINGERPRINT}") in findings
+    assert CheckResult("ok", "key", f"{form}, fingerprint {FINGERPRINT}") in findings
     advised = any("openssl pkcs8 -topk8" in finding.text for finding in findings)
     assert advised == form.endswith("PKCS#1")
 

@@ -18,4 +18,4 @@ def hasten() -> None:
     steps.HEARTBEAT_DEADLINE /= SPEED
     from functions.launch import handler as launch
 
-    launch.ABANDONED /= SPEED
+    launch.ORPHANED_AFTER /= SPEED

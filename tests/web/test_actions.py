@@ -257,7 +257,7 @@ def test_an_unknown_job_is_a_404_as_page_and_as_problem(site: Site, verb: str) -
     assert (problem.status_code, problem.mimetype) == (404, "application/problem+json")
     assert problem.json == {
         "type": "not-found",
-        "title": "There is no such thing",
+        "title": "Not found",
         "status": 404,
         "detail": "there is no job nope",
         "errors": [],

@@ -44,7 +44,7 @@ class Embedded:
         bus: BusSettings | None = None,
         launcher: LauncherSettings | None = None,
     ) -> None:
-        """Open a folder, which is made if need be.
+        """Open a folder, creating it if necessary.
 
         `environment`: what trainings are told of the installation; `push`: delivers messages by other means
         than HTTP; `bus`, `launcher`: how they work.
@@ -96,14 +96,14 @@ class Embedded:
         self._remove_abandoned()
 
     def close(self) -> None:
-        """Give the lock back and close the database for this thread."""
+        """Release the lock, and close this thread's database connection."""
         if self._lock:
             self._lock.close()
             self._lock = None
         self._database.close()
 
     def _remove_abandoned(self) -> None:
-        """What dead writers left; a training that outlived the last host may still be writing the rest."""
+        """Delete partial files of dead writers; trainings that outlived the host may write others."""
         for path in self.objects.partial.iterdir():
             if time.time() - path.stat().st_mtime > _ABANDONED_S:
                 path.unlink(missing_ok=True)

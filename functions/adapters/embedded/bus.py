@@ -41,7 +41,7 @@ _LATER_STAGES_FIRST = (
     "launch-ready",
     "validate-datasets",
 )
-"""Then come subscriptions of people, and at last extract's."""
+"""Subscriptions added by users come after these, and extract's come last."""
 
 _POLL_S = 0.05  # for messages that another process published, and for back-offs that end
 _STOP_S = 5.0
@@ -74,7 +74,7 @@ class Delivery:
     data: bytes
     attributes: Mapping[str, str]
     published: str  # ISO-8601
-    due: datetime  # when it is delivered, or when the lease of the present delivery ends
+    due: datetime  # when it is delivered next, or when the current lease ends
     attempt: int  # deliveries so far
     parked: bool  # given up: kept until the next start
     last_error: str
@@ -193,7 +193,7 @@ class SqliteBus:
     # delivering
 
     def pending(self) -> list[Delivery]:
-        """Every message that is not acknowledged yet, oldest first."""
+        """Every unacknowledged message, oldest first."""
         return [Delivery.of(row) for row in self._database.rows("SELECT * FROM deliveries ORDER BY id")]
 
     def due(self) -> list[Delivery]:
@@ -323,7 +323,7 @@ class SqliteBus:
             )
 
     def _put_back(self, delivery: Delivery, reason: str) -> None:
-        """It waits for room; it counts as delivered once, however often there was none."""
+        """Postpone a message for which there is no room; all postponements count as one delivery."""
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE deliveries SET leased = 0, due = ?, attempt = MAX(1, attempt - 1), last_error = ?"
@@ -332,7 +332,7 @@ class SqliteBus:
             )
 
     def _give_up(self, delivery: Delivery, reason: str) -> None:
-        """To the dead letters; a dead letter itself is parked, or the bus would carry it in circles."""
+        """Publish a message to the dead letters; park a dead letter, which would circulate for ever."""
         topic, _ = self._subscriptions().get(delivery.subscription, ("", ""))
         this = (delivery.id, delivery.attempt)
         with self._database.transaction() as connection:
@@ -354,7 +354,7 @@ class SqliteBus:
         self.wake()
 
     def clock_was_set_back(self, seconds: float) -> None:
-        """Keep what waits from waiting longer by as much; waits that end earlier do no harm."""
+        """Move due times back by the same step: messages must not wait longer, shorter does no harm."""
         with self._database.transaction() as connection:
             connection.execute("UPDATE deliveries SET due = due - ? WHERE due > ?", (seconds, self._now()))
         self.wake()
@@ -388,7 +388,7 @@ class SqliteBus:
             thread.start()
 
     def stop(self) -> None:
-        """Finish what is being delivered, for a few seconds at most; the rest stays for the next start."""
+        """Stop after the deliveries under way, within a few seconds; the rest waits for the next start."""
         self._stopping.set()
         end = time.monotonic() + _STOP_S
         for thread in self._threads:

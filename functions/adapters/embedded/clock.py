@@ -1,4 +1,4 @@
-"""Notices that the clock of the machine was set."""
+"""Detects that the clock of the machine was set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from functions.ports import Clock
 
 _TOLERANCE_S = 1.0
-"""Corrections that are smaller are no steps; they come bit by bit."""
+"""Smaller differences, in seconds, are gradual corrections and no steps."""
 
 
 class ClockSteps:

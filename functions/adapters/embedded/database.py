@@ -26,7 +26,7 @@ _OUTSIDE = frozenset(
         sqlite3.SQLITE_CANTOPEN,
     }
 )
-"""SQLite's errors that are not ours: they may be gone later."""
+"""SQLite errors with an outside cause, which may go away."""
 
 _TABLES = """
 CREATE TABLE documents (
@@ -109,7 +109,7 @@ class Database:
     """Connections to the file, one per thread. Not to be used in a forked child of its process."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file; make it and its tables if need be.
+        """Open the file, creating it and its tables if necessary.
 
         Raises:
             RuntimeError: another version of this program made it.
@@ -143,7 +143,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything in the block is written, or nothing if it raises. Nobody else writes meanwhile."""
+        """Write everything in the block, or nothing if it raises. It excludes all other writers."""
         with self._writing, _said_clearly():
             connection = self.connection
             connection.execute("BEGIN IMMEDIATE")

@@ -20,11 +20,11 @@ from functions.errors import Unavailable
 
 CHUNK = 1 << 20  # bytes
 _LATER = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
-"""Errors of the disk, or of too many open files, that may be gone later."""
+"""Errors that may go away: of the disk, or too many open files."""
 
 
 class Mark(NamedTuple):
-    """By what a file is recognised without reading it."""
+    """What identifies the content of a file without reading it: size, time and inode."""
 
     size: int
     mtime_ns: int
@@ -47,7 +47,7 @@ class Mark(NamedTuple):
 
 
 class Checksum:
-    """The CRC32C of bytes that come one after the other."""
+    """An incremental CRC32C."""
 
     def __init__(self) -> None:
         self._value = 0
@@ -75,18 +75,18 @@ class Upload:
 
     def write(self, data: bytes, /) -> int:
         """Append bytes."""
-        content = bytes(data)  # a copy only of what is no bytes yet, such as Arrow's buffers
+        content = bytes(data)  # copies only what is not bytes yet, such as Arrow's buffers
         self.checksum.update(content)
         with _said_clearly():
             return self._file.write(content)
 
     @property
     def closed(self) -> bool:
-        """Whether nothing more can be written; Arrow asks."""
+        """Whether the file is closed. Arrow reads this."""
         return self._file.closed
 
     def flush(self) -> None:
-        """Nothing: nobody sees the file before it is whole; Arrow asks."""
+        """Do nothing: the file is invisible until it is complete. Arrow calls this."""
 
     def close(self) -> None:
         """Write out what is buffered."""
@@ -158,7 +158,7 @@ def open_for_writing(path: Path) -> bool | None:
         return None
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)  # if somebody opens it just now: no deadly signal
+        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)  # a harmless signal if somebody opens it now
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:

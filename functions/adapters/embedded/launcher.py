@@ -131,7 +131,7 @@ class SubprocessLauncher:
         self._changed.wait(timeout_s)
 
     def step(self) -> list[str]:
-        """Notice which tasks ended, stop those that must, start those that may.
+        """Record which tasks ended, kill those that must stop, start those that may start.
 
         Returns the jobs of tasks that failed for good; unlike Cloud Run, this platform tells.
         """
@@ -147,7 +147,7 @@ class SubprocessLauncher:
         return failed
 
     def finish_task(self, execution: str, index: int, exit_code: int) -> None:
-        """Say that a task ended (for stepping).
+        """Record that a task ended (with `stepping`).
 
         Raises:
             NotFound: that task does not run.
@@ -238,7 +238,7 @@ class SubprocessLauncher:
         return S.PENDING if task["task_attempt"] < self._settings.max_retries else S.FAILED
 
     def _start_task(self, task: sqlite3.Row) -> None:
-        """RUNNING is recorded before the process exists, so that no other host starts it as well."""
+        """Record RUNNING before the process exists, so that no other host starts it too, then start it."""
         with self._database.transaction() as connection:
             started = connection.execute(
                 "UPDATE tasks SET state = 'RUNNING', started = ?, pid = NULL"

@@ -19,7 +19,7 @@ from functions.ports import Clock, JobStore, ObjectInfo
 log = logging.getLogger(__name__)
 
 SETTLED_S = 2.0
-"""A file that nobody has open for writing counts as uploaded when it has been unchanged for so long."""
+"""Seconds without a change after which a file that nobody has open for writing counts as uploaded."""
 UNSURE_S = 10.0
 """The same where it cannot be told who has it open; longer if other files took longer pauses."""
 MAX_PAUSE_S = 600.0

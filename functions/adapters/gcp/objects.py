@@ -167,7 +167,7 @@ class CloudStorageObjectStore:
                 yield _info(blob)
 
     def link(self, name: str, minutes: int) -> str | None:
-        """An address where anybody who has it may download the newest generation, for so long.
+        """An address where anybody who has it may download the newest generation, for a limited time.
 
         Google signs it (IAM signBlob) for the service account that this program runs as. None if it does not;
         why is logged as a warning.

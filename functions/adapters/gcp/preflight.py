@@ -46,7 +46,7 @@ _REASONS: dict[str, tuple[Part, str]] = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One thing that was checked."""
 
     level: Literal["ok", "warning", "problem"]
@@ -54,8 +54,8 @@ class Finding:
     text: str
 
 
-def check(settings: SnowflakeSettings, registered: str | None = None) -> list[Finding]:
-    """Everything that can be said of a connection; what is known before connecting comes first.
+def check(settings: SnowflakeSettings, registered: str | None = None) -> list[CheckResult]:
+    """Every check of a connection; those that need no connection come first.
 
     `registered`: the fingerprint that DESC USER shows for the user, if somebody has looked.
     """
@@ -67,12 +67,12 @@ def check(settings: SnowflakeSettings, registered: str | None = None) -> list[Fi
     return list(dict.fromkeys(findings + _online(settings, skew, registered)))
 
 
-def offline(settings: SnowflakeSettings) -> list[Finding]:
+def offline(settings: SnowflakeSettings) -> list[CheckResult]:
     """What can be said without connecting: names, key, password."""
     return [*_names(settings), *_credentials(settings)]
 
 
-def explain(settings: SnowflakeSettings, error: Error) -> Finding | None:
+def explain(settings: SnowflakeSettings, error: Error) -> CheckResult | None:
     """Why a login failed; None if Snowflake was not reached, so that trying again may help."""
     found = _NO_SUCH_ACCOUNT.search(error.raw_msg)
     if found:
@@ -81,19 +81,19 @@ def explain(settings: SnowflakeSettings, error: Error) -> Finding | None:
         return _why_jwt(settings, error, measure_skew(settings), None)
     known = _refusals(settings).get(error.errno)
     if known:
-        return Finding("problem", *known)
+        return CheckResult("problem", *known)
     if 390000 <= error.errno < 391000:
-        return Finding("problem", "login", f"Snowflake refuses the login: {error.raw_msg}")
+        return CheckResult("problem", "login", f"Snowflake refuses the login: {error.raw_msg}")
     from snowflake.connector import ProgrammingError
 
     if isinstance(error, ProgrammingError):  # the driver itself refuses what it was given
-        return Finding("problem", "login", f"the driver refuses the settings: {error.raw_msg}")
+        return CheckResult("problem", "login", f"the driver refuses the settings: {error.raw_msg}")
     return None
 
 
-def no_warehouse(settings: SnowflakeSettings) -> Finding:
+def no_warehouse(settings: SnowflakeSettings) -> CheckResult:
     """What to say of a session without a warehouse."""
-    return Finding(
+    return CheckResult(
         "problem",
         "warehouse",
         f"the warehouse {settings.warehouse} does not exist or the role {settings.role} may not use it: "
@@ -117,22 +117,22 @@ def measure_skew(settings: SnowflakeSettings) -> float | None:
 # before connecting
 
 
-def _names(settings: SnowflakeSettings) -> Iterator[Finding]:
+def _names(settings: SnowflakeSettings) -> Iterator[CheckResult]:
     account = settings.account
     if "://" in account or account.lower().rstrip("/").endswith(".snowflakecomputing.com"):
-        yield Finding(
+        yield CheckResult(
             "problem",
             "account",
             f"'{account}' is an address; only the part before .snowflakecomputing.com is the account",
         )
     elif not _ACCOUNT.fullmatch(account):
-        yield Finding(
+        yield CheckResult(
             "problem",
             "account",
             f"'{account}' cannot be an account: organization-account, or locator.region, without spaces",
         )
     if settings.url and not _URL.fullmatch(settings.url):
-        yield Finding(
+        yield CheckResult(
             "problem", "network", f"'{settings.url}' cannot be the url of the account: write https://<host>"
         )
     names: list[tuple[Part, str]] = [
@@ -142,53 +142,55 @@ def _names(settings: SnowflakeSettings) -> Iterator[Finding]:
     ]
     for part, name in names:
         if not name or name != name.strip() or "'" in name or '"' in name:
-            yield Finding("problem", part, f"'{name}' cannot be a {part}: empty, or with spaces or quotes")
+            yield CheckResult(
+                "problem", part, f"'{name}' cannot be a {part}: empty, or with spaces or quotes"
+            )
 
 
-def _credentials(settings: SnowflakeSettings) -> Iterator[Finding]:
+def _credentials(settings: SnowflakeSettings) -> Iterator[CheckResult]:
     try:
         if settings.password_file:
             secret(settings.password_file)
     except KeyProblem as error:
-        yield Finding("problem", "password", str(error))
+        yield CheckResult("problem", "password", str(error))
     if not settings.private_key_file:
         if not settings.password_file:
-            yield Finding("problem", "key", "neither a private key file nor a password file is set")
+            yield CheckResult("problem", "key", "neither a private key file nor a password file is set")
         return
     try:
         key = load_key(settings.private_key_file, passphrase(settings))
     except KeyProblem as error:
-        yield Finding("problem", "key", str(error))
+        yield CheckResult("problem", "key", str(error))
         return
-    yield Finding("ok", "key", f"{key.form}, fingerprint {key.fingerprint}")
+    yield CheckResult("ok", "key", f"{key.form}, fingerprint {key.fingerprint}")
     yield from _cautions(settings.private_key_file, key)
 
 
-def _cautions(path: Path, key: LoadedKey) -> Iterator[Finding]:
+def _cautions(path: Path, key: LoadedKey) -> Iterator[CheckResult]:
     advice = advice_on_form(key)
     if advice:
-        yield Finding("warning", "key", advice)
+        yield CheckResult("warning", "key", advice)
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o022:
-        yield Finding("warning", "key", f"others may replace {path} (mode {mode:o}): chmod 600")
+        yield CheckResult("warning", "key", f"others may replace {path} (mode {mode:o}): chmod 600")
     elif mode & 0o044:
-        yield Finding(
+        yield CheckResult(
             "warning",
             "key",
             f"others may read {path} (mode {mode:o}): right for a mounted secret, else chmod 600",
         )
 
 
-def _clock_finding(settings: SnowflakeSettings, skew: float | None) -> Finding:
+def _clock_finding(settings: SnowflakeSettings, skew: float | None) -> CheckResult:
     if skew is None:
-        return Finding(
+        return CheckResult(
             "warning",
             "network",
             f"{settings.address} does not answer: check the account's name, DNS and firewall",
         )
     if abs(skew) <= _MAX_SKEW_S:
-        return Finding("ok", "clock", f"within {abs(skew):.0f} s of Snowflake's")
-    return Finding("problem" if settings.private_key_file else "warning", "clock", _skew_text(skew))
+        return CheckResult("ok", "clock", f"within {abs(skew):.0f} s of Snowflake's")
+    return CheckResult("problem" if settings.private_key_file else "warning", "clock", _skew_text(skew))
 
 
 def _skew_text(skew: float) -> str:
@@ -202,7 +204,7 @@ def _skew_text(skew: float) -> str:
 # with a connection
 
 
-def _online(settings: SnowflakeSettings, skew: float | None, registered: str | None) -> list[Finding]:
+def _online(settings: SnowflakeSettings, skew: float | None, registered: str | None) -> list[CheckResult]:
     from snowflake.connector import Error
 
     try:
@@ -211,30 +213,32 @@ def _online(settings: SnowflakeSettings, skew: float | None, registered: str | N
         if error.errno == _INVALID_JWT:
             return [_why_jwt(settings, error, skew, registered)]
         why = explain(settings, error)
-        return [why or Finding("problem", "network", f"no answer from {settings.address}: {error.raw_msg}")]
+        return [
+            why or CheckResult("problem", "network", f"no answer from {settings.address}: {error.raw_msg}")
+        ]
     try:
         return _session_findings(settings, connection)
     except Error as error:
-        return [Finding("problem", "login", f"logged in, but the first query failed: {error.raw_msg}")]
+        return [CheckResult("problem", "login", f"logged in, but the first query failed: {error.raw_msg}")]
     finally:
         connection.close()
 
 
-def _session_findings(settings: SnowflakeSettings, connection: Connection) -> list[Finding]:
+def _session_findings(settings: SnowflakeSettings, connection: Connection) -> list[CheckResult]:
     cursor = connection.cursor()
     cursor.execute("SELECT CURRENT_ROLE(), CURRENT_WAREHOUSE()")
     role, warehouse = cursor.fetchall()[0]
-    findings = [Finding("ok", "login", f"{settings.user} is logged in")]
+    findings = [CheckResult("ok", "login", f"{settings.user} is logged in")]
     if str(role).upper() == settings.role.upper():
-        findings.append(Finding("ok", "role", f"{role} is active"))
+        findings.append(CheckResult("ok", "role", f"{role} is active"))
     else:
-        findings.append(Finding("problem", "role", f"the role {settings.role} is not active, but {role}"))
-    findings.append(Finding("ok", "warehouse", str(warehouse)) if warehouse else no_warehouse(settings))
+        findings.append(CheckResult("problem", "role", f"the role {settings.role} is not active, but {role}"))
+    findings.append(CheckResult("ok", "warehouse", str(warehouse)) if warehouse else no_warehouse(settings))
     return findings
 
 
-def _no_account(settings: SnowflakeSettings, status: str) -> Finding:
-    return Finding(
+def _no_account(settings: SnowflakeSettings, status: str) -> CheckResult:
+    return CheckResult(
         "problem",
         "account",
         f"there is no account {settings.account} at {settings.address} (HTTP {status}): write it as "
@@ -263,26 +267,26 @@ def _refusals(settings: SnowflakeSettings) -> dict[int, tuple[Part, str]]:
 
 def _why_jwt(
     settings: SnowflakeSettings, error: Error, skew: float | None, registered: str | None
-) -> Finding:
+) -> CheckResult:
     """Which of the causes of an invalid token it is, as far as anybody outside can know."""
     for name, (part, text) in _REASONS.items():
         if name in error.raw_msg:
-            return Finding("problem", part, text)
+            return CheckResult("problem", part, text)
     if skew is not None and abs(skew) > _MAX_SKEW_S:
-        return Finding("problem", "clock", _skew_text(skew))
+        return CheckResult("problem", "clock", _skew_text(skew))
     assert settings.private_key_file  # noqa: S101 (without it there is no token)
     ours = load_key(settings.private_key_file, passphrase(settings)).fingerprint
     held = {registered} if registered else _registered(settings)
     if held is None:
-        return Finding("problem", "login", _unknown(settings, ours, error))
+        return CheckResult("problem", "login", _unknown(settings, ours, error))
     if ours in held:
-        return Finding(
+        return CheckResult(
             "problem",
             "user",
             f"the key is the right one ({ours}), so the token names somebody else: compare user "
             f"'{settings.user}' and account '{settings.account}' with LOGIN_NAME and the account's name",
         )
-    return Finding("problem", "key", _mismatch(settings, ours, held))
+    return CheckResult("problem", "key", _mismatch(settings, ours, held))
 
 
 def _mismatch(settings: SnowflakeSettings, ours: str, held: set[str]) -> str:

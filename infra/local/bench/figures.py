@@ -1,4 +1,4 @@
-"""What a measurement gives: figures, each with its unit and what to compare it with."""
+"""The figures of a measurement, each with its unit and what to compare it with."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def percentile(seconds: Sequence[float], percent: float) -> float:
 
 
 def machine() -> str:
-    """On what the figures were measured."""
+    """A description of the machine that the figures were measured on."""
     load, *_ = os.getloadavg()
     return (
         f"{os.cpu_count()} CPUs ({platform.machine()}, {platform.system()}), "

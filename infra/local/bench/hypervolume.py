@@ -1,4 +1,4 @@
-"""What it costs and gains to end a search early, and to start it from a former front."""
+"""Cost and gain of ending a search early, and of starting it from the Pareto front of an earlier job."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from trainer.engines.refresh.former import front
 GOLDEN = Path("tests/golden")
 ITERATIONS, TRIALS, SEEDS = 2_000, 5, 3
 SHORTER = (8, 4, 2, 1)
-"""Parts of the iterations."""
+"""Shares of the iterations at which the search is ended early."""
 PATIENCE = (50, 75, 100, 200)
 NEWER = 0.06
-"""How much of the data the former job did not know."""
+"""Share of the data that the earlier job did not have."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def _figures(case: _Case, plan: Plan, seeds: int) -> list[Figure]:
 
 
 def _ways(case: _Case, plan: Plan) -> dict[str, dict[str, Any]]:
-    """What of a plan is another one, by name."""
+    """The plan of each variant, by name."""
     old = search(case.former, replace(plan, seed=plan.seed + 500)).table
     start = front(select(old, calibrated=False).candidates, case.config)
     shorter = {f"{plan.iterations // part:,} iterations": plan.iterations // part for part in SHORTER}

@@ -1,4 +1,4 @@
-"""A training that does nothing: what it leaves is whole, and there at once."""
+"""A training that computes nothing and leaves a complete result at once."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ class NoOpLauncher:
         return [self._started[job_id, attempt]] if (job_id, attempt) in self._started else []
 
     def get(self, execution: str) -> Execution | None:
-        """An execution by its name; as far as anybody knows it runs."""
+        """An execution by its name, always reported as running."""
         return next((one for one in self._started.values() if one.name == execution), None)
 
     def cancel(self, execution: str) -> None:
-        """Nothing: it has ended long ago."""
+        """Do nothing: the training has ended long ago."""
 
 
 def _train_all(folder: Path, orders: Any) -> None:
@@ -83,7 +83,7 @@ def _train_all(folder: Path, orders: Any) -> None:
 
 
 def train(ports: Ports, attempt: Attempt, execution: str) -> None:
-    """Leave everything that the functions need of a training: claim, files, manifest, outcome."""
+    """Write everything that the functions need from a training: claim, files, manifest, outcome."""
     claim(ports, attempt, execution)
     config = TrainingConfig.model_validate_json(ports.objects.read(attempt.config))
     files = []

@@ -1,4 +1,4 @@
-"""A whole result of the native engine: what its files cost after a usual search, and the memory."""
+"""CPU and memory that writing a whole result of the native engine takes after a usual search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pipeline itself costs: jobs whose training does nothing."""
+"""The cost of the pipeline itself, measured with trainings that compute nothing."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _system(folder: Path) -> Iterator[Ports]:
 
 
 def _publish(ports: Ports, request_id: str, number: int) -> tuple[str, datetime]:
-    """Publish one request that nothing is known of; its job and the time."""
+    """Publish one new request; return its job id and the time."""
     request = demo_request(request_id, iterations=1, trials=1)
     request |= {"country": COUNTRIES[number % len(COUNTRIES)], "cache": "refresh"}
     now = datetime.now(UTC)

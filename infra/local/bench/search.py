@@ -1,4 +1,4 @@
-"""The native engine's search: what a candidate costs, how that grows, what a second core and a start cost."""
+"""The native engine's search: cost of a candidate, growth with size, a second core, a start."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from trainer.engines.native.search.evolution import evolution, propose, tell
 from trainer.engines.native.search.trials import Plan, dimensions, run_trial, search
 
 ITERATIONS, TRIALS = 20_000, 4
-"""Enough that the start of the second thread does not decide."""
+"""Iterations and trials: enough that starting the second thread does not matter."""
 USUAL = 2_000, 5
 """Iterations and trials that Robyn proposes; Robyn 3.12.1 needs about 790 s of CPU for them."""
 GROWTH = ((1095, 20), (548, 20), (1095, 10))
@@ -73,7 +73,7 @@ def _usual(inputs: Inputs, plan: Plan) -> list[Figure]:
 
 
 def _shares(inputs: Inputs, plan: Plan) -> list[Figure]:
-    """What the evolution costs of an iteration: the same losses told again, without any evaluation."""
+    """The share of the evolution in an iteration: the same losses are told again, without any evaluation."""
     everything = _cpu_seconds(partial(run_trial, inputs, plan, 1, lambda _: None))
     losses = run_trial(inputs, plan, 1, lambda _: None).outcome[:, :2].copy()
     size = len(dimensions(inputs))

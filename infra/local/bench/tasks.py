@@ -57,7 +57,7 @@ class Run:
     memory: float  # peak of the largest task
 
     def of(self, *names: str) -> float:
-        """CPU of steps: other processes on the machine change it little."""
+        """CPU seconds of steps, which other processes on the machine hardly change."""
         return sum(self.steps[name]["cpu_s"] for name in names)
 
     @property
@@ -68,7 +68,7 @@ class Run:
 
     @property
     def merge(self) -> float:
-        """CPU from the last share to the outcome, nearly."""
+        """Approximate CPU seconds from the last share to the outcome."""
         return self.of("select", "outputs", "upload")
 
 
