@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -51,10 +52,28 @@ Country = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0
 """A country code or another short market name, such as `DE` or `benelux`."""
 
 
-ColumnName = Annotated[
-    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f][^\x00-\x1f]*$")
-]
-"""A column of the data, as it is called there."""
+_UNSEEN = [0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, 0xFEFF]
+_AS_SEEN = dict.fromkeys(_UNSEEN, "") | dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
+
+
+def plain_name(name: Any) -> Any:
+    """A name as people see it: composed (NFC), without characters of no width, one space for any white space.
+
+    Names of the data and of the request are compared so. What is no text is given back.
+    """
+    if not isinstance(name, str):
+        return name
+    return " ".join(unicodedata.normalize("NFC", name).translate(_AS_SEEN).split())
+
+
+PlainName = Annotated[str, BeforeValidator(plain_name, json_schema_input_type=str)]
+"""A name in which line breaks, repeated and unusual spaces count as one space."""
+
+MAX_NAME = 300
+"""How many characters the name of a column may have."""
+
+ColumnName = Annotated[PlainName, StringConstraints(min_length=1, max_length=MAX_NAME)]
+"""A column of the data, as it is called there; see `plain_name`."""
 
 Range = Annotated[
     tuple[float, float],

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
-from contracts.base import Authored, ColumnName, Range
+from contracts.base import Authored, ColumnName, PlainName, Range
 from contracts.budget import BudgetQuestion
 from contracts.posterior import AskedPosterior, PosteriorConfig
 
@@ -148,6 +148,12 @@ class Columns(Authored):
         return [paid.selected for paid in self.paid_media] + [variable.name for variable in self.organic]
 
     @property
+    def media_columns(self) -> list[str]:
+        """Every column of spend, exposure or organic media; none can be negative."""
+        paid = [name for channel in self.paid_media for name in (channel.spend, channel.exposure) if name]
+        return paid + [variable.name for variable in self.organic]
+
+    @property
     def numeric(self) -> list[str]:
         """Every column that must hold numbers."""
         factors = {variable.name for variable in self.factors}
@@ -230,7 +236,7 @@ class Hyperparameters(Authored):
         description="ranges of what is not named: alphas 0.5 to 3, gammas 0.3 to 1, thetas 0 to 0.8, "
         "shapes 0.0001 to 10, scales 0 to 0.1",
     )
-    ranges: dict[str, Range] = Field(
+    ranges: dict[PlainName, Range] = Field(
         {}, description="[low, high] by hyperparameter, or one number that fixes it; none has a unit"
     )
 

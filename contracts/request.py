@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
+import json
 import re
 from collections import Counter
 from typing import Annotated, Any, Literal, Self, cast
@@ -17,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from contracts.base import Authored, ColumnName, Country, Slug, storable
+from contracts.base import Authored, ColumnName, Country, PlainName, Slug, storable
 from contracts.engines import EngineName
 from contracts.model import ModelConfig
 
@@ -195,6 +197,9 @@ class TrainRequest(ModelConfig):
     country: Country = Field(description="country or market, under which the result is filed")
     revision: Slug = Field(description="name of the series of models that this one belongs to")
     source: Source = Field(description="where the data are")
+    sheet: Annotated[PlainName, StringConstraints(min_length=1, max_length=100)] | None = Field(
+        None, description="name of the sheet of an Excel workbook; left out: the first that is visible"
+    )
     country_column: ColumnName | None = Field(
         None, description="keep only the rows in which this column equals `country_value`; left out: all rows"
     )
@@ -240,6 +245,12 @@ class TrainRequest(ModelConfig):
             )
         return self
 
+    @model_validator(mode="after")
+    def _sheet_of_a_file(self) -> Self:
+        if self.sheet is not None and self.source.kind != "object":
+            raise ValueError("sheet is only used with a source of kind object")
+        return self
+
     def model_spec(self) -> ModelConfig:
         """The part that an engine needs."""
         return ModelConfig.model_validate({name: getattr(self, name) for name in ModelConfig.model_fields})
@@ -254,17 +265,18 @@ class SettingsError(ValueError):
 
 
 def parse_settings(text: bytes) -> dict[str, Any]:
-    """The mapping that a YAML or JSON text holds.
+    """The mapping that a JSON or YAML text holds, in UTF-8 or, with a byte order mark, UTF-16.
 
     Raises:
-        SettingsError: the text is not UTF-8, not YAML, not a mapping, or holds what JSON cannot.
+        SettingsError: the text is neither, is no mapping, or holds what JSON cannot.
     """
     try:
-        value = yaml.load(text.decode("utf-8-sig"), Loader=_PlainLoader)  # noqa: S506 (a SafeLoader)
+        marked = text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        value = _parsed(text.decode("utf-16" if marked else "utf-8-sig"))
+    except SettingsError:
+        raise
     except UnicodeDecodeError as error:
         raise SettingsError(f"is not UTF-8 text (byte {error.start})") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"is not valid YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise SettingsError("is nested too deeply") from error
     except ValueError as error:  # a number of thousands of digits, a character that does not exist
@@ -275,6 +287,28 @@ def parse_settings(text: bytes) -> dict[str, Any]:
     if problems:
         raise SettingsError(f"holds what JSON cannot: {'; '.join(problems)}")
     return cast(dict[str, Any], settings)
+
+
+def _parsed(text: str) -> Any:
+    """JSON as JSON: YAML has neither tabs nor pairs of surrogates. What merely looks like it may be YAML."""
+    wrong = ""
+    if text.lstrip().startswith("{"):
+        try:
+            return json.loads(text, object_pairs_hook=_each_name_once)
+        except json.JSONDecodeError as error:
+            wrong = f"is not valid JSON: {error}; and "
+    try:
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError as error:
+        advice = "; indent with spaces, not with tabs" if "'\\t'" in str(error) else ""
+        raise SettingsError(f"{wrong}is not valid YAML: {' '.join(str(error).split())}{advice}") from error
+
+
+def _each_name_once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    repeated = [name for name, count in Counter(name for name, _ in fields).items() if count > 1]
+    if repeated:
+        raise SettingsError(f"is not usable: '{repeated[0]}' is given twice")
+    return dict(fields)
 
 
 class _PlainLoader(yaml.SafeLoader):

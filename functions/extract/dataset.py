@@ -29,19 +29,22 @@ def _make(runtime: Runtime, job: Job, request: TrainRequest, name: str) -> Objec
     metadata = {"job_id": job.job_id, "attempt": str(job.attempt)}
     try:
         if isinstance(request.source, ObjectSource):
-            return _from_object(runtime, request.source, name, metadata)
+            return _from_object(runtime, request, request.source, name, metadata)
         return _from_warehouse(runtime, request, request.source, name, metadata)
     except AlreadyExists:
         return existing(runtime, name)
 
 
-def _from_object(runtime: Runtime, source: ObjectSource, name: str, metadata: dict[str, str]) -> ObjectInfo:
+def _from_object(
+    runtime: Runtime, request: TrainRequest, source: ObjectSource, name: str, metadata: dict[str, str]
+) -> ObjectInfo:
     from functions.extract.decode import decode_upload
+    from functions.validate.source import required
 
     objects = runtime.ports.objects
     try:
         with objects.reader(source.name, source.generation) as stream, objects.writer(name, metadata) as out:
-            decode_upload(source.name, stream, out)
+            decode_upload(source.name, stream, out, required(request), request.sheet)
     except NotFound as error:
         raise BadSource(
             f"{source.name} is not there (any more) in the version asked for; if it was uploaded again, the "

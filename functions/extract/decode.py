@@ -7,8 +7,9 @@ which rows hold something else than a number or a date.
 from __future__ import annotations
 
 import io
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
@@ -16,7 +17,9 @@ import pyarrow.parquet as pq
 
 from functions.errors import BadSource
 from functions.extract import csv_text
+from functions.extract.packed import archive, packing, unpacked
 from functions.ports import ObjectWriter
+from functions.reading import NESTED, ours, said, unusable_in
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -28,75 +31,136 @@ _WRITE_BUFFER = 1 << 20
 _BYTES_PER_COLUMN = 1 << 10  # what a column of a batch costs besides its values
 _PARQUET = b"PAR1"
 _OTHER_FORMATS = {
-    b"PK\x03\x04": "an Excel workbook or a ZIP archive; save the sheet as CSV (UTF-8)",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV (UTF-8)",
-    b"\x1f\x8b": "gzip-compressed; decompress it first",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook, or one with a password; save it as .xlsx without a password",
     b"BZh": "bzip2-compressed; decompress it first",
     b"\xfd7zXZ": "xz-compressed; decompress it first",
     b"\x28\xb5\x2f\xfd": "zstd-compressed; decompress it first",
     b"PARE": "an encrypted Parquet file; write it without encryption",
     b"%PDF": "a PDF document; export the table as CSV",
 }
-_TEXT_ENDINGS = (".csv", ".tsv", ".txt")
+_TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt")
+_MAX_WHOLE = 64 << 20  # a Parquet file or a workbook that is packed must be unpacked into memory
+_STORED = (
+    (pa.string(), (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)),
+    (pa.binary(), (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)),
+    (pa.date32(), (pa.types.is_date,)),
+    (pa.time64("us"), (pa.types.is_time,)),
+    (pa.duration("us"), (pa.types.is_duration,)),
+)
+"""The type in which columns of these types are stored."""
 
 
 def write_batches(batches: Iterator[pa.RecordBatch], out: ObjectWriter) -> int:
     """Write Arrow batches as zstd Parquet and return the number of rows.
 
     Small batches are joined to row groups of at most 65,536 rows. Dictionaries and large types become plain
-    ones, integers int64 and decimals double, so that batches whose types differ slightly fit together.
+    ones, integers int64, decimals double and times those of microseconds, so that batches whose types differ
+    slightly fit together. A column that cannot be kept (lists, maps, structs; a type that changes on the way;
+    damaged values) is empty or left out, and the metadata say why (see functions.reading): it matters only to
+    whoever asks for it.
 
     Raises:
-        BadSource: a column name occurs twice, there are more than MAX_COLUMNS, or a type cannot be stored or
-            changes on the way.
+        BadSource: there is nothing at all, or there are more than MAX_COLUMNS.
     """
     first = next(batches, None)
     if first is None:
         raise BadSource("The source answered nothing at all, not even columns.")
-    schema = _plain_schema(first.schema)
-    try:
-        with _buffered(out) as sink, pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-            rows = 0
-            for table in _row_groups(_chain(first, batches), schema):
-                writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
-                rows += table.num_rows
-            return rows
-    except pa.ArrowNotImplementedError as error:
-        raise BadSource(
-            f"A column has a type that Parquet cannot hold; cast it in the query: {error}"
-        ) from error
+    columns = _Columns(first.schema)
+    with _buffered(out) as sink, pq.ParquetWriter(sink, columns.schema, compression="zstd") as writer:
+        rows = 0
+        for table in _row_groups(chain([first], batches), columns):
+            writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
+            rows += table.num_rows
+        writer.add_key_value_metadata(said(unusable=columns.unusable))
+        return rows
 
 
-def decode_upload(name: str, stream: BinaryIO, out: ObjectWriter) -> int:
-    """Decode a CSV or Parquet file to zstd Parquet and return the number of rows.
+def decode_upload(
+    name: str,
+    stream: BinaryIO,
+    out: ObjectWriter,
+    wanted: Collection[str] = (),
+    sheet: str | None = None,
+) -> int:
+    """Decode an uploaded file to zstd Parquet and return the number of rows.
 
-    `stream` is seekable and at its beginning; what it holds is recognised by its content, CSV by the endings
-    .csv, .tsv and .txt of its name. The Parquet metadata of a CSV say how it was read (see `csv_text`).
+    CSV, Parquet, a sheet of an Excel workbook, or one CSV or Parquet file in gzip or ZIP. `stream` is
+    seekable and at its beginning; what it holds is recognised by its content, CSV by the ending of its name.
+    `wanted` are the columns that somebody asked for: they tell where the header is. The Parquet metadata say
+    how the file was read (see functions.reading).
 
     Raises:
-        BadSource: the file is neither, or is damaged; the text says what to do.
+        BadSource: the file is none of these, or is damaged; the text says what to do.
     """
+    short = name.rsplit("/", 1)[-1]
+    with ExitStack() as stack:
+        return write_batches(_batches(short, stream, wanted, sheet, stack), out)
+
+
+def _batches(
+    name: str, stream: BinaryIO, wanted: Collection[str], sheet: str | None, stack: ExitStack
+) -> Iterator[pa.RecordBatch]:
     magic = stream.read(8)
     stream.seek(0)
-    short = name.rsplit("/", 1)[-1]
     for start, what in _OTHER_FORMATS.items():
         if magic.startswith(start):
-            raise BadSource(f"{short} is {what}.")
+            raise BadSource(f"{name} is {what}.")
+    kind = packing(magic)
+    if kind == "zip" and _is_workbook(name, stream):
+        from functions.extract.workbook import read_batches
+
+        return read_batches(name, stream, wanted, sheet)
+    if kind:
+        inner = stack.enter_context(unpacked(name, stream, kind))
+        return _batches(inner.name, _unpacked(name, inner.stream), wanted, sheet, stack)
+    if sheet is not None:
+        raise BadSource(f"`sheet` names a sheet of a workbook, but {name} is none; leave `sheet` out.")
     if magic.startswith(_PARQUET):
-        return _decode_parquet(short, stream, out)
-    if not name.lower().endswith(_TEXT_ENDINGS):
+        return _of_parquet(name, stream)
+    if not name.lower().endswith(_TEXT_ENDINGS) and "." in name:
         raise BadSource(
-            f"{short} is not a Parquet file, and its name does not end in {', '.join(_TEXT_ENDINGS)}. "
-            "Upload CSV or Parquet."
+            f"{name} is neither Parquet nor an Excel workbook, and its name does not end in "
+            f"{', '.join(_TEXT_ENDINGS)}. Upload CSV, Parquet or .xlsx."
         )
-    return write_batches(csv_text.read_batches(short, stream), out)
+    return csv_text.read_batches(name, stream, wanted)
 
 
-def _decode_parquet(name: str, stream: BinaryIO, out: ObjectWriter) -> int:
+def _is_workbook(name: str, stream: BinaryIO) -> bool:
+    """Whether a ZIP archive is an Excel workbook.
+
+    Raises:
+        BadSource: it is damaged, or a workbook of a kind that is not read.
+    """
+    with archive(name, stream) as files:
+        members = set(files.namelist())
+    stream.seek(0)
+    if members & {"xl/workbook.bin", "content.xml"}:
+        raise BadSource(f"{name} is a workbook, but not .xlsx; save it as .xlsx or CSV.")
+    return "xl/workbook.xml" in members
+
+
+def _unpacked(name: str, stream: BinaryIO) -> BinaryIO:
+    """What was unpacked, in memory if it must be read from several places, which in a packed file is slow."""
+    magic = stream.read(8)
+    stream.seek(0)
+    kind = packing(magic)
+    if not kind and not magic.startswith(_PARQUET):
+        return stream
+    content = io.BytesIO(stream.read(_MAX_WHOLE + 1))
+    if content.getbuffer().nbytes > _MAX_WHOLE:
+        raise BadSource(
+            f"{name} is larger than {_MAX_WHOLE >> 20} MB when it is unpacked; upload what is in it."
+        )
+    if kind and not (kind == "zip" and _is_workbook(name, content)):
+        raise BadSource(f"{name} is compressed twice; upload what is in it.")
+    return content
+
+
+def _of_parquet(name: str, stream: BinaryIO) -> Iterator[pa.RecordBatch]:
     from functions.extract.parquet import read_batches
 
     try:
-        return write_batches(read_batches(name, stream), out)
+        yield from read_batches(name, stream)
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and type(error) is not OSError:
             raise  # the connection, not the content: for that, pyarrow raises plain OSErrors
@@ -105,63 +169,74 @@ def _decode_parquet(name: str, stream: BinaryIO, out: ObjectWriter) -> int:
         ) from error
 
 
-def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    yield first
-    yield from rest
-
-
-def _row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Tables of about one row group each, in the types of the schema."""
+def _row_groups(batches: Iterator[pa.RecordBatch], columns: _Columns) -> Iterator[pa.Table]:
+    """Tables of about one row group each, in the types of the dataset."""
     pending: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
-        plain = _cast(batch, schema)  # its size counts: a dictionary may be a thousandth of it
+        plain = columns.cast(batch)  # its size counts: a dictionary may be a thousandth of it
         pending.append(plain)
         rows += plain.num_rows
         size += plain.nbytes + _BYTES_PER_COLUMN * plain.num_columns
         if rows >= _ROWS_PER_GROUP or size >= _BYTES_PER_GROUP:
-            yield pa.Table.from_batches(pending, schema)
+            yield pa.Table.from_batches(pending, columns.schema)
             pending, rows, size = [], 0, 0
     if rows:
-        yield pa.Table.from_batches(pending, schema)
+        yield pa.Table.from_batches(pending, columns.schema)
 
 
-def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    try:
-        batch.validate(full=True)
-    except pa.ArrowInvalid as error:
-        raise BadSource(f"A column holds damaged values, or text that is not UTF-8: {error}") from error
-    try:
+class _Columns:
+    """The columns of a dataset, made from those that are delivered."""
+
+    def __init__(self, delivered: pa.Schema) -> None:
+        if len(delivered.names) > MAX_COLUMNS:
+            raise BadSource(
+                f"There are {len(delivered.names):,} columns, and at most {MAX_COLUMNS:,} are read. "
+                "Leave out those that the model does not need."
+            )
+        kinds = [_plain_type(field.type) for field in delivered]
+        self._names = delivered.names
+        self._kept = [i for i, kind in enumerate(kinds) if kind is not None]
+        self.unusable = unusable_in(delivered.metadata) | {
+            field.name: NESTED.format(str(field.type)[:80])
+            for field, kind in zip(delivered, kinds, strict=True)
+            if kind is None
+        }
+        if not self._kept:
+            raise BadSource("No column holds numbers, texts or times. Deliver one value per cell.")
+        fields = [(self._names[i], kinds[i]) for i in self._kept]
+        self.schema = pa.schema(fields, ours(delivered.metadata))
+
+    def cast(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """A batch in the types of the dataset."""
+        if batch.schema.names != self._names:
+            raise BadSource(
+                "The columns change on the way: some rows have other columns than the first ones."
+            )
         columns = [
-            _plain(column).cast(field.type) for column, field in zip(batch.columns, schema, strict=True)
+            self._cast(batch.column(i), field) for i, field in zip(self._kept, self.schema, strict=True)
         ]
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise BadSource(
-            f"The columns change their type on the way; cast them, for example to DOUBLE: {error}"
-        ) from error
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def _cast(self, column: pa.Array, field: pa.Field) -> pa.Array:
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            return self._lost(column, field, f"it holds damaged values, or text that is not UTF-8 ({error})")
+        try:
+            plain = column.storage if isinstance(column, pa.ExtensionArray) else column
+            return plain.cast(field.type, safe=getattr(plain.type, "unit", "") != "ns")
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+            change = f"it changes its type from {field.type} to {str(column.type)[:80]}"
+            return self._lost(column, field, f"{change}; cast it, for example to DOUBLE ({error})")
+
+    def _lost(self, column: pa.Array, field: pa.Field, why: str) -> pa.Array:
+        self.unusable.setdefault(field.name, why[:500])
+        return pa.nulls(len(column), field.type)
 
 
-def _plain(column: pa.Array) -> pa.Array:
-    return column.storage if isinstance(column, pa.ExtensionArray) else column
-
-
-def _plain_schema(schema: pa.Schema) -> pa.Schema:
-    if len(schema.names) > MAX_COLUMNS:
-        raise BadSource(
-            f"There are {len(schema.names):,} columns, and at most {MAX_COLUMNS:,} are read. "
-            "Leave out those that the model does not need."
-        )
-    counts = Counter(schema.names)
-    repeated = sorted(name for name, count in counts.items() if count > 1)
-    if repeated:
-        raise BadSource(f"Columns occur more than once: {', '.join(repeated)}. Give each a name of its own.")
-    fields = [pa.field(field.name, _plain_type(field.type)) for field in schema]
-    ours = {key: value for key, value in (schema.metadata or {}).items() if key.startswith(b"mmm.")}
-    return pa.schema(fields, metadata=ours)
-
-
-def _plain_type(kind: pa.DataType) -> pa.DataType:
+def _plain_type(kind: pa.DataType) -> pa.DataType | None:
+    """How a type is stored; None if it is not."""
     types = pa.types
     if isinstance(kind, pa.BaseExtensionType):
         return _plain_type(kind.storage_type)
@@ -171,9 +246,12 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
         return kind if types.is_uint64(kind) else pa.int64()
     if types.is_decimal(kind) or types.is_floating(kind):
         return pa.float64()
-    if types.is_large_string(kind) or types.is_string_view(kind):
-        return pa.string()
-    return kind
+    for stored, alike in _STORED:
+        if any(is_kind(kind) for is_kind in alike):
+            return stored
+    if types.is_timestamp(kind):
+        return pa.timestamp("us", kind.tz)
+    return kind if types.is_null(kind) or types.is_boolean(kind) or types.is_fixed_size_binary(kind) else None
 
 
 def _buffered(out: ObjectWriter) -> io.BufferedWriter:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from functions.errors import BadSource
+from functions.reading import NESTED, said
 
 MAX_FOOTER = 32 << 20
 MAX_ROW_GROUP = 192 << 20
@@ -24,23 +25,38 @@ _CELLS_PER_BATCH = 1 << 20
 _ROWS_PER_BATCH = 1 << 16
 _BYTES_PER_SLICE = 32 << 20
 _MB = 1 << 20
+_TEXT = (
+    pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
+    pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view,
+)  # fmt: skip
+"""What is read as dictionaries."""
 
 
 def read_batches(name: str, stream: BinaryIO) -> Iterator[pa.RecordBatch]:
     """The rows of a Parquet file, in batches that decode to about 32 MB at most.
 
     Raises:
-        BadSource: no rows, columns that hold lists, maps or structs, or more than fits into the bounds.
+        BadSource: no rows, no column without lists, maps or structs, or more than fits into the bounds.
         pyarrow.ArrowException, OSError: the file is damaged.
     """
     _check_footer(name, stream)
-    text = _text_columns(name, pq.ParquetFile(stream))
+    delivered = pq.ParquetFile(stream).schema_arrow
+    nested = {field.name: NESTED.format(str(field.type)[:80]) for field in delivered if _is_nested(field)}
+    flat = [field for field in delivered if field.name not in nested]
+    if not flat:
+        raise BadSource(
+            f"{name} has only columns that hold lists, maps or structs: {', '.join(nested)}. Write each "
+            "value into a column of its own."
+        )
+    text = [field.name for field in flat if any(is_kind(field.type) for is_kind in _TEXT)]
+    told = said(unusable=nested)
     file = pq.ParquetFile(stream, buffer_size=_MB, pre_buffer=False, read_dictionary=text)
     _check_sizes(name, file.metadata)
     rows = max(1, min(_ROWS_PER_BATCH, _CELLS_PER_BATCH // max(1, file.metadata.num_columns)))
     decoded = 0
-    for batch in file.iter_batches(batch_size=rows):
-        for part in _cut(batch):
+    columns = [field.name for field in flat] if nested else None
+    for batch in file.iter_batches(batch_size=rows, columns=columns):
+        for part in _cut(batch.replace_schema_metadata(told)):
             decoded += _decoded_bytes(part)
             if decoded > MAX_DECODED:
                 raise BadSource(
@@ -61,25 +77,8 @@ def _check_footer(name: str, stream: BinaryIO) -> None:
         )
 
 
-def _text_columns(name: str, file: pq.ParquetFile) -> list[str]:
-    """The columns to read as dictionaries."""
-    schema = file.schema_arrow
-    nested = [field.name for field in schema if pa.types.is_nested(field.type)]
-    if nested:
-        raise BadSource(
-            f"{name} has columns that hold lists, maps or structs: {', '.join(nested)}. Leave them out, or "
-            "write each value into a column of its own."
-        )
-    t = pa.types
-    kinds = (
-        t.is_string,
-        t.is_large_string,
-        t.is_string_view,
-        t.is_binary,
-        t.is_large_binary,
-        t.is_binary_view,
-    )
-    return [field.name for field in schema if any(is_kind(field.type) for is_kind in kinds)]
+def _is_nested(field: pa.Field) -> bool:
+    return bool(pa.types.is_nested(field.type))
 
 
 def _check_sizes(name: str, metadata: pq.FileMetaData) -> None:

@@ -9,21 +9,37 @@ import pandas as pd
 
 from contracts.model import Columns, PaidMedia
 from contracts.request import TrainRequest
-from functions.validate.findings import Findings
+from functions.validate.findings import Findings, some
 
 _LARGEST = 1e100
+_DUST = 1e-9
 _MOST_LEVELS = 10
 _LEVELS_PER_ROW = 0.9
 
 
+def without_dust(frame: pd.DataFrame, columns: Columns, findings: Findings) -> pd.DataFrame:
+    """The frame with 0 in media where the sum of floats that cancel out left something like -1e-13."""
+    for name in columns.media_columns:
+        if name in frame:
+            values = frame[name]
+            dust = values.lt(0) & values.gt(-_DUST * max(values.abs().max(), 1.0))
+            if dust.any():
+                frame[name] = values.mask(dust, 0.0)
+                message = (
+                    f"column '{name}': {int(dust.sum())} value(s) such as {values[dust].iloc[0]:g} are 0"
+                )
+                findings.change("rounded-to-zero", message, "", name, frame.index[dust])
+    return frame
+
+
 def check_negative(frame: pd.DataFrame, columns: Columns, findings: Findings) -> None:
     """Media cannot be negative: the saturation curve has no value there."""
-    paid = [name for channel in columns.paid_media for name in (channel.spend, channel.exposure) if name]
-    for name in [*paid, *(variable.name for variable in columns.organic)]:
+    for name in columns.media_columns:
         if name in frame and (negative := frame[name] < 0).any():
             findings.error(
                 "negative-media",
-                f"column '{name}' has {int(negative.sum())} negative value(s)",
+                f"column '{name}' has {int(negative.sum())} negative value(s), for example "
+                f"{some((f'{value:g}' for value in frame[name][negative].drop_duplicates()), 3)}",
                 "media must be 0 or more; move refunds and corrections to the period that they belong to",
                 name,
                 frame.index[negative],

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from contracts.request import TrainRequest
 from contracts.series import Interval
 from contracts.validation import ColumnProfile, ResolvedWindow, ValidationReport
+from functions.reading import read_as
 from functions.validate import checks, plan
 from functions.validate.calendar import interval_of, months_by_first_day
 from functions.validate.cleaning import in_order, interpolate, kinds, treat_missing
@@ -30,6 +31,7 @@ from functions.validate.dates import read_dates
 from functions.validate.derive import derive
 from functions.validate.duplicates import treat_duplicates
 from functions.validate.findings import Findings
+from functions.validate.footers import without_footer
 from functions.validate.numbers import read_numbers
 from functions.validate.profile import profile
 from functions.validate.resample import resample
@@ -68,20 +70,19 @@ def prepare(dataset: pa.Table | Path | BinaryIO, request: TrainRequest, fingerpr
     """
     table = read(dataset, request)
     findings = Findings()
-    rows = select_rows(check_columns(table, request, findings), request, findings)
+    table = without_footer(check_columns(table, request, findings), request, findings)
+    rows = select_rows(table, request, findings)
     plan.check_holidays(request, findings)
     series = _series(rows, request, findings) if rows.num_rows else None
     usable = series is not None and not findings.any_error
     prepared = _table(series.frame, request) if series and usable else None
-    metadata = table.schema.metadata or {}
+    metadata = table.schema.metadata
     report = ValidationReport(
         request_id=request.request_id,
         country=request.country,
         fingerprint=fingerprint,
         valid=usable,
-        read_as={
-            key[4:].decode(): value.decode() for key, value in metadata.items() if key.startswith(b"mmm.")
-        },
+        read_as=read_as(metadata),
         rows_in=table.num_rows,
         rows_out=prepared.num_rows if prepared else 0,
         interval=series.interval if series else None,
@@ -111,6 +112,7 @@ def _series(rows: pa.Table, request: TrainRequest, findings: Findings) -> _Serie
         frame = months_by_first_day(frame, request.columns.date, interval, findings)
         frame = interpolate(frame, request, unusable, findings)
         frame = derive(frame, request, interval, findings)
+    frame = checks.without_dust(frame, request.columns, findings)
     checks.check_negative(frame, request.columns, findings)
     named = {str(name): values for part in (frame, delivered) for name, values in part.items()}
     profiles = profile(rows, named, request)

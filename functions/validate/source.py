@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from contracts.base import MAX_NAME, plain_name
 from contracts.request import CalendarFlag, Derived, Difference, Lag, Product, Sum, TrainRequest
 from functions.errors import BadData
+from functions.reading import notes_in, ours, unusable_in
 from functions.validate.date_text import fold
 from functions.validate.findings import Findings, some
 
@@ -39,7 +42,8 @@ def read(dataset: pa.Table | Path | BinaryIO, request: TrainRequest) -> pa.Table
     try:
         file = pq.ParquetFile(dataset)
         _check_cells(file.metadata, request)
-        return _plain(pa.concat_tables(_row_groups(file)) if file.num_row_groups else file.read())
+        table = pa.concat_tables(_row_groups(file)) if file.num_row_groups else file.read()
+        return _plain(table.replace_schema_metadata(ours(file.metadata.metadata)))
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and type(error) is not OSError:
             raise  # the connection, not the content: for that, pyarrow raises plain OSErrors
@@ -69,10 +73,12 @@ _SMALLER = "Deliver one row per period and country, and only the columns of the 
 
 
 def _plain(table: pa.Table) -> pa.Table:
+    """The table with text as plain strings, and names as requests have them."""
     kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in table.schema.types]
     kinds = [pa.string() if pa.types.is_large_string(kind) else kind for kind in kinds]
     columns = [column.cast(kind) for column, kind in zip(table.columns, kinds, strict=True)]
-    return pa.table(columns, pa.schema(zip(table.column_names, kinds, strict=True), table.schema.metadata))
+    names = [plain_name(name) or f"unnamed {i}" for i, name in enumerate(table.column_names, 1)]
+    return pa.table(columns, pa.schema(zip(names, kinds, strict=True), table.schema.metadata))
 
 
 def inputs(derived: Derived) -> list[str]:
@@ -95,19 +101,10 @@ def required(request: TrainRequest) -> list[str]:
 
 def check_columns(table: pa.Table, request: TrainRequest, findings: Findings) -> pa.Table:
     """The table with each name once, after every missing, repeated and unused column was reported."""
-    repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
-    if repeated:
-        findings.error(
-            "repeated-column",
-            f"these columns occur more than once: {', '.join(repeated)}",
-            "give each column a name of its own, for example with AS in the query",
-            repeated[0] if len(repeated) == 1 else None,
-        )
-        first = {name: i for i, name in reversed(list(enumerate(table.column_names)))}
-        table = table.select(sorted(first.values()))
+    used = set(required(request))
+    table = _usable(_each_once(table, used, findings), used, findings)
     _check_missing(table, request, findings)
     _check_derived(table, request, findings)
-    used = set(required(request))
     unused = [name for name in table.column_names if name not in used]
     if unused:
         findings.change(
@@ -116,12 +113,53 @@ def check_columns(table: pa.Table, request: TrainRequest, findings: Findings) ->
     return table
 
 
+def _each_once(table: pa.Table, used: set[str], findings: Findings) -> pa.Table:
+    """Of columns of one name the first; they matter where the request names them and they differ."""
+    first: dict[str, int] = {}
+    differing: dict[str, None] = {}
+    for i, name in enumerate(table.column_names):
+        if first.setdefault(name, i) != i and not table.column(i).equals(table.column(first[name])):
+            differing[name] = None
+    repeated = [name for name in differing if name in used]
+    if repeated:
+        findings.error(
+            "repeated-column",
+            f"these columns occur more than once: {', '.join(repeated)}",
+            "give each column a name of its own, for example with AS in the query",
+            repeated[0] if len(repeated) == 1 else None,
+        )
+    if len(first) < table.num_columns:
+        counts = Counter(table.column_names)
+        twice = [name for name in first if counts[name] > 1 and name not in repeated]
+        if twice:
+            findings.change(
+                "repeated-columns", f"of columns with the same name the first was kept: {some(twice)}"
+            )
+    return table.select(list(first.values()))
+
+
+def _usable(table: pa.Table, used: set[str], findings: Findings) -> pa.Table:
+    """The columns that extraction could read; for the others a reason stands in the metadata."""
+    for note in notes_in(table.schema.metadata):
+        findings.change("read-as", note)
+    unusable = {plain_name(name): why for name, why in unusable_in(table.schema.metadata).items()}
+    for name in sorted(unusable.keys() & used):
+        findings.error("unusable-column", f"column '{name}' cannot be used: {unusable[name]}", _USABLE, name)
+    others = [name for name in unusable if name not in used]
+    if others:
+        findings.change("unusable-columns", f"columns that cannot be read were left out: {some(others)}")
+    return table.select([name for name in table.column_names if name not in others])
+
+
+_USABLE = "deliver it with one number, text or date per row, or leave it out of the request"
+
+
 def _check_missing(table: pa.Table, request: TrainRequest, findings: Findings) -> None:
-    there = set(table.column_names)
+    there = {*table.column_names, *unusable_in(table.schema.metadata)}
     missing = [name for name in required(request) if name not in there]
     if missing:
         suggestions = [
-            f"did you mean '{near}' for '{name}'"
+            f"did you mean {_shown(near, name)} for '{name}'"
             for name in missing[:_NAMES_COMPARED]
             for near in _near(name, table.column_names[:_NAMES_COMPARED])
         ]
@@ -137,7 +175,18 @@ def _check_missing(table: pa.Table, request: TrainRequest, findings: Findings) -
 def _near(name: str, columns: list[str]) -> list[str]:
     folded = {column[:128].casefold().strip(): column for column in columns}
     found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
-    return [folded[match] for match in found]
+    return [folded[match] for match in found if len(folded[match]) <= MAX_NAME]
+
+
+def _shown(near: str, name: str) -> str:
+    """A name of the data, and, where it may look like the one asked for, which characters are others."""
+    other = [(a, b) for a, b in zip(near, name, strict=False) if a != b and not (a + b).isascii()]
+    named = [f"{_called(a)} where the request has {_called(b)}" for a, b in other[:3]]
+    return f"'{near}'" + (f" (it has {', '.join(named)})" if named and len(near) == len(name) else "")
+
+
+def _called(character: str) -> str:
+    return f"{unicodedata.name(character, 'the character')} (U+{ord(character):04X})"
 
 
 def _check_derived(table: pa.Table, request: TrainRequest, findings: Findings) -> None:

@@ -152,8 +152,32 @@ def test_yaml_has_the_values_of_json():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        b'{\n\t"name": "\\ud83d\\udcfa TV",\n\t"numbers": [1, 2.5, null, true]\n}',
+        b'\xef\xbb\xbf  {"name": "\\ud83d\\udcfa TV", "numbers": [1, 2.5, null, true]}\r\n',
+        '{"name": "\U0001f4fa TV", "numbers": [1, 2.5, null, true],}  # as YAML'.encode(),
+        "name: \U0001f4fa TV\r\nnumbers: [1, 2.5, ~, true]\r\n".encode("utf-16"),
+    ],
+)
+def test_settings_are_read_as_json_or_as_yaml(text: bytes):
+    assert parse_settings(text) == {"name": "\U0001f4fa TV", "numbers": [1, 2.5, None, True]}
+
+
+def test_names_that_look_the_same_are_the_same_column():
+    body = example("train_request")
+    plain = TrainRequest.model_validate({**body, "columns": {**body["columns"], "date": "Tag im Köln"}})
+    for name in ("Tag\nim  Ko\u0308ln", " Tag\u00a0im\tKöln ", "\ufeffTag im\u200b K\u00adöln\r\n"):
+        other = TrainRequest.model_validate({**body, "columns": {**body["columns"], "date": name}})
+        assert other.columns == plain.columns
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
+        (b'{"a": 1 "b": 2}', "not valid JSON: .* line 1 column 9"),
+        (b'{"a": 1, "a": 2}', "'a' is given twice"),
+        (b"a:\n\tb: 1", "spaces, not with tabs"),
         (b"a: [1", "not valid YAML"),
         (b"- a\n- b", "mapping"),
         (b"", "mapping"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from contracts.job import Finding
 from contracts.request import TrainRequest
 from functions.extract.decode import decode_upload
+from functions.reading import ours
 from functions.validate.prepare import Prepared, prepare
 
 COLUMNS: dict[str, Any] = {
@@ -69,9 +70,15 @@ def validated(frame: pd.DataFrame, asked: TrainRequest | None = None) -> Prepare
 
 def uploaded(text: str | bytes, name: str = "data.csv") -> pa.Table:
     """What extraction makes of an uploaded file."""
+    return decoded(text.encode() if isinstance(text, str) else text, name)
+
+
+def decoded(data: bytes, name: str, wanted: Collection[str] = (), sheet: str | None = None) -> pa.Table:
+    """What extraction makes of an uploaded file from which columns are wanted."""
     out = Target()
-    decode_upload(f"drop-zone/DE/{name}", io.BytesIO(text.encode() if isinstance(text, str) else text), out)
-    return pq.read_table(io.BytesIO(out.getvalue()))
+    decode_upload(f"drop-zone/DE/{name}", io.BytesIO(data), out, wanted, sheet)
+    file = pq.ParquetFile(io.BytesIO(out.getvalue()))
+    return file.read().replace_schema_metadata(ours(file.metadata.metadata))
 
 
 def only(prepared: Prepared, code: str) -> Finding:

@@ -312,6 +312,6 @@ def test_a_dataset_that_is_cut_short_is_bad_data() -> None:
 
 def test_a_repeated_column_does_not_hide_other_errors() -> None:
     table = pa.Table.from_pandas(weekly().assign(tv_S=-1.0), preserve_index=False)
-    prepared = prepare(table.append_column("Revenue", table["Revenue"]), request(), "fp")
+    prepared = prepare(table.append_column("Revenue", table["Competitor"]), request(), "fp")
     assert {"repeated-column", "negative-media"} <= set(errors(prepared))
     assert only(prepared, "repeated-column").column == "Revenue"

@@ -25,7 +25,7 @@ class Page:
         self.period = self.inputs.interval
         self.input = "immediate part of spend" if self.inputs.adstock == "weibull_pdf" else "spend"
         self.dependent = style.label(self.inputs.dependent_name, 24)
-        self.brief = style.label(self.inputs.dependent_name, 16)
+        self.brief = style.label(self.inputs.dependent_name, 10)
         self.colours = style.channel_colours(self.inputs.media)
         earned = sorted(self.model.media, key=lambda media: -media.response.sum())
         self.paid = [media for media in earned if media.spend_name]
