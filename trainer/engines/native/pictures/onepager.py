@@ -105,7 +105,7 @@ def _key_figures(page: Page) -> list[tuple[str, str]]:
     spend = sum(page.spend(media) for media in page.paid)
     earned = float(sum(media.response.sum() for media in page.paid))
     return [
-        (style.amount(page.total), f"{page.brief}, predicted\nover the window"),
+        (style.amount(page.total), f"{style.label(page.inputs.dependent_name, 16)},\npredicted"),
         (style.percent(earned / page.total), "of it earned by\npaid media"),
         (style.amount(spend), "spent on\npaid media"),
         (style.amount(efficiency(earned, spend, page.kind)), f"{page.metric} of\npaid media"),
