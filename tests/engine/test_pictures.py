@@ -13,12 +13,13 @@ from fontTools.ttLib import TTFont
 from matplotlib import get_data_path, rc_context
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
+from matplotlib.text import Text
 from PIL import Image
 
 from contracts.model import Annotation, ModelConfig
 from tests.engine.golden import trained
 from trainer.engines.native import outputs
-from trainer.engines.native.pictures import onepager
+from trainer.engines.native.pictures import onepager, search_picture
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.training import fit
 from trainer.engines.pictures import notes, style
@@ -53,6 +54,18 @@ def test_the_one_pager_grows_with_many_channels_of_any_name(tmp_path):
     )
     with Image.open(tmp_path / "onepager.png") as picture:
         assert picture.height > picture.width * 0.9
+
+
+def small_world(dependent: str) -> tuple[pd.DataFrame, ModelConfig]:
+    rng, names = np.random.default_rng(1), ["tv", "search"]
+    data = pd.DataFrame({name: rng.gamma(2, 1000, 60) for name in names})
+    data["month"] = pd.date_range("2018-01-01", periods=60, freq="MS")
+    data[dependent] = 5000 + 2 * data["tv"] + data["search"] + rng.normal(0, 500, 60)
+    columns = {"date": "month", "dependent": dependent, "dependent_type": "revenue", "paid_media": names}
+    search = {"iterations": 30, "trials": 1}
+    return data, ModelConfig.model_validate(
+        {"columns": columns, "prophet": {"components": ["trend"]}, "search": search}
+    )
 
 
 @pytest.mark.parametrize(("dependent", "scale"), [("revenue", 1e-6), ("conversion", 1.0), ("revenue", 1e12)])
@@ -204,3 +217,25 @@ def test_annotations_are_lines_on_the_time_axis_with_labels_that_do_not_overlap(
     assert len(labels) == (3 if annotations == FEW else len(labels))
     assert any("more in annotations.csv" in text for text in texts) == (drawn > 3)
     assert "after the axis" not in texts
+
+
+def test_a_short_name_of_the_dependent_variable_stays_as_it_is(monkeypatch):
+    data, config = small_world("Umsatz (netto)")
+    result = fit(data, config, prophet=ProphetColumns({"trend": np.linspace(1, 2, 60)}, {}))
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    onepager.draw(result, config, Path("unused.png"), title="sales")
+    texts = [text.get_text() for text in drawn[0].findobj(Text)]
+    assert "Umsatz (netto),\npredicted" in texts
+    assert not any("Umsa (" in text for text in texts)
+
+
+def test_the_best_model_is_marked_among_the_candidates(monkeypatch):
+    data, config = small_world("sales")
+    result = fit(data, config, prophet=ProphetColumns({"trend": np.linspace(1, 2, 60)}, {}))
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    search_picture.draw(result, Path("unused.png"))
+    texts = [text.get_text() for text in drawn[0].findobj(Text)]
+    assert sum(text.startswith(result.best.solution) and text.endswith(", the best") for text in texts) == 1
+    assert not any("sd@qt" in text for text in texts)

@@ -25,6 +25,9 @@ _LEAST_SHARE = 1e-6
 _LONGEST_DECAY = 53
 """Periods of adstock that are drawn at most."""
 
+_HIGH_START = 0.1
+"""Of the highest response shown, from which on a curve's start is explained."""
+
 _PARTS = 0.4
 """Inches above actual and predicted for the names of their parts."""
 
@@ -226,7 +229,10 @@ def curves(axes: Axes, page: Page) -> None:
     axes.set_ylim(low - 0.03 * (high - low), high + 0.05 * (high - low))
     axes.grid()
     _curve_names(axes, page, ends)
-    style.amounts(axes.xaxis, f"{page.per_period(page.input)}, in currency")
+    spent = f"{page.per_period(page.input)}, in currency"
+    if max(media.curve.carryover_response for media in page.paid) > _HIGH_START * high:
+        spent += f"; at 0 a curve starts with what earlier {page.period}s' spend still earns"
+    style.amounts(axes.xaxis, spent)
     style.amounts(axes.yaxis, page.per_period(page.dependent))
     number = f"{page.dependent} from the next unit spent" if page.revenue else "cost of the next conversion"
     reading = f"steeper is better; dot: today's average {page.input}; number: {number}"

@@ -61,17 +61,26 @@ def _convergence(axes: Axes, one: Convergence) -> None:
     axes.set_ylim(bottom=0)
     axes.set_ylabel(one.objective)
     axes.set_xlabel("% of the iterations, all trials together")
-    style.question(axes, f"Has {one.objective} settled?", one.message.split(" ", 1)[1])
+    style.question(axes, f"Has {one.objective} settled?", _settled(one))
+
+
+def _settled(one: Convergence) -> str:
+    """Robyn's rule of convergence in words (robyn-spec §11)."""
+    (first, last), (before, after) = (
+        [style.amount(float(values[i])) for i in (0, -1)] for values in (one.median, one.deviation)
+    )
+    verdict = "yes" if one.converged else "not yet by Robyn's rule"
+    return f"{verdict}: from {first} ± {before} in the first twentieth to {last} ± {after} in the last"
 
 
 def _fronts(axes: Axes, result: Result) -> None:
-    """Every candidate by its two errors, the Pareto models, and the winners of the clusters.
+    """Every candidate by its two errors, the Pareto models, the winners of the clusters, and the best.
 
     A model without any effect of paid media has no finite DECOMP.RSSD and cannot be shown.
     """
     candidates = result.candidates[np.isfinite(result.candidates["decomp.rssd"])]
     pareto = candidates[candidates["solID"].isin(result.pareto)]
-    winners = candidates[candidates["solID"].isin(result.clusters.winners)].set_index("solID")
+    named = candidates[candidates["solID"].isin({*result.clusters.winners, result.best.solution})]
     points = axes.scatter(
         candidates["nrmse"], candidates["decomp.rssd"], c=candidates["iterNG"], s=7, cmap="Blues", linewidth=0
     )
@@ -87,7 +96,7 @@ def _fronts(axes: Axes, result: Result) -> None:
     if len(pareto):
         axes.set_xlim(*_limits(candidates["nrmse"], pareto["nrmse"]))
         axes.set_ylim(*_limits(candidates["decomp.rssd"], pareto["decomp.rssd"]))
-        _winners(axes, winners, result.clusters.winners)
+        _winners(axes, named.set_index("solID"), result)
     axes.grid()
     axes.set_xlabel("NRMSE")
     axes.set_ylabel("DECOMP.RSSD")
@@ -95,29 +104,45 @@ def _fronts(axes: Axes, result: Result) -> None:
     bar = figure.colorbar(points, ax=axes, pad=0.015, aspect=40)
     bar.set_label("iteration")
     reading = (
-        f"red: the {result.fronts} Pareto fronts in use; black: best of each cluster; the worst are not shown"
+        f"red: the {result.fronts} Pareto fronts in use; black: best of each cluster; star: the best of all; "
+        "the worst are not shown"
     )
     style.question(axes, "Which models are worth a look?", reading)
 
 
-def _winners(axes: Axes, winners: pd.DataFrame, clusters: tuple[str, ...]) -> None:
-    """A dot for each winner and its name to the right, moved apart."""
+def _winners(axes: Axes, named: pd.DataFrame, result: Result) -> None:
+    """A dot for each winner, a star for the best model, and their names to the right, moved apart."""
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    heights = style.spread(list(winners["decomp.rssd"]), 0.04 * (high - low), low, high)
+    heights = style.spread(list(named["decomp.rssd"]), 0.04 * (high - low), low, high)
     column = left + _NAMES * (right - left)
-    for height, solution in zip(heights, winners.index, strict=True):
-        point = winners.loc[solution]
+    for height, solution in zip(heights, named.index, strict=True):
+        point, best = named.loc[solution], solution == result.best.solution
         axes.plot([point["nrmse"], column], [point["decomp.rssd"], height], color=style.INK, linewidth=0.7)
-        axes.plot(point["nrmse"], point["decomp.rssd"], "o", markersize=8, color=style.INK, zorder=4)
+        axes.plot(
+            point["nrmse"],
+            point["decomp.rssd"],
+            "*" if best else "o",
+            markersize=18 if best else 8,
+            color=style.ACCENT if best else style.INK,
+            markeredgecolor="white",
+            zorder=5 if best else 4,
+        )
         axes.text(
             column,
             height,
-            f"{solution}, cluster {clusters.index(str(solution)) + 1}",
+            _name(str(solution), result),
             va="center",
             fontsize=9,
+            fontweight="bold" if best else "normal",
             bbox=_PAPER,
             zorder=5,
         )
+
+
+def _name(solution: str, result: Result) -> str:
+    clusters = result.clusters.winners
+    cluster = f", cluster {clusters.index(solution) + 1}" if solution in clusters else ""
+    return f"{solution}{cluster}{', the best' if solution == result.best.solution else ''}"
 
 
 def _limits(values: pd.Series[float], chosen: pd.Series[float]) -> tuple[float, float]:
