@@ -168,6 +168,10 @@ class Job(Document):
         None, description="when sweep asks what is true, UTC; None when terminal"
     )
     wakeups: int = Field(0, description="how often sweep re-published the event of the present step")
+    woken_at: Timestamp | None = Field(None, description="when sweep re-published that event last, UTC")
+    waits_for: str = Field(
+        "", description="why the present step must be tried again later; empty if it need not"
+    )
     fingerprint: str | None = Field(None, description="of the extracted data: size and CRC32C")
     rows: int | None = Field(None, description="rows of the extracted data; None before they are known")
     execution: str | None = Field(None, description="a hint; the attempt's claim is the truth")
@@ -206,6 +210,8 @@ class Job(Document):
                 "updated_at": at,
                 "deadline": None if state.terminal else deadline,
                 "wakeups": 0,
+                "woken_at": None,
+                "waits_for": "",
                 "timeline": [*self.timeline, entry],
                 **changes,
             }

@@ -49,11 +49,17 @@ class JobStore(Protocol):
         """
 
     def find(
-        self, kind: type[D], *, limit: int = 10_000, before: str | None = None, **equals: str | int | bool
+        self,
+        kind: type[D],
+        *,
+        limit: int | None = None,
+        before: str | None = None,
+        **equals: str | int | bool,
     ) -> list[D]:
         """Documents whose top-level fields equal the given values, newest creation first.
 
-        `before` is the key of a document: only those created before it, for paging.
+        All of them, unless a `limit` is given. `before` is the key of a document: only those created before,
+        for paging.
         """
 
 
@@ -147,6 +153,12 @@ class Bus(Protocol):
 
     def publish(self, topic: str, data: bytes, attributes: Mapping[str, str] | None = None) -> str:
         """Publish a message and return its id, once it is stored durably."""
+
+    def on_its_way(self, topic: str, published_before: datetime) -> bool | None:
+        """Whether a message of a topic that was published before a time is not acknowledged yet.
+
+        None where nobody can know that.
+        """
 
 
 class ExecutionState(StrEnum):

@@ -9,6 +9,7 @@ from contracts import names
 from contracts.job import Extract, Job, JobState
 from contracts.request import ObjectSource, SqlSource, TableSource, TrainRequest
 from functions.errors import BadSource, Permanent
+from functions.patience import saying_what_is_awaited
 from functions.ports import AlreadyExists, Conflict, NotFound, ObjectInfo, ObjectWriter
 from functions.runtime import Runtime
 from functions.steps import commit, existing, refuse, request_of
@@ -18,7 +19,8 @@ def extract(runtime: Runtime, job: Job) -> None:
     """Make the dataset of an accepted job, unless it is there, and commit EXTRACTED."""
     name = names.dataset(job.country, job.job_id)
     try:
-        info = runtime.ports.objects.stat(name) or _make(runtime, job, request_of(job), name)
+        with saying_what_is_awaited(runtime, job):
+            info = runtime.ports.objects.stat(name) or _make(runtime, job, request_of(job), name)
     except Permanent as error:
         refuse(runtime, job, error)
         return

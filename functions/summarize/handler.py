@@ -13,6 +13,7 @@ from contracts.job import Job, JobState
 from contracts.series import last_days
 from contracts.summary import BestModel, CountryRun, CountrySummary, ModelSummary
 from functions.message import Message
+from functions.patience import saying_what_is_awaited
 from functions.ports import NotFound, Ports
 from functions.runtime import Runtime
 from functions.steps import announce, commit_end, create_once
@@ -26,7 +27,8 @@ def handle(message: Message, runtime: Runtime) -> None:
         runtime.log("INFO", "stale: nothing to summarize", job_id=event.job_id, attempt=event.attempt)
         return
     if job.state is JobState.TRAINED:
-        _write_summary(runtime, job)
+        with saying_what_is_awaited(runtime, job):
+            _write_summary(runtime, job)
         job = commit_end(runtime, job, JobState.SUCCEEDED, figures=figures(runtime.ports, job))
     rebuild_aggregate(runtime.ports, job.country)
     announce(runtime, job)
@@ -68,7 +70,7 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
         dependent=best["dependent"],
         dependent_type=best["dependent_type"],
         window_start=best["window"]["start"],
-        window_end=str(last_days([date.fromisoformat(best["window"]["end"])], best["interval"])[0]),
+        window_end=_window_end(best),
         rows=best["window"]["rows"],
         candidates=best["candidates"],
         partial_trials=best.get("partial_trials", []),  # trainers of earlier releases write none
@@ -79,6 +81,12 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
         files=[file.name for file in manifest.files],
         results=folder,
     )
+
+
+def _window_end(best: dict[str, Any]) -> str:
+    """The last day of the window; a trainer of an earlier release gives the last period's first."""
+    end: str = best["window"]["end"]
+    return str(last_days([date.fromisoformat(end)], best["interval"])[0]) if "interval" in best else end
 
 
 def _json(ports: Ports, name: str) -> dict[str, Any]:

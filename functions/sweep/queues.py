@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contracts.events import TRAINING_READY
 from contracts.job import Job, JobState, Queue, Slot
 from functions.runtime import Runtime
 from functions.steps import announce_ready, get_or_create_queue
@@ -16,7 +17,7 @@ def sweep_queues(runtime: Runtime) -> None:
         if queue.paused or len(queue.slots) >= limit:
             continue
         waiting = runtime.ports.jobs.find(Job, limit=1, state=JobState.QUEUED.value, queue=name)
-        if waiting:
+        if waiting and not runtime.ports.bus.on_its_way(TRAINING_READY, runtime.ports.clock.now()):
             announce_ready(runtime, waiting[0])
 
 

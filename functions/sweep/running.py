@@ -24,7 +24,7 @@ def sweep_running(runtime: Runtime, job: Job, asked: bool) -> None:
     outcome = runtime.ports.objects.stat(attempt.outcome)
     if outcome is not None:
         if late:
-            wake_or_fail(runtime, job, lambda runtime, _: announce_object(runtime, outcome))
+            wake_or_fail(runtime, job, lambda runtime, _: announce_object(runtime, outcome), outcome.updated)
         return
     beat = read_heartbeats(runtime.ports, attempt)
     young = beat is not None and now - beat.updated < HEARTBEAT_DEADLINE

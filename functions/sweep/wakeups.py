@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from contracts.events import SWEEP_REQUESTS, SweepRequest
+from contracts.events import (
+    NOTIFIED_PREFIXES,
+    SWEEP_REQUESTS,
+    TRAIN_REQUESTS,
+    TRAINING_FINISHED,
+    TRAINING_READY,
+    SweepRequest,
+)
 from contracts.job import Job, JobState
 from contracts.problem import Problem
 from functions.runtime import Runtime
@@ -15,19 +22,48 @@ from functions.steps import HANDLER_DEADLINE, announce_attempt_end, commit_end, 
 MAX_WAKEUPS = 3
 
 
-def wake_or_fail(runtime: Runtime, job: Job, send: Callable[[Runtime, Job], None] = wake) -> None:
-    """Count one more wake-up on the job, then send its message again; after the last the job fails."""
+MESSAGE_LIFE = timedelta(hours=4)
+"""In this time twenty deliveries of a message are over, and it is a dead letter if none succeeded."""
+_AWAITED = {
+    JobState.ACCEPTED: (TRAIN_REQUESTS, NOTIFIED_PREFIXES["drop-zone/"], NOTIFIED_PREFIXES["datasets/"]),
+    JobState.EXTRACTED: (NOTIFIED_PREFIXES["datasets/"],),
+    JobState.QUEUED: (TRAINING_READY,),
+    JobState.RUNNING: (NOTIFIED_PREFIXES["outcomes/"],),
+    JobState.TRAINED: (TRAINING_FINISHED,),
+}
+"""The topics on which the message of a job in a state may be."""
+
+
+def wake_or_fail(
+    runtime: Runtime,
+    job: Job,
+    send: Callable[[Runtime, Job], None] = wake,
+    published: datetime | None = None,
+) -> None:
+    """Send the message of a late job again if it is lost; after the last time the job fails.
+
+    While a message is on its way that may be the job's own, the job waits: behind others, or for what answers
+    "later". Where that cannot be known, the message gets the time to come to its end. `published`: when the
+    message was, unless that was when the job came into its state.
+    """
+    about = (job.woken_at or published or job.updated_at) + HANDLER_DEADLINE
+    known = [runtime.ports.bus.on_its_way(topic, about) for topic in _AWAITED[job.state]]
+    if any(known):
+        postpone(runtime, job, HANDLER_DEADLINE)
+        return
     if job.wakeups >= MAX_WAKEUPS:
+        awaited = f"It waited for this: {job.waits_for}. " if job.waits_for else ""
         problem = Problem(
             type="no-progress",
             title=f"Nothing happened in state {job.state}",
-            detail=f"Its event was sent again {MAX_WAKEUPS} times; see the dead letters, then retry.",
+            detail=f"{awaited}Its message was sent {MAX_WAKEUPS} times; see the dead letters, then retry.",
         )
         ask_again(runtime, job)
         failed = commit_end(runtime, job, JobState.FAILED, problem.title, error=problem)
         announce_attempt_end(runtime, failed, failed.attempt)
         return
-    postpone(runtime, job, HANDLER_DEADLINE, wakeups=job.wakeups + 1)
+    patience = MESSAGE_LIFE if None in known else HANDLER_DEADLINE
+    postpone(runtime, job, patience, wakeups=job.wakeups + 1, woken_at=runtime.ports.clock.now())
     runtime.log("WARNING", "woken again", job_id=job.job_id, state=job.state, wakeups=job.wakeups + 1)
     send(runtime, job)
 

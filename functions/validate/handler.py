@@ -9,6 +9,7 @@ from contracts.validation import ValidationReport
 from functions.errors import BadData, BadMessage, BadRequest
 from functions.message import Message
 from functions.notifications import object_event
+from functions.patience import saying_what_is_awaited
 from functions.ports import AlreadyExists, Conflict, NotFound, ObjectInfo
 from functions.runtime import Runtime
 from functions.steps import (
@@ -63,7 +64,8 @@ def _job_of(runtime: Runtime, name: str) -> Job:
 def _validate(runtime: Runtime, job: Job, info: ObjectInfo) -> None:
     try:
         request = request_of(job)
-        report = _known_report(runtime, job) or _prepare(runtime, job, request, info)
+        with saying_what_is_awaited(runtime, job):
+            report = _known_report(runtime, job) or _prepare(runtime, job, request, info)
     except (BadData, BadRequest) as error:
         refuse(runtime, job, error)
         return

@@ -226,6 +226,14 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
     assert float(grown) < 50, "it is 200 MB large"
 
 
+def test_no_list_is_cut_unless_asked_to(tmp_path: Path) -> None:
+    jobs = Embedded(tmp_path).jobs
+    for number in range(10_050):
+        jobs.create(Queue(name=f"q{number}", paused=True))
+    assert len(jobs.find(Queue)) == len(jobs.find(Queue, paused=True)) == 10_050
+    assert [queue.name for queue in jobs.find(Queue, limit=2)] == ["q10049", "q10048"]
+
+
 def _open(folder: Path, _: Ports, number: int) -> list[Queue]:
     return Embedded(folder).jobs.find(Queue)
 

@@ -9,7 +9,9 @@ import pytest
 from contracts import names
 from contracts.attempt import Outcome
 from contracts.job import DeadLetter, Job, JobState, Queue
+from functions.adapters.embedded.warehouse import DuckDbWarehouse
 from functions.attempts import claim
+from functions.errors import Unavailable
 from tests.pipeline.conftest import QuickEngine
 from tests.pipeline.world import Crash, World
 from trainer.engines.base import EngineError
@@ -216,6 +218,65 @@ def test_a_lost_message_is_sent_again_and_at_last_the_job_fails(world: World):
     assert world.act(job_id, "retry") == 200
     world.run()
     assert world.job(job_id).state is S.SUCCEEDED
+
+
+def _sweeps(world: World, hours: float) -> None:
+    for _ in range(int(hours * 4)):
+        world.clock.pass_(minutes=15)
+        world.publish({}, "sweep-requests")
+        world.deliver()
+
+
+def test_a_dependency_that_answers_later_for_hours_fails_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def later(*_: object) -> None:
+        raise Unavailable("the warehouse is being moved")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(DuckDbWarehouse, "query", later)
+        job_ids = [world.submit(f"r{number}") for number in range(3)]
+        world.deliver()
+        _sweeps(world, hours=4.5)
+        for job_id in job_ids:
+            assert world.job(job_id).state is S.ACCEPTED
+            assert world.job(job_id).waits_for == "the warehouse is being moved"
+        assert len(world.embedded.bus.pending()) == 3, "one message for each job"
+    _sweeps(world, hours=0.5)
+    world.run()
+    assert [world.job(job_id).state for job_id in job_ids] == [S.SUCCEEDED] * 3
+    assert world.job(job_ids[0]).waits_for == ""
+
+
+def test_a_dependency_that_never_answers_fails_a_job_at_last_and_the_reason_says_what_it_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def later(*_: object) -> None:
+        raise Unavailable("the warehouse is being moved")
+
+    monkeypatch.setattr(DuckDbWarehouse, "query", later)
+    job_id = world.submit("r1")
+    world.deliver()
+    _sweeps(world, hours=24)
+    job = world.job(job_id)
+    assert (job.state, job.error.type) == (S.FAILED, "no-progress")
+    assert "the warehouse is being moved" in job.error.detail
+    assert len(world.ports.jobs.find(DeadLetter)) == 4
+
+
+def test_a_job_behind_a_long_backlog_waits_and_gets_no_second_message(world: World) -> None:
+    job_ids = [world.submit(f"r{number}") for number in range(3)]
+    for delivery in world.embedded.bus.pending():
+        assert world.embedded.bus.deliver(delivery.id)
+    backlog = world.embedded.bus.pending()
+    for _ in range(8):
+        world.clock.pass_(minutes=16)
+        world.publish({}, "sweep-requests")
+        assert world.embedded.bus.deliver(world.embedded.bus.pending()[-1].id)
+    assert [delivery.id for delivery in world.embedded.bus.pending()] == [one.id for one in backlog]
+    assert [world.job(job_id).state for job_id in job_ids] == [S.EXTRACTED] * 3
+    world.run()
+    assert [world.job(job_id).state for job_id in job_ids] == [S.SUCCEEDED] * 3
 
 
 def test_upstream_learns_of_a_job_that_a_sweep_ended_before_it_died(

@@ -96,7 +96,7 @@ MUTATIONS: dict[str, list[Edit]] = {
     "heartbeat-ignored": [
         Edit(running.sweep_running, "young = beat is not None and now - beat.updated < HEARTBEAT_DEADLINE", "young = False")
     ],
-    "wakeups-not-counted": [Edit(wakeups.wake_or_fail, "wakeups=job.wakeups + 1)\n    runtime", "wakeups=0)\n    runtime")],
+    "wakeups-not-counted": [Edit(wakeups.wake_or_fail, "wakeups=job.wakeups + 1, woken_at", "wakeups=0, woken_at")],
     "dataset-not-looked-for": [Edit(dataset.extract, "runtime.ports.objects.stat(name) or ", "")],
     "other-body-accepted": [
         Edit(accept.accept, "elif job.request_id != key or canonical_json(job.request) != canonical_json(body):", "elif False:")
@@ -151,6 +151,7 @@ MUTATIONS: dict[str, list[Edit]] = {
     "file-that-the-index-does-not-know-is-being-changed": [
         Edit(FileObjectStore._open, "generation is None and watched and Mark", "generation is None and Mark", FileObjectStore)
     ],
+    "message-that-is-on-its-way-taken-for-lost": [Edit(wakeups.wake_or_fail, "if any(known):", "if False:")],
     "begun-uploads-not-finished": [Edit(uploads._finish_begun, "if reference in (upload.key, settings)", "if False")],
 }  # fmt: skip
 

@@ -279,6 +279,26 @@ def _no_source_answers_until_its_message_is_given_up(script: Script) -> None:
         script.sim.clock.time += timedelta(minutes=10)
 
 
+def _a_dependency_is_away_for_hours(script: Script) -> None:
+    script.last = S.SUCCEEDED
+    script.sim.request(0)
+    script.sim.faults.outage = "warehouse"
+    for _ in range(12):
+        while script.sim.deliver_due():
+            pass
+        script.sim.clock.time += timedelta(minutes=16)
+        script.sim.sweep()
+    script.sim.faults.outage = ""
+
+
+def _others_go_before_for_hours(script: Script) -> None:
+    script.last = S.SUCCEEDED
+    script.sim.request(0)
+    script.deliver("extract-requests")
+    for _ in range(12):
+        script.sweep()
+
+
 def _three_tasks_share_a_training(script: Script) -> None:
     script.sim.request(1)
     script.until(S.RUNNING)
@@ -389,6 +409,8 @@ SCRIPTS: dict[str, Callable[[Script], None]] = {
         _every_message_of_a_job_is_given_up,
         _a_sweep_dies_having_failed_a_job,
         _no_source_answers_until_its_message_is_given_up,
+        _a_dependency_is_away_for_hours,
+        _others_go_before_for_hours,
         _three_tasks_share_a_training,
         _the_last_task_takes_long,
         _two_tasks_see_all_shares,

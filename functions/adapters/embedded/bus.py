@@ -141,12 +141,21 @@ class SqliteBus:
         self.wake()
         return message_id
 
+    def on_its_way(self, topic: str, published_before: datetime) -> bool:
+        """Whether a message of a topic that was published before a time is not acknowledged yet."""
+        oldest = (
+            self._database.row(
+                "SELECT published FROM deliveries WHERE subscription = ? ORDER BY id LIMIT 1", (name,)
+            )
+            for name in self._subscribed(topic)
+        )
+        return any(row and datetime.fromisoformat(row["published"]) < published_before for row in oldest)
+
     def enqueue(
         self, connection: sqlite3.Connection, topic: str, data: bytes, attributes: Mapping[str, str]
     ) -> str:
         """Publish within a transaction of the caller, who calls `wake` after it."""
-        names = [name for name, (its_topic, _) in self._subscriptions().items() if its_topic == topic]
-        return self._insert(connection, names, data, attributes)
+        return self._insert(connection, self._subscribed(topic), data, attributes)
 
     def wake(self) -> None:
         """Make the threads of this process look for messages at once."""
@@ -185,6 +194,9 @@ class SqliteBus:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM subscriptions WHERE name = ?", (name,))
             connection.execute("DELETE FROM deliveries WHERE subscription = ?", (name,))
+
+    def _subscribed(self, topic: str) -> list[str]:
+        return [name for name, (its_topic, _) in self._subscriptions().items() if its_topic == topic]
 
     def _subscriptions(self) -> dict[str, tuple[str, str]]:
         own = self._database.rows("SELECT name, topic, endpoint FROM subscriptions")

@@ -96,6 +96,7 @@ CREATE INDEX tasks_by_state ON tasks (state);
 
 _INDEXES = """
 CREATE INDEX IF NOT EXISTS deliveries_by_subscription ON deliveries (subscription, parked, due, id);
+CREATE INDEX IF NOT EXISTS deliveries_by_age ON deliveries (subscription, id);
 CREATE INDEX IF NOT EXISTS deliveries_new ON deliveries (subscription, parked, due, id) WHERE attempt = 0;
 CREATE INDEX IF NOT EXISTS documents_by_kind ON documents (kind, sequence);
 DROP INDEX IF EXISTS deliveries_due;

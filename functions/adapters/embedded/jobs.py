@@ -45,7 +45,12 @@ class SqliteJobStore:
         return stored
 
     def find(
-        self, kind: type[D], *, limit: int = 10_000, before: str | None = None, **equals: str | int | bool
+        self,
+        kind: type[D],
+        *,
+        limit: int | None = None,
+        before: str | None = None,
+        **equals: str | int | bool,
     ) -> list[D]:
         """Documents whose top-level fields equal the given values, newest creation first.
 
@@ -61,6 +66,6 @@ class SqliteJobStore:
         rows = self._database.rows(
             f"SELECT body FROM documents WHERE {' AND '.join(conditions)} "  # noqa: S608 (known fields only)
             "ORDER BY sequence DESC LIMIT ?",
-            (*values, limit),
+            (*values, -1 if limit is None else limit),
         )
         return [kind.model_validate_json(row["body"]) for row in rows]

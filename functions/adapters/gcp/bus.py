@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 
 from google.api_core import exceptions as api
@@ -24,6 +25,10 @@ class PubSubBus:
     def _client(self) -> PublisherClient:
         with calling("connecting to Pub/Sub"):
             return PublisherClient()
+
+    def on_its_way(self, topic: str, published_before: datetime) -> bool | None:  # noqa: ARG002 (the port's)
+        """None: Pub/Sub does not tell which messages it still has."""
+        return None
 
     def publish(self, topic: str, data: bytes, attributes: Mapping[str, str] | None = None) -> str:
         """Publish a message and return its id, once Pub/Sub has stored it.

@@ -101,7 +101,12 @@ class FirestoreJobStore:
         return stored
 
     def find(
-        self, kind: type[D], *, limit: int = 10_000, before: str | None = None, **equals: str | int | bool
+        self,
+        kind: type[D],
+        *,
+        limit: int | None = None,
+        before: str | None = None,
+        **equals: str | int | bool,
     ) -> list[D]:
         """Documents whose top-level fields equal the given values, newest creation first.
 
@@ -123,16 +128,19 @@ class FirestoreJobStore:
         return [_document(kind, snapshot) for snapshot in snapshots]
 
     def _newest(
-        self, query: Query, kind: type[D], limit: int, before: str | None, *, sorted_there: bool
+        self, query: Query, kind: type[D], limit: int | None, before: str | None, *, sorted_there: bool
     ) -> list[DocumentSnapshot[Any]]:
         last = self._reference(kind, before).get(["created"], **_OPTIONS) if before is not None else None
         if last is not None and not last.exists:
             return []
         if sorted_there:
             query = query.start_after(last) if last else query
-            return list(query.limit(limit).stream(retry=RETRY, timeout=_QUERY_TIMEOUT_S))
+            query = query if limit is None else query.limit(limit)
+            return list(query.stream(retry=RETRY, timeout=_QUERY_TIMEOUT_S))
         found = query.stream(retry=RETRY, timeout=_QUERY_TIMEOUT_S)
         older = (snapshot for snapshot in found if last is None or _age(snapshot) < _age(last))
+        if limit is None:
+            return sorted(older, key=_age, reverse=True)
         return heapq.nlargest(limit, older, key=_age)
 
     def _reference(self, kind: type[D], key: str) -> DocumentReference:
