@@ -14,6 +14,8 @@ from pydantic import BaseModel
 
 from contracts import attempt, cloud, events, job, posterior, problem, request, summary, validation
 from functions.settings import env_example
+from infra.fields import fields_tables
+from infra.house import house_map, rules_table
 from infra.way import way_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,18 +76,32 @@ def generated() -> dict[Path, str]:
         + "\n"
         for name, model in MODELS.items()
     }
-    docs, guarantees = Path("docs/contracts.md"), Path("docs/guarantees.md")
-    text = (ROOT / docs).read_text(encoding="utf-8")
-    text = _between(text, "state diagram", f"```mermaid\n{state_diagram()}```\n")
-    text = _between(text, "subscriptions", subscriptions_table())
-    way = _between((ROOT / guarantees).read_text(encoding="utf-8"), "way", way_table(ROOT))
     return {
         **schemas,
         NAMES: cloud.names_json(),
         Path(".env.example"): env_example(),
-        docs: text,
-        guarantees: way,
+        **_pages(),
     }
+
+
+def _pages() -> dict[Path, str]:
+    """The pages of the docs with generated parts."""
+    parts = {
+        "contracts.md": {
+            "state diagram": f"```mermaid\n{state_diagram()}```\n",
+            "subscriptions": subscriptions_table(),
+        },
+        "guarantees.md": {"way": way_table(ROOT)},
+        "develop.md": {"house map": f"```mermaid\n{house_map(ROOT)}```\n", "house rules": rules_table()},
+        "request.md": {"fields": f"\n{fields_tables(request.TrainRequest.model_json_schema())}\n"},
+    }
+    pages = {}
+    for name, contents in parts.items():
+        text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+        for mark, content in contents.items():
+            text = _between(text, mark, content)
+        pages[Path("docs") / name] = text
+    return pages
 
 
 def _between(text: str, name: str, content: str) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from infra import house
+
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("contracts", "functions", "trainer", "infra")
 GOOGLE_AND_SNOWFLAKE = ("google", "snowflake")
@@ -39,8 +41,16 @@ def offenders(folder: str, forbidden: tuple[str, ...], allowed: tuple[str, ...] 
     ]
 
 
-def test_contracts_import_nothing_of_ours():
-    assert offenders("contracts", ("functions", "trainer", "infra")) == []
+def test_every_room_imports_only_what_it_may():
+    found = house.imported_rooms(ROOT)
+    assert len(found) > 20
+    assert [(who, whom) for who, whom in found if whom not in house.MAY_IMPORT[who]] == []
+
+
+def test_every_folder_with_code_is_in_a_room():
+    modules = {module_name(path) for folder in (*OURS, "examples") for path in files(folder)}
+    assert [name for name in modules if house.room_of(name) is None] == []
+    assert set(house.TITLES) == set(house.MAY_IMPORT) == set(house.ROOMS)
 
 
 @pytest.mark.parametrize(
