@@ -28,7 +28,7 @@ ENGINES: dict[EngineName, Abilities] = {
     ),
     "robyn": Abilities(
         iteration_s=0.079,  # Robyn 3.12.1 as measured
-        only={"solver": ("robyn",), "best_by": ("error_score",), "stop": (None,), "start_from": (None,)},
+        only={"solver": ("robyn",), "best_by": (None, "error_score"), "stop": (None,), "start_from": (None,)},
     ),
 }
 
@@ -42,7 +42,7 @@ def request_problems(model: ModelConfig, engine: EngineName) -> Iterator[str]:
         value = getattr(model.search, name)
         if value not in known:
             able = " or ".join(other for other in ENGINES if _knows(other, name, value))
-            shown = f"{value} " if value in ("converged", "nrmse") else ""
+            shown = f"{value} " if value in ("converged", "nrmse", "posterior") else ""
             yield f"search.{name}: {shown}needs the engine {able}; this request has the engine {engine}"
     if engine == "robyn":
         yield from _robyn_problems(model)

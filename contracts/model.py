@@ -295,10 +295,11 @@ class Search(Authored):
     solver: Solver = Field(
         "robyn", description="robyn: stops where Robyn stops, several percent off; converged: at the optimum"
     )
-    best_by: Literal["error_score", "nrmse"] = Field(
-        "error_score",
-        description="the best model is the Pareto model with the smallest of these; error_score as Robyn, "
-        "nrmse where nothing speaks for channels that earn alike",
+    best_by: Literal["posterior", "error_score", "nrmse"] | None = Field(
+        None,
+        description="the best model is the candidate nearest to the posterior, or the Pareto model with the "
+        "smallest error_score, as Robyn, or nrmse; left out: posterior with the engine native where there is "
+        "one, otherwise error_score",
     )
     stop: Stop | None = Field(None, description="end early; left out: never, as Robyn")
     allow_partial_trials: bool = Field(
@@ -445,7 +446,12 @@ class ModelConfig(Authored):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         problems = [*self._reserved(), *self._unknown_hyperparameters(), *self._unknown_channels()]
-        problems += [*self._no_penalty(), *self._wrong_weights(), *self._wrong_former()]
+        problems += [
+            *self._no_penalty(),
+            *self._wrong_weights(),
+            *self._wrong_former(),
+            *self._no_posterior(),
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -481,10 +487,14 @@ class ModelConfig(Authored):
     def _wrong_former(self) -> Iterator[str]:
         if self.refresh_of and self.search.start_from:
             yield "refresh_of: a refresh begins at its former model; leave search.start_from out"
-        if self.refresh_of and self.search.best_by != "error_score":
+        if self.refresh_of and self.search.best_by not in (None, "error_score"):
             yield "refresh_of: the best model is one near to its former one; leave search.best_by out"
         if self.refresh_of and self.window.start:
             yield "refresh_of: the former window moves on, at its length; leave window.start out"
+
+    def _no_posterior(self) -> Iterator[str]:
+        if self.search.best_by == "posterior" and self.posterior is None:
+            yield "search.best_by: there is no posterior to choose by; leave `posterior: off` out"
 
     def _unknown_channels(self) -> Iterator[str]:
         paid = {channel.spend for channel in self.columns.paid_media}

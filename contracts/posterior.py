@@ -111,6 +111,29 @@ class ChosenModel(Exchanged):
     inside: dict[str, bool] = Field(description="whether that lies between q05 and q95")
 
 
+class ShortInterval(Exchanged):
+    """What the data say that a paid channel earns, in three numbers."""
+
+    name: str = Field(description="spend column")
+    metric: Literal["roas", "cpa"] = Field(description="what the numbers are")
+    q05: float = Field(description="90 % lie between this and q95")
+    q50: float = Field(description="as likely too high as too low")
+    q95: float = Field(description="see q05")
+    learned: float = Field(description="0: only what was assumed before; 1: all that there is to know")
+    inside: bool | None = Field(
+        None,
+        description="whether the best model's value lies between q05 and q95; left out: no best model",
+    )
+
+
+class PosteriorShort(Exchanged):
+    """The posterior in short, for summaries and messages."""
+
+    converged: bool = Field(description="if not, do not use it")
+    channels: list[ShortInterval] = Field(description="the paid channels")
+    sentences: list[str] = Field(description="the same in words, and which channel earns more how surely")
+
+
 class PosteriorDocument(Exchanged):
     """posterior.json: what the data say about each channel, and how surely."""
 
@@ -138,3 +161,21 @@ class PosteriorDocument(Exchanged):
     )
     sentences: list[str] = Field(description="the same in words")
     notes: list[str] = Field([], description="what of the request has no part in the posterior, and why")
+
+    def short(self) -> PosteriorShort:
+        """The posterior in short."""
+        inside = self.best_model.inside if self.best_model else {}
+        channels = [
+            ShortInterval(
+                name=channel.name,
+                metric="roas" if channel.roas else "cpa",
+                q05=found.q05,
+                q50=found.q50,
+                q95=found.q95,
+                learned=channel.learned,
+                inside=inside.get(channel.name),
+            )
+            for channel in self.channels
+            if (found := channel.roas or channel.cpa)
+        ]
+        return PosteriorShort(converged=self.converged, channels=channels, sentences=self.sentences)

@@ -17,6 +17,7 @@ from contracts.base import (
     SchemaVersion,
     Timestamp,
 )
+from contracts.posterior import PosteriorShort
 
 
 class Metrics(Exchanged):
@@ -60,6 +61,9 @@ class BestModel(Exchanged):
     validation: Metrics = Field(description="fit of the validation rows")
     test: Metrics = Field(description="fit of the test rows")
     channels: list[ChannelResult] = Field(description="paid channels, then organic ones")
+    posterior: PosteriorShort | None = Field(
+        None, description="what the data say about each paid channel, and how surely; left out: not known"
+    )
 
 
 class ModelSummary(Exchanged):

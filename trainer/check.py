@@ -17,6 +17,7 @@ import pandas as pd
 from contracts.model import ModelConfig
 from trainer.engines.base import Host, Material
 from trainer.engines.registry import load
+from trainer.posterior.job import Asked
 
 _WEEKS = 120
 _FIRST = date(2023, 1, 2)
@@ -56,7 +57,8 @@ def check() -> list[str]:
         prepared, share, results = folder / "data.parquet", folder / "share", folder / "results"
         results.mkdir()
         _table().to_parquet(prepared)
-        host = Host(cores=1, step=lambda _: nullcontext(), progress=lambda _: None, log=lambda _: None)
+        asked = Asked(cores=1, step=lambda _: nullcontext(), log=lambda _: None)
+        host = Host(1, lambda _: nullcontext(), lambda _: None, lambda _: None, asked)
         config = ModelConfig.model_validate(CONFIG)
         engine = load("native")(Material(prepared, config, former=None), host)
         engine.search(range(1, config.search.trials + 1), share)

@@ -28,6 +28,7 @@ from trainer.console import Console
 from trainer.engines.base import Engine, EngineError, Host, Material, SearchProgress
 from trainer.engines.registry import load
 from trainer.heartbeat import Pulse
+from trainer.posterior.job import Asked
 from trainer.steps import Steps, cpu_seconds, peak_memory_mb
 from trainer.transfer import download, upload
 
@@ -136,9 +137,9 @@ class Life:
             prepared = folder / "prepared.parquet"
             download(self.objects, config.prepared, prepared)
             material = Material(prepared, config.model, self._former(config, folder / "former"))
-            host = Host(
-                self.runtime.settings.cores or os.cpu_count() or 1, self.steps, self._progressed, self.console
-            )
+            cores = self.runtime.settings.cores or os.cpu_count() or 1
+            asked = Asked(cores, self.steps, self.console)
+            host = Host(cores, self.steps, self._progressed, self.console, asked)
             return load(config.engine)(material, host)
 
     def _former(self, config: TrainingConfig, folder: Path) -> Path | None:

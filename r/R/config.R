@@ -87,7 +87,7 @@ unknown_to_robyn <- function(search) {
     if (search$solver != "robyn") {
       paste0("search.solver: '", search$solver, "' is known to the engine native only; Robyn has 'robyn'")
     },
-    if (search$best_by != "error_score") {
+    if (!is.null(search$best_by) && search$best_by != "error_score") {
       paste0("search.best_by: '", search$best_by, "' is known to the engine native only; Robyn has 'error_score'")
     },
     if (!is.null(search$stop)) "search.stop: Robyn does not stop early; leave it out, or use the engine native",

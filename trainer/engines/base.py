@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import pandas as pd
 
 from contracts.model import ModelConfig
+from contracts.posterior import PosteriorDocument
 
 
 class EngineError(Exception):
@@ -27,6 +30,16 @@ class SearchProgress:
     rssd: float  # smallest so far
 
 
+AskPosterior = Callable[[pd.DataFrame, ModelConfig, Path, Any], PosteriorDocument | None]
+"""Called with the prepared data, the configuration, the folder of the result, and what the native engine has
+prepared (None: nothing). Leaves the draws in the folder; None, with the reason in the log, if there are
+none."""
+
+
+def _no_posterior(_data: pd.DataFrame, _config: ModelConfig, _folder: Path, _inputs: object) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Host:
     """What an engine may use and whom it tells."""
@@ -35,6 +48,7 @@ class Host:
     step: Callable[[str], AbstractContextManager[None]]  # times a step and says that it has begun
     progress: Callable[[SearchProgress], None]
     log: Callable[[str], None]  # a line of console.log
+    posterior: AskPosterior = _no_posterior
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import pandas as pd
 
 from contracts import series
 from contracts.model import ModelConfig, Window
+from trainer.engines import posterior_files
 from trainer.engines.base import EngineError, Host, Material, SearchProgress
 from trainer.engines.beginning import Beginning, begin
 from trainer.engines.checks import dates_of, interval_of
@@ -94,6 +95,9 @@ class RobynEngine:
             self._run(Path(scratch), "--shares", str(ready), "--out", str(folder), planned=0)
         if self._begun.refresh:
             self._report(self._begun.refresh, folder)
+        posterior = self._host.posterior(self._data, self._begun.config, folder, None)
+        if posterior:
+            posterior_files.add(posterior, folder)
         add_parquet(folder)
         (folder / "models.csv").unlink()  # with every candidate it is large
 

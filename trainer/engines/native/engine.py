@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from contracts.model import ModelConfig
+from contracts.posterior import PosteriorDocument
 from trainer.engines.base import EngineError, Host, Material, SearchProgress
 from trainer.engines.beginning import Beginning, begin
 from trainer.engines.common import InvalidInputs
@@ -37,9 +38,12 @@ class NativeEngine:
         self._material, self._host = material, host
 
     @cached_property
+    def _data(self) -> pd.DataFrame:
+        return pd.read_parquet(self._material.prepared)
+
+    @cached_property
     def _training(self) -> tuple[Beginning, Inputs]:
-        material, host = self._material, self._host
-        data = pd.read_parquet(material.prepared)
+        material, host, data = self._material, self._host, self._data
         try:
             with host.step("prepare"):
                 begun = begin(data, material.config, material.former)
@@ -77,15 +81,28 @@ class NativeEngine:
         found = read_shares(shares)
         if len(shares) > 1:
             _check_agreement(inputs, found)
-        result = conclude(inputs, found, step=host.step)
+        posterior = host.posterior(self._data, begun.config, folder, inputs)
+        result = conclude(inputs, found, step=host.step, posterior=_choosing(begun, posterior, host.log))
         candidates, pareto = len(result.candidates), len(result.pareto)
         host.log(f"{candidates} candidates, {pareto} Pareto models; best is {result.best.solution}")
         for one in convergence(result.candidates):
             host.log(one.message)
         with host.step("outputs"):
-            outputs.write(result, begun.config, folder, host.log, begun.refresh)
+            outputs.write(result, begun.config, folder, host.log, begun.refresh, posterior)
             provenance = json.dumps(_provenance(begun.config), indent=2)
             (folder / "provenance.json").write_text(provenance, encoding="utf-8")
+
+
+def _choosing(
+    begun: Beginning, posterior: PosteriorDocument | None, log: Callable[[str], None]
+) -> PosteriorDocument | None:
+    """The posterior, if it is what the best model is chosen by."""
+    if begun.refresh or begun.config.search.best_by not in (None, "posterior"):
+        return None
+    if posterior is None or not posterior.converged:
+        log("the best model is the one with the smallest error_score, as there is no posterior to choose by")
+        return None
+    return posterior
 
 
 def _check_agreement(inputs: Inputs, found: Candidates) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from contracts.base import SCHEMA_VERSION
 from contracts.model import ModelConfig
+from contracts.posterior import PosteriorDocument
 from trainer.engines.common import INTERCEPT
 from trainer.engines.documents import write_json
 from trainer.engines.native.explain.answers import Answers
@@ -20,20 +22,23 @@ from trainer.engines.native.recreate import document
 from trainer.engines.native.result import Result
 from trainer.engines.native.select.convergence import convergence
 from trainer.engines.native.training import answer
+from trainer.engines.posterior_files import short
 from trainer.engines.tables import write_csv
 
 _IDS = ["solID", "trial", "iterNG", "iterPar", "iterations"]
 _SELECTION = ["coef0", "mape.qt10", "robynPareto", "error_score"]
 
 
-def write(result: Result, config: ModelConfig, folder: Path) -> None:
+def write(
+    result: Result, config: ModelConfig, folder: Path, posterior: PosteriorDocument | None = None
+) -> None:
     """Write the tables, and the documents of the best model and the winners, into `folder`; it must exist."""
     members = result.clusters.members[["solID", "cluster", "top_sol"]]
     _models(result).to_parquet(folder / "models.parquet", compression="zstd", index=False)
     tables = {
         "pareto_hyperparameters": _pareto_hyperparameters(result),
         "pareto_aggregated": _with_iterations(result.aggregated),
-        "pareto_alldecomp_matrix": _pareto_decomposition(result).merge(members, on="solID"),
+        "pareto_alldecomp_matrix": _pareto_decomposition(result).merge(members, on="solID", how="left"),
         "pareto_clusters": result.clusters.members,
         "pareto_clusters_ci": _confidence(result.clusters.confidence),
     }
@@ -44,7 +49,7 @@ def write(result: Result, config: ModelConfig, folder: Path) -> None:
     if config.annotations:
         notes = [{"date": str(note.date), "text": note.text} for note in config.annotations]
         write_csv(pd.DataFrame(notes), folder / "annotations.csv")
-    write_json(best_model(result, config), folder / "best_model.json")
+    write_json(best_model(result, config) | {"posterior": short(posterior)}, folder / "best_model.json")
     write_json(document(result, result.best, config), folder / "model.json")
     for solution in result.other_winners:
         name = f"RobynModel-{solution}.json"
@@ -96,7 +101,8 @@ def _with_iterations(table: pd.DataFrame) -> pd.DataFrame:
 def _pareto_hyperparameters(result: Result) -> pd.DataFrame:
     """The candidates' rows of the Pareto solutions, in Robyn's order of columns."""
     positive = result.aggregated.groupby("solID")["pos"].all().rename("pos")
-    pareto = result.candidates.set_index("solID", drop=False).loc[list(result.pareto)]
+    pareto = result.candidates.set_index("solID", drop=False).loc[list(result.told)]
+    pareto.loc[~pareto.index.isin(result.pareto), "robynPareto"] = np.nan
     members = result.clusters.members.set_index("solID")[["cluster", "top_sol"]]
     table = _with_iterations(pareto).join(positive).join(members)
     moved = [*_IDS, *_SELECTION, *members]
@@ -138,8 +144,8 @@ def _winners(result: Result) -> list[dict[str, Any]]:
 def _pareto_decomposition(result: Result) -> pd.DataFrame:
     """Contributions by period of every Pareto solution, in units of the dependent variable."""
     answers, candidates = Answers(result.inputs), result.candidates
-    pareto = candidates[candidates["solID"].isin(result.pareto)].set_index("solID", drop=False)
-    chosen = pareto.loc[list(result.pareto)].to_dict("records")
+    pareto = candidates[candidates["solID"].isin(result.told)].set_index("solID", drop=False)
+    chosen = pareto.loc[list(result.told)].to_dict("records")
     tables = [
         _decomposition(answers.model({str(name): value for name, value in row.items()})) for row in chosen
     ]

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig
+from contracts.posterior import PosteriorDocument
+from trainer.engines import posterior_files
+from trainer.engines.choice import chosen
 from trainer.engines.native import files
 from trainer.engines.native.budget import files as reallocated
 from trainer.engines.native.budget.reallocation import Infeasible, reallocate
@@ -27,13 +30,20 @@ def write(
     folder: Path,
     log: Log = lambda _: None,
     refresh: Continued | None = None,
+    posterior: PosteriorDocument | None = None,
 ) -> None:
     """Write tables (CSV and Parquet), documents and pictures into `folder`, which must exist.
 
     `config` is the one that `result` was fitted with; if it asks a budget question, its answer is there too.
     `log` is told why a budget question has no answer. A `refresh` is reported with its former models.
     """
-    files.write(result, config, folder)
+    if posterior:
+        roas = result.best.summary.set_index("rn").loc[list(result.inputs.paid), "roi_total"]
+        best = chosen(
+            posterior, result.best.solution, dict(zip(result.inputs.spend_names, roas, strict=True))
+        )
+        posterior = posterior_files.write(posterior, best, folder)
+    files.write(result, config, folder, posterior)
     if refresh:
         refresh_report.write(result.best.solution, refresh, folder)
         refresh_picture.draw(config, folder)

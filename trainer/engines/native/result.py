@@ -42,8 +42,14 @@ class Result:
     decompAbsScaled, decompAbsTotalScaled, calibrated_pct, mape_lift."""
     clusters: Clusters
     best: ModelAnswer
-    """The Pareto solution with the smallest error score, of a refresh the one with the smallest DECOMP.RSSD.
-    `answer(result, solution)` gives others."""
+    """The Pareto solution with the smallest error score, of a refresh the one with the smallest DECOMP.RSSD,
+    or the candidate nearest to the posterior. `answer(result, solution)` gives others."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """solIDs of the models that the tables tell of: the Pareto solutions, and the best if it is none."""
+        best = self.best.solution
+        return self.pareto if best in self.pareto else (*self.pareto, best)
 
     @property
     def other_winners(self) -> tuple[str, ...]:

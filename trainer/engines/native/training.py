@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from contracts.model import ModelConfig
+from contracts.posterior import PosteriorDocument
 from trainer.engines.beginning import begin
 from trainer.engines.checks import check, dates_of
 from trainer.engines.native.explain.answers import Answers
@@ -20,6 +22,7 @@ from trainer.engines.native.records import Inputs, ModelAnswer
 from trainer.engines.native.result import Result
 from trainer.engines.native.search.trials import Candidates, Plan, Report, search
 from trainer.engines.native.select.clusters import cluster, with_clusters
+from trainer.engines.native.select.nearest import nearest
 from trainer.engines.native.select.pareto import MIN_CANDIDATES, Selection, select
 from trainer.engines.refresh.continuation import Reference
 
@@ -106,8 +109,9 @@ def conclude(
     *,
     step: Step = nullcontext,
     min_candidates: int = MIN_CANDIDATES,
+    posterior: PosteriorDocument | None = None,
 ) -> Result:
-    """Select and explain among the candidates of all trials."""
+    """Select and explain among the candidates of all trials; the best is the one nearest to a `posterior`."""
     with step("select"):
         calibrated = bool(inputs.studies)
         selection = select(
@@ -117,7 +121,8 @@ def conclude(
             best_by=inputs.best_by,
             refresh=inputs.reference is not None,
         )
-        return _result(inputs, candidates, selection)
+        best = nearest(inputs, candidates, posterior) if posterior else None
+        return _result(inputs, candidates, replace(selection, best=best or selection.best))
 
 
 def answer(result: Result, solution: str) -> ModelAnswer:
@@ -137,6 +142,8 @@ def _result(inputs: Inputs, candidates: Candidates, selection: Selection) -> Res
     answers = Answers(inputs)
     judged = selection.candidates
     chosen = [candidate_of(judged, solution) for solution in selection.pareto]
+    if selection.best not in selection.pareto:
+        chosen.append(candidate_of(judged, selection.best) | {"robynPareto": np.nan})
     summaries = [_with_metrics(answers.model(candidate).summary, candidate) for candidate in chosen]
     aggregated = pd.concat(summaries, ignore_index=True)
     clusters = cluster(judged[judged["solID"].isin(selection.pareto)], aggregated, inputs)

@@ -62,7 +62,7 @@ def build(data: pd.DataFrame, config: ModelConfig, prophet: ProphetColumns) -> I
         penalties=_penalties(config, list(design)) if config.search.penalty_factors else {},
         studies=tuple(_study(study, config, dates, data) for study in config.calibration),
         solver=config.search.solver,
-        best_by=config.search.best_by,
+        best_by="nrmse" if config.search.best_by == "nrmse" else "error_score",
     )
 
 

@@ -573,6 +573,22 @@ split_rows = compiled(series.split)
 
 
 @compiled
+def saturated_sums(problem: Problem, hypers: Any, work: Work, outcome: Any, sums: Any) -> None:
+    """Fill `sums` (k, m): what each media column after adstock and saturation adds up to over the window.
+
+    `hypers` (k, …) are vectors as `evaluate` takes them.
+    """
+    rows, columns = work.design.shape
+    media = sums.shape[1]
+    for k in range(len(hypers)):
+        _transform(problem, hypers[k], work, outcome)
+        for i in range(media):
+            sums[k, i] = 0.0
+            for t in range(rows):
+                sums[k, i] += work.design[t, columns - media + i]
+
+
+@compiled
 def evaluate(problem: Problem, hyper: Any, work: Work, outcome: Any, beta: Any) -> None:
     """Fit and judge one candidate.
 

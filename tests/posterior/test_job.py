@@ -1,0 +1,130 @@
+"""The posterior in a job: it chooses the best model, leaves its files, and is never a reason to fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from contracts.posterior import PosteriorDocument
+from tests.engine.robyn import Heard
+from tests.posterior.data import config, sales
+from trainer.engines.base import Host, Material
+from trainer.engines.native.engine import NativeEngine
+from trainer.posterior.job import Asked
+
+SEARCH = {"iterations": 600, "trials": 2}
+
+
+def trained(
+    folder: Path,
+    columns: dict[str, Any] | None = None,
+    former: Path | None = None,
+    rows: int = 120,
+    **fields: Any,
+) -> Heard:
+    """What a job in one task leaves in `folder`."""
+    heard, table = Heard(), sales(rows=126)[:rows]
+    folder.mkdir()
+    prepared, share = folder.parent / f"{folder.name}.parquet", folder.parent / f"{folder.name}-share"
+    table.assign(date=table["date"].dt.date).to_parquet(prepared)
+    asked = config(table, columns, **{"search": SEARCH, **fields})
+    plain = heard.host()
+    host = Host(1, plain.step, plain.progress, plain.log, Asked(1, plain.step, plain.log))
+    engine = NativeEngine(Material(prepared, asked, former), host)
+    engine.search(range(1, asked.search.trials + 1), share)
+    engine.finish([share], folder)
+    return heard
+
+
+def read(folder: Path, name: str) -> dict[str, Any]:
+    return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def default(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Heard]:
+    folder = tmp_path_factory.mktemp("default") / "results"
+    return folder, trained(folder)
+
+
+def test_the_best_model_is_the_candidate_nearest_to_the_posterior(default: tuple[Path, Heard]) -> None:
+    folder, heard = default
+    document = PosteriorDocument.model_validate(read(folder, "posterior.json"))
+    best = read(folder, "best_model.json")
+    assert document.converged
+    assert document.best_model.sol_id == best["sol_id"]
+    models = pd.read_parquet(folder / "models.parquet").set_index("solID")
+    assert len(models) == 1200
+    named = {channel["name"]: channel for channel in best["channels"]}
+    for channel in document.channels:
+        assert document.best_model.roas[channel.name] == pytest.approx(named[channel.name]["roas"], rel=1e-12)
+    assert [channel["name"] for channel in best["posterior"]["channels"]] == ["c1", "c2", "c3"]
+    assert best["posterior"]["channels"][0]["q50"] == document.channels[0].roas.q50
+    assert any("earns" in line for line in heard.log)
+    assert "posterior" in heard.steps
+    draws = pd.read_parquet(folder / "posterior.parquet")
+    assert len(draws) == 1000
+    assert (folder / "posterior.png").stat().st_size > 10_000
+
+
+def test_no_other_candidate_is_nearer(default: tuple[Path, Heard]) -> None:
+    """Recomputed for the Pareto models from another file: contribution over spend."""
+    folder, _ = default
+    document = PosteriorDocument.model_validate(read(folder, "posterior.json"))
+    told = pd.read_csv(folder / "pareto_aggregated.csv", dtype={"solID": str})
+    roas = told[told["rn"].isin(["c1", "c2", "c3"])].pivot(index="solID", columns="rn", values="roi_total")
+    from trainer.engines.choice import distances
+
+    away = pd.Series(distances(document, roas), index=roas.index)
+    assert away.idxmin() == document.best_model.sol_id
+    assert away.min() == pytest.approx(document.best_model.distance, rel=1e-6)
+
+
+def test_a_best_model_beside_the_front_is_in_every_table(default: tuple[Path, Heard]) -> None:
+    folder, _ = default
+    solution = read(folder, "best_model.json")["sol_id"]
+    hyper = pd.read_csv(folder / "pareto_hyperparameters.csv", dtype={"solID": str}).set_index("solID")
+    clustered = set(pd.read_csv(folder / "pareto_clusters.csv", dtype={"solID": str})["solID"])
+    assert solution not in clustered, "choose another seed: this one's best model is on the front"
+    assert hyper.loc[solution, ["robynPareto", "cluster", "top_sol"]].isna().all()
+    for name in ("pareto_aggregated", "pareto_alldecomp_matrix"):
+        rows = pd.read_parquet(folder / f"{name}.parquet").query("solID == @solution")
+        assert len(rows)
+        assert rows["cluster"].isna().all()
+    assert read(folder, "model.json")["ExportedModel"]["select_model"] == solution
+    assert len(hyper) == read(folder, "best_model.json")["pareto_models"] + 1
+
+
+def test_a_refresh_goes_on_from_a_best_model_beside_the_front(
+    default: tuple[Path, Heard], tmp_path: Path
+) -> None:
+    folder, _ = default
+    asked = {"refresh_of": "weekly-0123456789ab", "search": {**SEARCH, "trials": 1}}
+    trained(tmp_path / "refresh", former=folder, rows=126, **asked)
+    assert read(tmp_path / "refresh", "refresh.json")
+    assert read(tmp_path / "refresh", "posterior.json")["best_model"]["sol_id"]
+
+
+def test_error_score_chooses_what_it_chose_and_off_leaves_no_file(
+    default: tuple[Path, Heard], tmp_path: Path
+) -> None:
+    trained(tmp_path / "score", search={**SEARCH, "best_by": "error_score"})
+    heard = trained(tmp_path / "off", posterior="off")
+    assert not list((tmp_path / "off").glob("posterior*"))
+    assert (tmp_path / "score" / "posterior.json").is_file()
+    first, second = (read(tmp_path / name, "best_model.json") for name in ("score", "off"))
+    assert first.pop("posterior")
+    assert second.pop("posterior") is None
+    assert first == second
+    assert first["sol_id"] != read(default[0], "best_model.json")["sol_id"]
+    assert any("smallest error_score" in line for line in heard.log)
+
+
+def test_a_job_whose_posterior_is_not_offered_says_so_and_keeps_its_result(tmp_path: Path) -> None:
+    heard = trained(tmp_path / "free", {"paid_media": ["c1", "c2", {"spend": "c3", "sign": "default"}]})
+    assert any(line.startswith("posterior: none: c3") for line in heard.log)
+    assert read(tmp_path / "free", "best_model.json")["sol_id"]
+    assert not (tmp_path / "free" / "posterior.json").exists()
