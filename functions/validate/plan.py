@@ -20,6 +20,7 @@ from contracts.series import (
     last_days,
     size_obstacles,
     study_rows,
+    train_rows,
 )
 from contracts.validation import ResolvedWindow
 from functions.validate.findings import Findings, some
@@ -29,7 +30,7 @@ _SPEND_TOLERANCE = 0.1
 _LEAST_CONFIDENCE = 0.8
 
 
-def check_size(rows: int, window: ResolvedWindow, model: ModelConfig, findings: Findings) -> None:
+def check_size(rows: int, model: ModelConfig, findings: Findings) -> None:
     """Enough rows: a warning as in Robyn, an error where nothing can be fitted (robyn-spec §1.2, §4)."""
     variables = columns_of(model)
     if rows < _ROWS_PER_VARIABLE * variables:
@@ -38,8 +39,22 @@ def check_size(rows: int, window: ResolvedWindow, model: ModelConfig, findings: 
             f"{rows} rows for {variables} variables; {_ROWS_PER_VARIABLE} per variable are recommended",
             "deliver a longer period, or use fewer variables",
         )
-    for obstacle in size_obstacles(window.rows, model):
+    for obstacle in size_obstacles(rows, model):
         findings.error(*obstacle)
+
+
+def check_trained(inside: pd.DataFrame, model: ModelConfig, findings: Findings) -> None:
+    """Every media column has a value above 0 in the rows that every candidate is trained on."""
+    columns, train = model.columns, train_rows(len(inside), model)
+    for name in dict.fromkeys([*(channel.spend for channel in columns.paid_media), *columns.media]):
+        if name in inside and inside[name].iloc[:train].eq(0).all() and inside[name].ne(0).any():
+            findings.warning(
+                "untrained-media",
+                f"column '{name}' is 0 in the first {train} rows of the window, all that some candidates are "
+                "trained on; they find no effect of it",
+                "raise search.train_size, choose another window, or leave the channel out",
+                name,
+            )
 
 
 def check_dependent(inside: pd.DataFrame, model: ModelConfig, findings: Findings) -> None:

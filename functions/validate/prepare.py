@@ -27,6 +27,7 @@ from functions.reading import read_as
 from functions.validate import checks, plan
 from functions.validate.calendar import interval_of, months_by_first_day
 from functions.validate.cleaning import in_order, interpolate, kinds, treat_missing
+from functions.validate.collinear import check_collinear
 from functions.validate.dates import read_dates
 from functions.validate.derive import derive
 from functions.validate.duplicates import treat_duplicates
@@ -162,7 +163,9 @@ def _check(
         plan.check_days(dates, interval, request, findings)
     if window and interval:
         inside = frame.iloc[window.first_row - 1 : window.last_row]
-        plan.check_size(len(frame), window, request, findings)
+        plan.check_size(window.rows, request, findings)
+        plan.check_trained(inside, request, findings)
+        check_collinear(inside, request, findings)
         plan.check_dependent(inside, request, findings)
         plan.check_calibration(frame, interval, window, request, findings)
     checks.check_range(frame, columns, findings)

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts.model import Variable
+from contracts.request import TrainRequest
 from contracts.validation import ValidationReport
 from tests.data.cases import errors, only, rejected, request, validated, weekly
 
@@ -310,3 +312,66 @@ def test_numbers_stay_exact() -> None:
     assert prepared.table is not None
     assert prepared.table["Revenue"].to_pylist() == awkward.tolist()
     assert prepared.table["DATE"][0].as_py() == date(2023, 1, 2)
+
+
+def warned(frame: pd.DataFrame, code: str, asked: TrainRequest | None = None) -> list[str]:
+    """The messages of this kind of warning; the data can be trained on."""
+    prepared = validated(frame, asked)
+    assert prepared.report.valid, prepared.report.findings
+    return [finding.message for finding in prepared.report.findings if finding.code == code]
+
+
+def test_a_channel_without_spend_in_the_rows_that_are_trained_on() -> None:
+    frame = weekly()
+    frame.loc[:59, "tv_S"] = 0.0
+    asked = request(search={"time_series_validation": True, "train_size": [0.5, 0.8]})
+    (message,) = warned(frame, "untrained-media", asked)
+    assert "'tv_S' is 0 in the first 52 rows of the window" in message
+    assert warned(frame, "untrained-media") == []
+
+
+def test_columns_that_are_the_same_are_named_with_their_correlation() -> None:
+    frame = weekly().assign(tv_2=lambda data: data["tv_S"], reach=lambda data: 3 * data["Competitor"] + 1)
+    noise = np.random.default_rng(1).normal(1, 0.01, len(frame))
+    frame["newsletter"] = frame["Search_Clicks"] * noise
+    asked = request({"paid_media": ["tv_S", "tv_2", {"spend": "Search_S", "exposure": "Search_Clicks"}]})
+    asked = asked.model_copy(
+        update={
+            "columns": asked.columns.model_copy(
+                update={"context": [*asked.columns.context, Variable(name="reach")]}
+            )
+        }
+    )
+    messages = warned(frame, "similar-columns", asked)
+    assert len(messages) == 3
+    assert "'tv_S' and 'tv_2' are equal: their correlation is 1" in messages[0]
+    assert "'Search_Clicks' and 'newsletter' are nearly the same: their correlation is 0.99" in messages[1]
+    assert "'Competitor' and 'reach'" in messages[2]
+
+
+@pytest.mark.parametrize("order", [["tv_S", "Search_S", "total"], ["total", "tv_S", "Search_S"]])
+def test_a_sum_of_columns_is_named_with_its_coefficients(order: list[str]) -> None:
+    frame = weekly().assign(total=lambda data: (data["tv_S"] + data["Search_S"]).round(2))
+    (message,) = warned(frame, "sum-of-columns", request({"paid_media": order}))
+    assert "'total' is made of others: " in message
+    assert "1 × 'tv_S'" in message
+    assert "1 × 'Search_S'" in message
+
+
+def test_the_dependent_variable_in_disguise_is_named() -> None:
+    random = np.random.default_rng(1)
+    noisy = weekly().assign(Competitor=lambda data: data["Revenue"] * random.normal(1, 0.03, len(data)))
+    (message,) = warned(noisy, "dependent-in-disguise")
+    assert "'Competitor' may be the dependent variable 'Revenue'" in message
+    assert "correlation is 0.99" in message
+    parts = weekly().assign(new=lambda data: data["Revenue"] * random.uniform(0.3, 0.7, len(data)))
+    parts["old"] = parts["Revenue"] - parts["new"]
+    (message,) = warned(parts, "dependent-in-disguise", request({"context": ["new", "old"]}))
+    assert "1 × 'new' + 1 × 'old'" in message
+    commission = weekly().assign(tv_S=lambda data: data["Revenue"] * 0.05)
+    assert len(warned(commission, "dependent-in-disguise")) == 1
+
+
+def test_rows_per_variable_are_those_of_the_window() -> None:
+    (message,) = warned(weekly(), "few-rows", request(window={"start": "2024-03-04"}))
+    assert "43 rows for 5 variables" in message
