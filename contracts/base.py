@@ -86,13 +86,13 @@ Range = Annotated[
 
 
 class Authored(BaseModel):
-    """Something a person or an upstream system writes: an unknown field is an error."""
+    """Base of documents that people or upstream systems write: an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Exchanged(BaseModel):
-    """Something our programs exchange: unknown fields of a newer version are ignored."""
+    """Base of documents that our programs exchange: unknown fields of a newer version are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -116,10 +116,13 @@ class LeftOut(str):
 
 
 def storable(value: Any) -> tuple[Any, list[str]]:
-    """A value as JSON, and every store, gives it back; and what had to be left out, as `path: why`.
+    """Return the part of `value` that JSON and every store can round-trip.
 
-    Left out is what is nested too deeply, numbers that are not finite, text that is not valid Unicode, field
-    names that are no text, and every `LeftOut`.
+    Replaced are structures nested too deeply, numbers that are not finite, text that is not valid Unicode,
+    field names that are not text, and every `LeftOut`.
+
+    Returns:
+        The value, and `path: reason` for each part replaced.
     """
     problems: list[str] = []
     return _storable(value, (), problems), problems

@@ -15,7 +15,7 @@ from functions.steps import create_once
 
 
 def read_claim(ports: TrainerPorts, attempt: Attempt) -> Claim | None:
-    """Which execution is the attempt; None if nobody has claimed it."""
+    """The claim of an attempt; None if there is none."""
     try:
         return Claim.model_validate_json(ports.objects.read(attempt.claim))
     except NotFound:
@@ -23,7 +23,7 @@ def read_claim(ports: TrainerPorts, attempt: Attempt) -> Claim | None:
 
 
 def claim(ports: TrainerPorts, attempt: Attempt, execution: str | None) -> Claim:
-    """Claim an attempt for an execution (None: for nobody, a tombstone); the claim that won."""
+    """Claim an attempt for an execution, or make a tombstone with None; return the claim that won."""
     wanted = Claim(job_id=attempt.job_id, attempt=attempt.attempt, execution=execution)
     try:
         ports.objects.create(attempt.claim, wanted.model_dump_json().encode())
@@ -33,7 +33,7 @@ def claim(ports: TrainerPorts, attempt: Attempt, execution: str | None) -> Claim
 
 
 def read_outcome(ports: TrainerPorts, attempt: Attempt) -> Outcome | None:
-    """How an attempt ended; None if it has not."""
+    """The outcome of an attempt; None if it has not ended."""
     try:
         return Outcome.model_validate_json(ports.objects.read(attempt.outcome))
     except NotFound:
@@ -42,7 +42,7 @@ def read_outcome(ports: TrainerPorts, attempt: Attempt) -> Outcome | None:
 
 @dataclass(frozen=True)
 class Beat:
-    """What the heartbeats of an attempt's tasks say together."""
+    """The heartbeats of all tasks of an attempt, taken together."""
 
     updated: datetime  # when the newest was written, by the store's clock
     execution: str
@@ -51,7 +51,7 @@ class Beat:
 
 
 def read_heartbeats(ports: Ports, attempt: Attempt) -> Beat | None:
-    """The signs of life of all tasks, those that are done included; None if there is none."""
+    """The heartbeats of all tasks, finished ones included; None if there is none."""
     infos = sorted(ports.objects.list(attempt.heartbeats), key=lambda info: info.updated)
     beats = [Heartbeat.model_validate_json(ports.objects.read(info.name)) for info in infos]
     if not beats:
@@ -90,7 +90,7 @@ def stop(ports: Ports, attempt: Attempt) -> bool:
 
 
 def end_attempt(runtime: Runtime, job: Job, status: str, problem: Problem, ended_by: str) -> None:
-    """Create the outcome of a job's attempt for it, unless it has one; finalize acts on whichever won."""
+    """Create the outcome of a job's attempt unless there is one; finalize acts on the first."""
     outcome = Outcome.model_validate(
         {
             "job_id": job.job_id,

@@ -39,13 +39,13 @@ def log_end(runtime: Runtime, job: Job, **figures: Any) -> None:
 
 
 def _asked(job: Job, field: str, default: str) -> str:
-    """What the request says, valid or not: a few words at most, because metrics have it as a label."""
+    """A field of the request, valid or not, cut short because metrics use it as a label."""
     value = job.request.get(field)
     return value[:20] if isinstance(value, str) else default
 
 
 def _reached(job: Job, state: JobState) -> datetime | None:
-    """When the present attempt came into a state."""
+    """When the present attempt last reached a state."""
     times = [entry.at for entry in job.timeline if (entry.state, entry.attempt) == (state, job.attempt)]
     return times[-1] if times else None
 

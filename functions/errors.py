@@ -6,7 +6,7 @@ x Failure
   | + BadRequest         the request must change
   | + BadData            the data must change
   | + BadSource          the source refuses or cannot be read
-  | + BrokenResult       a training said that it succeeded, but its files are not whole
+  | + BrokenResult       a training reported success, but files of its result are missing or damaged
   + Transient            try again later: the message is delivered again
     + Unavailable        a dependency does not answer
     | + Busy             it has no room at present: waiting for a turn, which counts as no attempt
@@ -22,11 +22,11 @@ from contracts.problem import Problem
 
 MAX_ERRORS = 50
 MAX_TEXT = 1000
-"""How many reasons a failure has, and how many characters each: a job document must stay storable."""
+"""Most reasons of a failure, and most characters of each: a job document must stay storable."""
 
 
 class Failure(Exception):
-    """Something that went wrong outside our own logic, with a reason that people can read."""
+    """An error outside our own logic, with a reason that people can read."""
 
     type: ClassVar[str] = "failure"
     title: ClassVar[str] = "Something went wrong"
@@ -39,7 +39,7 @@ class Failure(Exception):
 
 
 def shortened(text: str) -> str:
-    """A text of at most MAX_TEXT characters; what is left out is counted."""
+    """The text, cut to MAX_TEXT characters; the end says how many were left out."""
     kept = MAX_TEXT - 40
     return text if len(text) <= MAX_TEXT else f"{text[:kept]} … and {len(text) - kept} more characters"
 
@@ -92,14 +92,14 @@ class Transient(Failure):
 
 
 class Unavailable(Transient):
-    """A dependency does not answer, or not now."""
+    """A dependency does not answer at present."""
 
     type = "unavailable"
     title = "A part of the system does not answer"
 
 
 class Busy(Unavailable):
-    """A dependency has as much to do as it may."""
+    """A dependency has reached its limit of parallel work."""
 
     type = "busy"
     title = "Others are served first"

@@ -13,7 +13,7 @@ Severity = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class Log:
-    """Writes lines to a stream, as a rule standard error."""
+    """Writes log lines to a stream, by default standard error."""
 
     def __init__(self, log_format: Literal["json", "text"], stream: TextIO | None = None) -> None:
         self._json = log_format == "json"
@@ -42,12 +42,12 @@ class Log:
 
 
 def _escaped(value: Any) -> str:
-    """Text that cannot start a new line or steer the terminal."""
+    """The text with line breaks and control characters escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
 
 
 class Bridge(logging.Handler):
-    """Gives the log records of libraries and adapters, from WARNING on, the shape of all other lines."""
+    """A logging handler that writes records of libraries and adapters, from WARNING on, through our log."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.WARNING)
@@ -61,13 +61,13 @@ class Bridge(logging.Handler):
 
 
 def bridge(log: Log) -> None:
-    """From now on, everything that this process logs through `logging` goes through `log`."""
+    """Send everything that this process logs through `logging` to `log`."""
     unbridge()
     logging.getLogger().addHandler(Bridge(log))
 
 
 def unbridge() -> None:
-    """Undo `bridge`: its log may write to a file that is about to be closed."""
+    """Undo `bridge`, for example before the file of its log is closed."""
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, Bridge)]:
         root.removeHandler(handler)

@@ -20,9 +20,9 @@ E = TypeVar("E", bound=Event)
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 _READ_DEPTH = 100
-_KEPT_DEPTH = MAX_DEPTH + 1  # so deep that it is found to be too deep
+_KEPT_DEPTH = MAX_DEPTH + 1  # one level more than allowed, so that the depth is reported
 MAX_READ_BYTES = 1 << 20
-"""Of larger messages only the text fields are of use: they say which request is too large."""
+"""Of larger messages only text fields are read, to tell which request is too large."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Message:
         return "objectId" in self.attributes
 
     def event(self, kind: type[E]) -> E:
-        """The event that the data hold.
+        """Parse the data as an event.
 
         Raises:
-            BadMessage: they do not.
+            BadMessage: the data are no such event.
         """
         try:
             return kind.model_validate_json(self.data)
@@ -53,10 +53,10 @@ class Message:
 
 
 def decode(envelope: Any) -> Message:
-    """The message in a push envelope.
+    """Decode a push envelope.
 
     Raises:
-        ValueError: it is no push envelope.
+        ValueError: the value is no push envelope.
     """
     try:
         message = envelope["message"]
@@ -80,13 +80,13 @@ def _text(value: Any) -> str:
 
 
 def json_object(data: bytes) -> dict[str, Any]:
-    """The JSON object that the data hold; `LeftOut` stands for what cannot be read as it was sent.
+    """Parse the data as a JSON object; `LeftOut` replaces each value that cannot be kept as it was sent.
 
-    That is a number that is not finite or has thousands of digits, and a field that is given more than once.
-    More than `MAX_READ_BYTES` are only looked through: numbers are not read.
+    Such values are numbers that are not finite or have thousands of digits, and fields given more than once.
+    Of data longer than `MAX_READ_BYTES` no numbers are read.
 
     Raises:
-        BadMessage: they hold something else.
+        BadMessage: the data are not a JSON object.
     """
     try:
         text = data.decode(json.detect_encoding(data), "surrogatepass")
@@ -100,7 +100,7 @@ def json_object(data: bytes) -> dict[str, Any]:
 
 
 def _cut_deep(text: str) -> str:
-    """The JSON with a text in place of lists in lists too deep to parse; cut short if they have no end."""
+    """Replace structures that are nested too deeply to parse by a text; cut off those that never close."""
     kept, depth, deepest, begin, end = [], 0, 0, 0, 0
     for token in _TOKEN.finditer(text):
         step = _STEPS.get(token[0], 0)

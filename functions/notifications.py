@@ -1,4 +1,4 @@
-"""The message that tells of a new object, in the shape that Cloud Storage gives it."""
+"""Notifications of new objects, in the shape of Cloud Storage's."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _CREATED = "OBJECT_FINALIZE"
 
 
 def topic_of(name: str) -> str | None:
-    """The topic that hears of a new object of this name; None if nobody does."""
+    """The topic that is notified of new objects with this name; None if there is none."""
     return next((topic for prefix, topic in NOTIFIED_PREFIXES.items() if name.startswith(prefix)), None)
 
 
 def notification(info: ObjectInfo, bucket: str = "bucket") -> tuple[str, bytes, dict[str, str]]:
-    """Topic, data and attributes of the message that tells of an object.
+    """Topic, data and attributes of the notification of an object.
 
     Raises:
         ValueError: the object is under no notified prefix.
@@ -50,7 +50,7 @@ def notification(info: ObjectInfo, bucket: str = "bucket") -> tuple[str, bytes, 
 
 
 def object_event(attributes: Mapping[str, str], data: bytes) -> ObjectInfo:
-    """The object that a notification tells of.
+    """The object that a notification is about.
 
     Raises:
         BadMessage: it is not the notification of a new object.

@@ -1,6 +1,6 @@
-"""What the functions need of the world. Every adapter family implements these, and nothing more.
+"""The ports: the interfaces that each adapter family implements, and the only way to the outside world.
 
-Every call may raise `functions.errors.Transient`; what else it raises is said where it is declared.
+Every call may raise `functions.errors.Transient`; other exceptions are listed with each method.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ D = TypeVar("D", bound=Document)
 
 
 class Conflict(Exception):
-    """Somebody else wrote first: read again and decide anew."""
+    """Somebody else wrote first: read again, then decide again."""
 
 
 class AlreadyExists(Conflict):
-    """The object was created before; it is as it was."""
+    """The object exists already; it was not changed."""
 
 
 class NotFound(Exception):
-    """There is no such object (or no longer that generation)."""
+    """The object does not exist, or no longer in that generation."""
 
 
 class JobStore(Protocol):
-    """Documents with compare-and-set. `kind` and `key` of the document say where it is kept."""
+    """A document store with compare-and-set. A document is stored under its `kind` and `key`."""
 
     def create(self, document: D) -> D | None:
         """Store a new document as version 1 and return it; None if one with its key exists."""
@@ -76,12 +76,12 @@ class ObjectInfo:
 
     @property
     def fingerprint(self) -> str:
-        """The content in short: size and checksum."""
+        """Size and checksum of the content, which identify it."""
         return f"{self.size}-{self.crc32c}"
 
 
 class ObjectWriter(Protocol):
-    """A file being written. Nobody sees it before the `with` block ends well."""
+    """An object being written; it becomes visible when the `with` block ends without an exception."""
 
     def write(self, data: bytes, /) -> int:
         """Append bytes."""
@@ -139,12 +139,12 @@ class ObjectStore(Protocol):
         """
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Objects whose name starts so, sorted by name."""
+        """The objects whose names start with a prefix, sorted by name."""
 
     def link(self, name: str, minutes: int) -> str | None:
-        """An address where anybody who has it may download the newest generation, for a limited time.
+        """A URL with which anybody can download the newest generation, for a limited time.
 
-        None where the store gives none, or not now: then the content must be read and passed on.
+        None if the store has no such links, or not now; then the content must be read and passed on.
         """
 
 
@@ -162,7 +162,7 @@ class Bus(Protocol):
 
 
 class ExecutionState(StrEnum):
-    """What the platform says of an execution."""
+    """The state of an execution, as the platform reports it."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -172,7 +172,7 @@ class ExecutionState(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing of it runs any more."""
+        """Whether the execution has ended, whatever its result."""
         return self not in (ExecutionState.PENDING, ExecutionState.RUNNING)
 
 
@@ -182,11 +182,11 @@ class Execution:
 
     name: str
     state: ExecutionState
-    detail: str = ""  # why it failed, as far as the platform knows
+    detail: str = ""  # why it failed, if the platform knows
 
 
 class Launcher(Protocol):
-    """Starts trainings and knows what became of them."""
+    """Starts executions of the training job, and reports their state."""
 
     def start(self, job_id: str, attempt: int, size: str, task_count: int) -> str:
         """Start one execution for an attempt and return its name. May start one although it raises."""
@@ -195,7 +195,7 @@ class Launcher(Protocol):
         """The executions that were started for an attempt, oldest first."""
 
     def get(self, execution: str) -> Execution | None:
-        """What the platform says; None if it knows no such execution (any more)."""
+        """The execution as the platform reports it; None if it does not know it, or no longer."""
 
     def cancel(self, execution: str) -> None:
         """Stop an execution; no error if it has ended or is unknown. It may take a while to end."""
@@ -206,10 +206,10 @@ class Warehouse(Protocol):
 
     @property
     def dialect(self) -> Literal["duckdb", "snowflake"]:
-        """Which SQL it understands."""
+        """The SQL dialect of the warehouse."""
 
     def quote(self, identifier: str) -> str:
-        """An identifier as it must stand in a query."""
+        """An identifier, quoted for use in a query."""
 
     def query(self, sql: str, timeout_s: float) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
         """Run one query and stream its answer; at least one batch, so that the schema is known.
@@ -228,7 +228,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerPorts:
-    """What one task of a training needs of the world."""
+    """The ports that one task of a training uses."""
 
     objects: ObjectStore
     clock: Clock

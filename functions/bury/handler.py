@@ -11,12 +11,12 @@ from functions.ports import JobStore
 from functions.runtime import Runtime
 
 MAX_DATA = 600 * 1024
-"""Bytes of a message that are kept: more than any message that works has, and little enough to be stored."""
+"""Bytes of a message that are kept: more than any valid message has, and few enough for a document."""
 MAX_ATTRIBUTES = 100 * 1024
-"""How long the attributes may be as JSON; what Pub/Sub takes at most could be seven times that."""
+"""Bytes of JSON up to which attributes are kept; Pub/Sub allows about seven times as much."""
 _OURS = ("subscription", "reason", "message_id")
 _PLATFORM = "CloudPubSubDeadLetterSource"
-"""How the names of the attributes begin that Pub/Sub adds to a message that it gives up."""
+"""Prefix of the attributes that Pub/Sub adds to a message that it gives up."""
 
 
 def handle(message: Message, runtime: Runtime) -> None:
@@ -24,7 +24,7 @@ def handle(message: Message, runtime: Runtime) -> None:
     attributes = {name: value for name, value in message.attributes.items() if not name.startswith(_PLATFORM)}
     subscription, reason, message_id = (attributes.pop(name, "") for name in _OURS)
     given_up = message.attributes.get(f"{_PLATFORM}Subscription")
-    if given_up is not None:  # then ours were set by whoever published the message, and say nothing
+    if given_up is not None:  # then ours came with the message, and are not to be trusted
         subscription, reason, message_id = given_up, "", ""
     reason = reason or "the platform gave up after the last delivery attempt"
     letter = DeadLetter(
@@ -40,7 +40,7 @@ def handle(message: Message, runtime: Runtime) -> None:
 
 
 def _store(jobs: JobStore, letter: DeadLetter) -> None:
-    """Several subscriptions may give up the same message: each has a letter of its own."""
+    """Store a letter. Several subscriptions may give up the same message: each gets a letter of its own."""
     if jobs.create(letter) is None:
         known = jobs.get(DeadLetter, letter.letter_id)
         if known is not None and known.subscription != letter.subscription:
