@@ -10,7 +10,7 @@ QUICK := $(wildcard tests/test_*.py) tests/contracts tests/data tests/web tests/
   $(addprefix tests/pipeline/test_,attempts.py dead_letters.py one_bad_job.py one_request.py uploads.py)
 
 .DEFAULT_GOAL := help
-.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps lint quick test format bench truth functions-archive terraform-teeth schemas lock clean
+.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps lint quick test format bench truth functions-archive terraform-teeth terraform-validate audit images deploy-stores deploy-build deploy-scan deploy-plan deploy-apply deploy-smoke deploy-record deploy-rollback cleanup schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-17s %s\n", $$1, $$2 }'
@@ -93,11 +93,61 @@ terraform-teeth: $(VENV)/dev.done ## mistakes put into the Terraform code, each 
 schemas: $(VENV)/dev.done ## write again what is generated from the code: JSON Schemas, .env.example, parts of the docs
 	@$(RUN) -m infra.generate
 
+terraform-validate: ## check the Terraform code against Google's own provider (needs terraform and a network)
+	terraform fmt -check -recursive -diff infra/terraform
+	for module in infra/terraform infra/terraform/bootstrap; do \
+	  terraform -chdir=$$module init -input=false -backend=false && terraform -chdir=$$module validate || exit 1; done
+
+audit: $(VENV)/bin/python ## known vulnerabilities of everything that is pinned (needs a network)
+	$(PYTHON) -m venv .build/audit
+	.build/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	for name in local gcp functions trainer robyn dev; do .build/audit/bin/pip-audit --disable-pip --require-hashes -r requirements/$$name.txt || exit 1; done
+
+images: ## build every image, without pushing any (needs Docker)
+	docker build -q -f docker/web.Dockerfile -t web .
+	docker build -q -f docker/trainer-native.Dockerfile -t trainer-native .
+	docker build -q -f docker/trainer-base.Dockerfile -t trainer-base .
+	docker build -q -f docker/trainer.Dockerfile -t trainer .
+
+# The steps of a deployment (docs/deploy.md): ENVIRONMENT=dev PROJECT=…; OUTPUT and SUMMARY are files of a pipeline.
+OUTPUT ?= /dev/stderr
+SUMMARY ?= /dev/stderr
+REVISION = $(shell git rev-parse HEAD)
+deploy-stores: setup ## first deployment only: make the registry and the bucket of code
+	terraform -chdir=infra/terraform init -input=false -backend-config=bucket=$(PROJECT)-mmm-state
+	terraform -chdir=infra/terraform apply -var-file=envs/$(ENVIRONMENT).tfvars -var-file=stores.tfvars.json -var=project=$(PROJECT) \
+	  -target=google_artifact_registry_repository.images -target=google_storage_bucket.code
+
+deploy-build: setup ## build and push images and archive
+	@$(RUN) -m infra.deploy build --project "$(PROJECT)" --environment "$(ENVIRONMENT)" --revision $(REVISION) >> "$(OUTPUT)"
+
+deploy-scan: setup ## refuse images with critical vulnerabilities that have a fix: RELEASE is their JSON
+	@$(RUN) -m infra.deploy scan --given "$$RELEASE"
+
+deploy-plan: setup ## plan, and refuse to lose data: RELEASE is its JSON, EXPECT the digest of a plan that was seen
+	@$(RUN) -m infra.deploy plan --environment "$(ENVIRONMENT)" --given "$$RELEASE" --expect "$$EXPECT" $(OPTIONS) >> "$(OUTPUT)"
+	@cat .build/plan.txt >> "$(SUMMARY)"
+
+deploy-apply: setup ## do what the plan says
+	@$(RUN) -m infra.deploy apply
+
+deploy-smoke: $(VENV)/dev.done ## one tiny request through the deployed system
+	@$(RUN) -m infra.ops smoke
+
+deploy-record: setup ## remember the release as one that works
+	@$(RUN) -m infra.deploy record --revision $(REVISION)
+
+deploy-rollback: setup ## deploy the last release that worked: TO=gs://…/deployed.json for another
+	@$(RUN) -m infra.deploy rollback --project "$(PROJECT)" --environment "$(ENVIRONMENT)" $(if $(TO),--to "$(TO)")
+
+cleanup: $(VENV)/dev.done ## what may go of a deployment; DELETE=--delete lets it
+	@$(RUN) -m infra.ops clean --project "$(PROJECT)" $(DELETE)
+
 functions-archive: setup ## make .build/functions.zip, what the functions are deployed from
 	@$(RUN) -m infra.archive .build/functions.zip
 
 lock: ## pin the dependencies again (needs uv)
-	for name in local gcp dev functions trainer robyn fakesnow terraform; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in local gcp dev functions trainer robyn fakesnow terraform terraform-lint audit; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	uv pip compile --quiet --universal --no-deps --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/terraform-schema.in -o requirements/terraform-schema.txt
 
 clean: ## remove what make has made, but not FOLDER

@@ -69,6 +69,32 @@ def subscriptions_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def access_matrix() -> str:
+    """What each identity may do, as a Markdown table."""
+    lines = [
+        "| identity | publishes | reads | creates | lists | documents | trainings | else |",
+        "|" + "---|" * 8,
+    ]
+    for identity, one in cloud.RIGHTS.items():
+        told = [", ".join(f"`{name}`" for name in names) or "–" for names in _named(one)]
+        more = [text for given, text in ((one.secrets, "secrets"), (one.signs, "signs its links")) if given]
+        runs = {"none": "–", "stops": "looks, stops", "starts": "looks, stops, starts"}[one.runs]
+        lines.append(f"| {' | '.join([identity, *told, runs, ', '.join(more) or '–'])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _named(one: cloud.Rights) -> tuple[tuple[str, ...], ...]:
+    return one.publishes, one.reads, one.creates, one.lists, one.documents
+
+
+def rare_rights() -> str:
+    """The rights that are needed seldom, and what for, as a Markdown table."""
+    lines = ["| identity | right | for |", "|---|---|---|"]
+    for identity, one in cloud.RIGHTS.items():
+        lines += [f"| {identity} | {right.replace(':', ' ')} | {why} |" for right, why in one.seldom.items()]
+    return "\n".join(lines) + "\n"
+
+
 def generated() -> dict[Path, str]:
     """The content of every generated file, by its path relative to the project."""
     schemas = {
@@ -93,6 +119,7 @@ def _pages() -> dict[Path, str]:
         },
         "guarantees.md": {"way": way_table(ROOT)},
         "develop.md": {"house map": f"```mermaid\n{house_map(ROOT)}```\n", "house rules": rules_table()},
+        "security.md": {"access matrix": access_matrix(), "rare rights": rare_rights()},
         "request.md": {"fields": f"\n{fields_tables(request.TrainRequest.model_json_schema())}\n"},
     }
     pages = {}

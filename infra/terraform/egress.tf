@@ -20,6 +20,18 @@ resource "google_compute_subnetwork" "egress" {
   }
 }
 
+# Nobody comes in from outside: the network is for going out.
+resource "google_compute_firewall" "egress" {
+  count         = var.fixed_egress ? 1 : 0
+  name          = "mmm-egress-deny-in"
+  network       = google_compute_network.egress[0].id
+  direction     = "INGRESS"
+  source_ranges = ["0.0.0.0/0"]
+  deny {
+    protocol = "all"
+  }
+}
+
 resource "google_compute_router" "egress" {
   count   = var.fixed_egress ? 1 : 0
   name    = "mmm-egress"

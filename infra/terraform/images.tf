@@ -33,6 +33,25 @@ resource "google_artifact_registry_repository" "images" {
   depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agent]
 }
 
+# The pipeline's identity that pushes (bootstrap/) adds images and archives, and can change none.
+locals {
+  publisher = "serviceAccount:mmm-publish@${var.project}.iam.gserviceaccount.com"
+}
+
+resource "google_artifact_registry_repository_iam_member" "publish" {
+  repository = google_artifact_registry_repository.images.name
+  location   = var.region
+  role       = "roles/artifactregistry.writer"
+  member     = local.publisher
+}
+
+resource "google_storage_bucket_iam_member" "publish" {
+  for_each = toset(["roles/storage.objectCreator", "roles/storage.objectViewer"])
+  bucket   = google_storage_bucket.code.name
+  role     = each.value
+  member   = local.publisher
+}
+
 resource "google_artifact_registry_repository" "functions" {
   repository_id          = "mmm-functions"
   location               = var.region

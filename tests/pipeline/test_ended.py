@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from functions import runtime
 from functions.log import Log
 from tests.pipeline.world import World
 
+ROOT = Path(__file__).resolve().parents[2]
 ALWAYS = {
     "severity",
     "message",
@@ -64,6 +67,19 @@ def test_a_success_tells_its_times_its_cost_and_its_quality(world: World, lines:
     )
     assert (line["r2"], line["nrmse"]) == (0.9, 0.05)
     assert line["cpu_s"] >= 0 < line["memory_mb"]
+
+
+def test_the_fields_that_metrics_are_made_from_are_there(world: World, lines: io.StringIO) -> None:
+    world.submit("r1")
+    world.run()
+    (line,) = ended(lines)
+    watched = (ROOT / "infra" / "terraform" / "watch.tf").read_text(encoding="utf-8")
+    fields = {
+        *re.findall(r'field = "(\w+)"', watched),
+        *re.findall(r"EXTRACT\(jsonPayload\.(\w+)\)", watched),
+    }
+    assert len(fields) > 8
+    assert fields <= set(line)
 
 
 def test_repeats_of_the_message_that_ended_a_job_add_no_line(world: World, lines: io.StringIO) -> None:

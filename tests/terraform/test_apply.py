@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.terraform.cloud import HCL, Module, Terraform
+from tests.terraform.cloud import HCL, ROOT, Module, Terraform
 from tests.terraform.given import GIVEN
-from tests.terraform.rules import problems
+from tests.terraform.rules import Made, problems
 
 Applied = Callable[[str], Module]
 BOOTSTRAP = ["-var=project=mmm-test-1", "-var=environment=prod", "-var=repository_id=123"]
@@ -84,6 +85,18 @@ def test_a_topic_or_subscription_that_would_be_lost_is_refused(applied: Applied,
         names.write_text(text)
     assert planned.status == 1
     assert "prevent_destroy" in planned.said
+
+
+def test_every_alert_has_a_section_that_says_what_to_do(applied: Applied) -> None:
+    page = ROOT / "docs" / "operate.md"
+    if not page.exists():
+        pytest.skip("docs/operate.md, the page of operations, is not there yet")
+    sections = set(re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE))
+    alerts = {
+        one["display_name"] for one in Made(applied("prod").made()).of("google_monitoring_alert_policy")
+    }
+    assert len(alerts) > 6
+    assert alerts - sections == set()
 
 
 def test_bootstrap_is_made_and_then_stays(provider: Terraform) -> None:

@@ -46,17 +46,19 @@ locals {
   subjects = {
     # any run of the repository's workflows, pull requests too: may look, and read the state
     plan = "attribute.repository_id/${var.repository_id}"
+    # runs of the environment's own branch: may push images and archives
+    publish = "attribute.pushes/${var.repository_id}:${local.branch}"
     # runs of the environment's own branch, in the environment of GitHub with its approvals
     deploy = "attribute.deploys/${var.repository_id}:${local.branch}:${var.environment}"
   }
   apis = [
     "cloudresourcemanager.googleapis.com", "iam.googleapis.com", "iamcredentials.googleapis.com",
-    "serviceusage.googleapis.com", "storage.googleapis.com", "sts.googleapis.com",
+    "ondemandscanning.googleapis.com", "serviceusage.googleapis.com", "storage.googleapis.com", "sts.googleapis.com",
   ]
   # What the root module makes, and no more: no keys of accounts, no billing, no organisation.
   deploy_roles = [
     "roles/artifactregistry.admin", "roles/cloudfunctions.admin", "roles/cloudscheduler.admin",
-    "roles/compute.networkAdmin", "roles/datastore.owner", "roles/iam.roleAdmin", "roles/iam.serviceAccountAdmin",
+    "roles/compute.networkAdmin", "roles/compute.securityAdmin", "roles/datastore.owner", "roles/iam.roleAdmin", "roles/iam.serviceAccountAdmin",
     "roles/iam.serviceAccountUser", "roles/iap.admin", "roles/logging.configWriter", "roles/monitoring.editor",
     "roles/pubsub.admin", "roles/run.admin", "roles/secretmanager.admin", "roles/serviceusage.serviceUsageAdmin",
     "roles/storage.admin",
@@ -65,7 +67,7 @@ locals {
   grantable = ["roles/datastore.user", "roles/logging.logWriter"]
   plan_roles = [
     "roles/artifactregistry.reader", "roles/browser", "roles/cloudfunctions.viewer", "roles/cloudscheduler.viewer",
-    "roles/compute.networkViewer", "roles/datastore.indexAdmin", "roles/iam.roleViewer", "roles/iam.securityReviewer",
+    "roles/compute.networkViewer", "roles/iam.roleViewer", "roles/iam.securityReviewer",
     "roles/logging.viewer", "roles/monitoring.viewer", "roles/pubsub.viewer", "roles/run.viewer",
     "roles/secretmanager.viewer", "roles/serviceusage.serviceUsageViewer",
   ]
@@ -108,12 +110,14 @@ resource "google_iam_workload_identity_pool" "github" {
 }
 
 resource "google_iam_workload_identity_pool_provider" "github" {
+  #checkov:skip=CKV_GCP_125:The condition names the repository by its number, which nobody can take over
   workload_identity_pool_id          = google_iam_workload_identity_pool.github.workload_identity_pool_id
   workload_identity_pool_provider_id = "github"
   display_name                       = "GitHub Actions"
   attribute_mapping = {
     "google.subject"          = "assertion.sub"
     "attribute.repository_id" = "assertion.repository_id"
+    "attribute.pushes"        = "assertion.repository_id + ':' + assertion.ref"
     "attribute.deploys"       = "assertion.repository_id + ':' + assertion.ref + ':' + (has(assertion.environment) ? assertion.environment : '')"
   }
   attribute_condition = "assertion.repository_id == '${var.repository_id}'"
@@ -170,6 +174,29 @@ resource "google_project_iam_member" "plan" {
   member   = google_service_account.this["plan"].member
 }
 
+# What no predefined role for looking has without data: databases, indexes, settings of buckets.
+resource "google_project_iam_custom_role" "looks" {
+  role_id = "mmmLooks"
+  title   = "MMM Trainer: looks at settings"
+  permissions = [
+    "datastore.backupSchedules.get", "datastore.backupSchedules.list", "datastore.databases.getMetadata",
+    "datastore.databases.list", "datastore.indexes.get", "datastore.indexes.list", "storage.buckets.get",
+  ]
+  depends_on = [google_project_service.this]
+}
+
+resource "google_project_iam_member" "looks" {
+  project = var.project
+  role    = google_project_iam_custom_role.looks.name
+  member  = google_service_account.this["plan"].member
+}
+
+resource "google_project_iam_member" "scans" {
+  project = var.project
+  role    = "roles/ondemandscanning.admin"
+  member  = google_service_account.this["publish"].member
+}
+
 resource "google_storage_bucket_iam_member" "state" {
   for_each = { plan = "roles/storage.objectViewer", deploy = "roles/storage.objectUser" }
   bucket   = google_storage_bucket.state.name
@@ -183,11 +210,11 @@ output "state_bucket" {
 }
 
 output "provider" {
-  description = "For the variable WIF_PROVIDER of GitHub's environment."
+  description = "For the variable DEV_PROVIDER or PROD_PROVIDER of the repository."
   value       = google_iam_workload_identity_pool_provider.github.name
 }
 
 output "accounts" {
-  description = "For the variables DEPLOY_ACCOUNT and PLAN_ACCOUNT."
+  description = "The accounts that workflows take on, by what they may do."
   value       = { for name, account in google_service_account.this : name => account.email }
 }
