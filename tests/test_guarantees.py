@@ -39,7 +39,11 @@ def test_the_bounds_are_those_of_the_code():
     from functions.errors import MAX_ERRORS, MAX_TEXT
     from functions.extract.accept import MAX_REQUEST_BYTES
     from functions.extract.decode import MAX_COLUMNS
+    from functions.extract.packed import MAX_UNPACKED
     from functions.extract.parquet import MAX_DECODED, MAX_ROW_GROUP
+    from functions.extract.workbook import MAX_CELLS as MAX_SHEET
+    from functions.extract.workbook import MAX_FILE
+    from functions.extract.workbook import MAX_TEXT as MAX_CHARACTERS
     from functions.message import MAX_READ_BYTES
     from functions.validate.source import MAX_BYTES, MAX_CELLS
 
@@ -48,6 +52,8 @@ def test_the_bounds_are_those_of_the_code():
         f"{MAX_READ_BYTES >> 10} KiB",
         f"{MAX_COLUMNS:,}",
         f"row groups of {MAX_ROW_GROUP >> 20} MB before compression, {MAX_DECODED >> 30} GB decoded",
+        f"{MAX_UNPACKED >> 30} GB unpacked",
+        f"{MAX_FILE >> 20} MB; {MAX_SHEET // 10**6} million cells and {MAX_CHARACTERS >> 20} MB of text",
         f"{MAX_CELLS // 10**6} million cells, derived columns included; {MAX_BYTES >> 20} MB decoded",
         f"{MAX_ERRORS} errors and 50 findings, {MAX_TEXT:,} characters each",
         f"{MAX_DATA >> 10} KiB",

@@ -16,13 +16,11 @@ from functions.errors import BadMessage
 from functions.extract.accept import MAX_REQUEST_BYTES, accept
 from functions.extract.dataset import extract
 from functions.extract.growing import forget_beginning, replace_beginning
+from functions.extract.pairing import belong, data_for, is_of_country, is_settings, settings_for
 from functions.message import Message
 from functions.notifications import object_event
 from functions.ports import Conflict, NotFound, ObjectInfo
 from functions.runtime import Runtime
-
-SETTINGS_NAME = re.compile(r"(^|\.)request\.(ya?ml|json)$")
-_SUFFIXES = ("request.yaml", "request.yml", "request.json")
 
 
 def handle_upload(message: Message, runtime: Runtime) -> None:
@@ -38,7 +36,7 @@ def handle_upload(message: Message, runtime: Runtime) -> None:
         _finish_begun(runtime, event)
         return
     country = _country(event.name)
-    if SETTINGS_NAME.search(event.name.rsplit("/", 1)[1]):
+    if is_settings(event.name):
         _finish_begun(runtime, event)
         _settings_arrived(runtime, country, info)
     else:
@@ -68,27 +66,23 @@ def _data_arrived(runtime: Runtime, country: str, data: ObjectInfo) -> None:
         for reference in upload.settings:
             _start(runtime, upload, _version(reference))
         return
-    settings = _settings_for(runtime, country, data.name)
+    settings = settings_for(runtime.ports.objects, country, data.name)
     if upload.state == "WAITING" and settings is not None:
         start(runtime, upload, settings)
 
 
 def _settings_arrived(runtime: Runtime, country: str, settings: ObjectInfo) -> None:
-    folder, file = settings.name.rsplit("/", 1)
-    if folder == f"drop-zone/{country}" and file in _SUFFIXES:
-        for upload in runtime.ports.jobs.find(Upload, country=country, state="WAITING"):
+    waiting = runtime.ports.jobs.find(Upload, country=country, state="WAITING")
+    if is_of_country(settings.name, country):
+        for upload in waiting:
             start(runtime, upload, settings)
         return
-    stem = SETTINGS_NAME.sub("", file)
-    for data in list(runtime.ports.objects.list(f"{folder}/{stem}")):
-        if _stem(data.name) == f"{folder}/{stem}" and not SETTINGS_NAME.search(data.name.rsplit("/", 1)[1]):
-            start(runtime, record(runtime, country, data), settings)
-
-
-def _stem(name: str) -> str:
-    """The name without its extension."""
-    folder, file = name.rsplit("/", 1)
-    return f"{folder}/{file.rsplit('.', 1)[0]}"
+    for data in data_for(runtime.ports.objects, settings.name):
+        start(runtime, record(runtime, country, data), settings)
+    for upload in waiting:
+        newest = runtime.ports.objects.stat(upload.name) if belong(settings.name, upload.name) else None
+        if newest is not None and newest.generation == upload.generation:
+            start(runtime, record(runtime, country, newest), settings)
 
 
 def record(runtime: Runtime, country: str, data: ObjectInfo) -> Upload:
@@ -106,13 +100,6 @@ def record(runtime: Runtime, country: str, data: ObjectInfo) -> Upload:
     if upload is None:
         raise Conflict(f"the record of {data.name} appeared and vanished")
     return upload
-
-
-def _settings_for(runtime: Runtime, country: str, name: str) -> ObjectInfo | None:
-    candidates = [f"{_stem(name)}.{suffix}" for suffix in _SUFFIXES]
-    candidates += [f"drop-zone/{country}/{suffix}" for suffix in _SUFFIXES]
-    found = (runtime.ports.objects.stat(candidate) for candidate in candidates)
-    return next((info for info in found if info is not None), None)
 
 
 def start(runtime: Runtime, upload: Upload, settings: ObjectInfo) -> None:

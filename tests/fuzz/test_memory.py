@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +109,83 @@ def many_row_groups(path: Path) -> None:
     pq.write_table(pa.table({f"c{i}": np.zeros(10_000) for i in range(10)}), path, row_group_size=1)
 
 
+def packed_zeros(path: Path) -> None:
+    """2 GB of text in 2 MB."""
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(b"DATE,Revenue\n")
+        for _ in range(2_000):
+            file.write(b"1,1\n" * 250_000)
+
+
+def archive_of_zeros(path: Path) -> None:
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("data.csv", "w", force_zip64=True) as file,
+    ):
+        file.write(b"DATE,Revenue\n")
+        for _ in range(2_000):
+            file.write(b"1,1\n" * 250_000)
+
+
+def workbook(path: Path, sheet: Iterable[bytes], strings: Iterable[bytes] = ()) -> None:
+    """A workbook whose sheet and texts are written piece by piece."""
+    xml, main = b'<?xml version="1.0"?>', b"http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = b"http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = b"http://schemas.openxmlformats.org/package/2006/"
+    one = b'<Relationship Id="r1" Type="%s/worksheet" Target="worksheets/sheet1.xml"/>' % office
+    two = b'<Relationship Id="r2" Type="%s/sharedStrings" Target="sharedStrings.xml"/>' % office
+    parts: dict[str, Iterable[bytes]] = {
+        "[Content_Types].xml": [xml, b'<Types xmlns="%scontent-types"/>' % package],
+        "_rels/.rels": [
+            b'<Relationships xmlns="%srelationships">' % package,
+            b'<Relationship Id="r" Type="%s/officeDocument" Target="xl/workbook.xml"/>' % office,
+            b"</Relationships>",
+        ],
+        "xl/workbook.xml": [
+            xml,
+            b'<workbook xmlns="%s" xmlns:r="%s"><sheets>' % (main, office),
+            b'<sheet name="S" sheetId="1" r:id="r1"/></sheets></workbook>',
+        ],
+        "xl/_rels/workbook.xml.rels": [
+            b'<Relationships xmlns="%srelationships">' % package,
+            one,
+            two,
+            b"</Relationships>",
+        ],
+        "xl/worksheets/sheet1.xml": [b'<worksheet xmlns="%s"><sheetData>' % main],
+        "xl/sharedStrings.xml": [b'<sst xmlns="%s">' % main],
+    }
+    ends = {"xl/worksheets/sheet1.xml": (sheet, b"</sheetData></worksheet>")}
+    ends["xl/sharedStrings.xml"] = (strings, b"</sst>")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, pieces in parts.items():
+            more, end = ends.get(name, ((), b""))
+            with archive.open(name, "w", force_zip64=True) as file:
+                for piece in chain(pieces, more, [end]):
+                    file.write(piece)
+
+
+def two_corners(path: Path) -> None:
+    """17 billion cells, two of which hold something."""
+    first, last = b'<c r="A1"><v>1</v></c>', b'<c r="XFD1048576"><v>1</v></c>'
+    workbook(path, [b'<row r="1">', first, b'</row><row r="1048576">', last, b"</row>"])
+
+
+def one_text_a_million_times(path: Path) -> None:
+    cell = b'<row><c t="s"><v>0</v></c></row>'
+    workbook(path, [cell * 1000] * 1000, [b"<si><t>", b"x" * 1_000_000, b"</t></si>"])
+
+
+def most_cells(path: Path) -> None:
+    """As many cells as are read."""
+    row = b"<row>" + b"<c><v>1.5</v></c>" * 20 + b"</row>"
+    workbook(path, [row * 1000] * 99)
+
+
+def millions_of_texts(path: Path) -> None:
+    workbook(path, [b'<row><c t="s"><v>0</v></c></row>'], [b"<si/>" * 100_000] * 130)
+
+
 def odd_numbers(path: Path) -> None:
     path.write_text('{"request_id": "a", "x": [' + "NaN,1e999," * (MESSAGE // 10) + "1]}")
 
@@ -127,8 +207,18 @@ CSV = (tiny_cells, many_columns, most_columns, one_line, one_header, quoted_line
 PARQUET = (
     long_texts, zeros, repeated_text, huge_cells, huge_pages, nested, many_parquet_columns, many_row_groups,
 )  # fmt: skip
+PACKED = (packed_zeros,)
+ARCHIVES = (archive_of_zeros,)
+WORKBOOKS = (two_corners, one_text_a_million_times, most_cells, millions_of_texts)
 MESSAGES = (odd_numbers, repeated_fields, many_fields, deep_lists)
-KINDS = {"csv": CSV, "parquet": PARQUET, "json": MESSAGES}
+KINDS = {
+    "csv": CSV,
+    "parquet": PARQUET,
+    "json": MESSAGES,
+    "csv.gz": PACKED,
+    "zip": ARCHIVES,
+    "xlsx": WORKBOOKS,
+}
 SUFFIXES = {write: suffix for suffix, writers in KINDS.items() for write in writers}
 
 

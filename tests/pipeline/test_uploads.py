@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+
+import pytest
 import yaml
 
 from contracts.job import DeadLetter, Job, JobState, Upload
@@ -37,6 +41,33 @@ def test_settings_then_data(world: World):
     put(world, DATA, CSV)
     world.run()
     assert [job.state for job in jobs(world)] == [JobState.SUCCEEDED]
+
+
+@pytest.mark.parametrize("settings_first", [True, False])
+@pytest.mark.parametrize(
+    ("data", "settings"),
+    [
+        ("sales.csv", "SALES.REQUEST.YAML"),
+        ("Sales.CSV", "sales.Request.Yml"),
+        ("sales.csv", "sales.csv.request.json"),
+        ("sales.csv.gz", "sales.request.yaml"),
+        ("sales.csv.gz", "sales.csv.request.yaml"),
+        ("Sales_At.csv", "sales_at.REQUEST.yaml"),
+        ("sales.csv", "REQUEST.YAML"),
+    ],
+)
+def test_settings_find_their_data_whatever_the_case_of_their_names(
+    world: World, data: str, settings: str, settings_first: bool
+):
+    content = gzip.compress(CSV) if data.endswith("gz") else CSV
+    written = json.dumps(yaml.safe_load(SETTINGS), indent="\t").encode() if "json" in settings else SETTINGS
+    files = [(f"drop-zone/AT/{settings}", written), (f"drop-zone/AT/{data}", content)]
+    for name, text in files if settings_first else reversed(files):
+        put(world, name, text)
+    assert [(job.state, job.upload.name) for job in jobs(world)] == [
+        (JobState.RUNNING, f"drop-zone/AT/{data}")
+    ]
+    assert [upload.state for upload in world.ports.jobs.find(Upload)] == ["STARTED"]
 
 
 def test_the_country_s_settings_start_every_upload_that_waits(world: World):
