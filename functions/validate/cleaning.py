@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 
 from contracts.request import TrainRequest
+from contracts.series import Interval
+from contracts.validation import ResolvedWindow
 from functions.validate.findings import Findings
 from functions.validate.source import inputs
 
+_ONLY_IN_WINDOW = ("dependent", "context")
 _ADVICE = {
     "media": "fill the cells, or set missing.media to zero or interpolate",
     "dependent": "fill the cells, or set missing.dependent to interpolate",
@@ -52,14 +55,75 @@ def treat_missing(
         policy = getattr(request.missing, kind)
         empty = frame[name].isna()
         empty[unusable.get(name, [])] = False
-        if policy == "reject" and empty.any():
+        if policy == "reject" and (empty := empty & ~_not_needed(frame, kind, request)).any():
             message = f"column '{name}' has {int(empty.sum())} empty cell(s)"
-            findings.error("missing-value", message, _ADVICE[kind], name, frame.index[empty])
+            advice = _ADVICE[kind]
+            if edges := _edges(frame, name, empty, kind, request):
+                advice = f"fill the cells, or {edges}"
+            findings.error("missing-value", message, advice, name, frame.index[empty])
         elif policy in ("zero", "none") and empty.any():
             fill = 0.0 if policy == "zero" else "none"
             frame.loc[empty, name] = fill
             message = f"{int(empty.sum())} empty cell(s) of column '{name}' became {fill}"
             findings.change("missing-filled", message, "", name, frame.index[empty])
+    return frame
+
+
+def _not_needed(frame: pd.DataFrame, kind: str, request: TrainRequest) -> pd.Series[bool]:
+    """(N,) where a cell may be empty: outside the window, unless it is media, which have carry-over."""
+    needed = pd.Series(True, index=frame.index)
+    if kind in _ONLY_IN_WINDOW and request.columns.date in frame:
+        dates, window = frame[request.columns.date], request.window
+        needed &= dates.ge(pd.Timestamp(window.start)) if window.start else True
+        needed &= dates.le(pd.Timestamp(window.end)) if window.end else True
+    return ~needed
+
+
+def _edges(frame: pd.DataFrame, name: str, empty: pd.Series[bool], kind: str, request: TrainRequest) -> str:
+    """How the window can leave out empty cells before the first or after the last value, if it can."""
+    if kind not in _ONLY_IN_WINDOW or request.columns.date not in frame:
+        return ""
+    dates = frame[request.columns.date]
+    known = dates[frame[name].notna()].dropna()
+    before, after = dates[empty].lt(known.min()).any(), dates[empty].gt(known.max()).any()
+    moves = [f"window.start to {known.min().date()}"] if before else []
+    moves += [f"window.end to {known.max().date()}"] if after else []
+    return f"set {' and '.join(moves)}" if moves else ""
+
+
+def fill_outside(
+    frame: pd.DataFrame,
+    window: ResolvedWindow | None,
+    interval: Interval | None,
+    request: TrainRequest,
+    findings: Findings,
+) -> pd.DataFrame:
+    """No empty cells outside the window, where only Prophet looks: there stand the values of other years.
+
+    A cell gets the value of the same season in the nearest year that has one, or the mean of the window.
+    """
+    if window is None or interval is None or findings.any_error:
+        return frame
+    numbers = np.arange(1, len(frame) + 1)
+    within = (numbers >= window.first_row) & (numbers <= window.last_row)
+    season = {"day": 364, "week": 52, "month": 12}[interval]
+    for name in (request.columns.dependent, *(variable.name for variable in request.columns.context)):
+        values = frame[name]
+        empty = values.isna()
+        if empty[within].any():
+            message = f"column '{name}' is empty in {int(empty[within].sum())} period(s) of the window"
+            advice = "fill the cells, or choose a window without these periods"
+            findings.error("missing-value", message, advice, name, frame.index[empty & within])
+        elif empty.any():
+            for years in range(1, len(frame) // season + 1):
+                for rows in (-years * season, years * season):
+                    values = values.fillna(frame[name].shift(rows))
+            frame = frame.assign(**{name: values.fillna(frame.loc[within, name].mean())})
+            message = (
+                f"column '{name}' is empty in {int(empty.sum())} row(s) outside the modelling window; there "
+                "Prophet gets the values of the same season in another year, or the mean"
+            )
+            findings.change("outside-filled", message, "", name, frame.index[empty])
     return frame
 
 
@@ -83,24 +147,32 @@ def interpolate(
         empty = frame[name].isna()
         empty[frame.index.isin(unusable.get(name, []))] = False
         if empty.any():
-            frame[name] = _interpolated(frame, name, request.columns.date, empty, findings)
+            frame[name] = _interpolated(frame, name, kind, empty, request, findings)
     return frame
 
 
 def _interpolated(
-    frame: pd.DataFrame, name: str, date: str, empty: pd.Series[bool], findings: Findings
+    frame: pd.DataFrame,
+    name: str,
+    kind: str,
+    empty: pd.Series[bool],
+    request: TrainRequest,
+    findings: Findings,
 ) -> pd.Series[float]:
+    date = request.columns.date
     known = frame[name].notna() & frame[date].notna()
     time = frame[date].astype("int64")
     inside = empty & (time > time[known].min()) & (time < time[known].max()) if known.any() else empty & False
-    if (empty & ~inside).any():
+    edge = empty & ~inside & ~_not_needed(frame, kind, request)
+    if edge.any():
+        other = _edges(frame, name, edge, kind, request) or f"set missing.{kind} to zero"
         findings.error(
             "missing-at-the-edge",
             f"column '{name}' has empty cell(s) before its first or after its last value, which cannot be "
             "interpolated",
-            "fill these cells, or move the start or end of the data",
+            f"fill these cells, or {other}",
             name,
-            frame.index[empty & ~inside],
+            frame.index[edge],
         )
     values = frame[name].copy()
     if inside.any():

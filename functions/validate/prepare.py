@@ -26,7 +26,7 @@ from contracts.validation import ColumnProfile, ResolvedWindow, ValidationReport
 from functions.reading import read_as
 from functions.validate import checks, plan
 from functions.validate.calendar import interval_of, months_by_first_day
-from functions.validate.cleaning import in_order, interpolate, kinds, treat_missing
+from functions.validate.cleaning import fill_outside, in_order, interpolate, kinds, treat_missing
 from functions.validate.collinear import check_collinear
 from functions.validate.dates import read_dates
 from functions.validate.derive import derive
@@ -121,6 +121,7 @@ def _series(rows: pa.Table, request: TrainRequest, findings: Findings) -> _Serie
     if request.columns.date in frame:
         frame, interval = resample(frame, request, interval, findings)
     window = _check(frame, interval, request, findings)
+    frame = fill_outside(frame, window, interval, request, findings)
     return _Series(frame, interval, window, profiles)
 
 

@@ -384,3 +384,49 @@ def test_products_and_differences_are_derived() -> None:
     asked = request({"dependent": "sales", "context": ["worth"]}, derived=derived)
     assert values(frame, asked, "sales") == (np.arange(1.0, 105.0) * 2.5).tolist()
     assert values(frame, asked, "worth") == (np.arange(1.0, 105.0) * 1.5).tolist()
+
+
+def until_later(column: str, rows: int = 15) -> pd.DataFrame:
+    frame = weekly()
+    frame.loc[: rows - 1, column] = None
+    return frame
+
+
+@pytest.mark.parametrize("policy", ["reject", "interpolate"])
+@pytest.mark.parametrize(("column", "kind"), [("Revenue", "dependent"), ("Competitor", "context")])
+def test_what_is_empty_outside_the_window_is_no_obstacle(column: str, kind: str, policy: str) -> None:
+    start = weekly()["DATE"][15]
+    asked = request(missing={kind: policy}, window={"start": start})
+    prepared = validated(until_later(column), asked)
+    assert prepared.table is not None, prepared.report.findings
+    assert prepared.report.window is not None
+    assert prepared.report.window.rows == 89
+    got = prepared.table[column].to_pylist()
+    assert got[:15] == weekly()[column][52:67].tolist()
+    assert got[15:] == weekly()[column][15:].tolist()
+    assert only(prepared, "outside-filled").count == 15
+
+
+@pytest.mark.parametrize("policy", ["reject", "interpolate"])
+def test_the_advice_for_an_empty_edge_works(policy: str) -> None:
+    frame = until_later("Revenue")
+    frame.loc[100:, "Revenue"] = None
+    prepared = validated(frame, request(missing={"dependent": policy}))
+    (finding,) = (finding for finding in prepared.report.findings if finding.severity == "error")
+    start, end = weekly()["DATE"][15], weekly()["DATE"][99]
+    assert f"set window.start to {start} and window.end to {end}" in finding.advice
+    mended = request(missing={"dependent": policy}, window={"start": start, "end": end})
+    assert validated(frame, mended).report.valid
+
+
+def test_empty_media_before_the_window_are_needed_for_carry_over() -> None:
+    asked = request(window={"start": weekly()["DATE"][15]})
+    assert rejected(until_later("tv_S"), "missing-value", asked).column == "tv_S"
+
+
+def test_a_period_that_reaches_into_the_window_must_be_whole() -> None:
+    frame = weekly(280, days=1)
+    frame.loc[200:202, "Revenue"] = None  # days after the window's end, in its last week
+    end = frame["DATE"][199]
+    finding = rejected(frame, "missing-value", request(resample={"interval": "week"}, window={"end": end}))
+    assert "1 period(s) of the window" in finding.message
