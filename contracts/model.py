@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
@@ -468,9 +469,23 @@ class ModelConfig(Authored):
         for name in self.hyperparameters.ranges:
             if name not in known:
                 there = ", ".join(f"<modelled column>_{hp}" for hp in HYPERPARAMETERS[self.adstock])
-                yield f"hyperparameters.ranges.{name}: unknown; with {self.adstock} adstock there are {there}"
+                hint = self._meant(name, known) or f"with {self.adstock} adstock there are {there}"
+                yield f"hyperparameters.ranges.{name}: unknown; {hint}"
             elif name.endswith("_penalty") and not self.search.penalty_factors:
                 yield f"hyperparameters.ranges.{name}: is only used with search.penalty_factors: true"
+
+    def _meant(self, name: str, known: set[str]) -> str:
+        """The hyperparameter that is probably meant: of a channel's exposure, or one that is spelt alike."""
+        column, _, kind = name.rpartition("_")
+        for paid in self.columns.paid_media:
+            if paid.exposure and column == paid.spend and f"{paid.exposure}_{kind}" in known:
+                return (
+                    f"did you mean {paid.exposure}_{kind}? '{paid.spend}' is modelled by its exposure, "
+                    f"'{paid.exposure}'"
+                )
+        alike = sorted(other for other in known if other.endswith(f"_{kind}"))
+        near = get_close_matches(name, alike, n=1, cutoff=0.8)
+        return f"did you mean {near[0]}?" if near else ""
 
     def _no_penalty(self) -> Iterator[str]:
         ranges = self.hyperparameters.ranges

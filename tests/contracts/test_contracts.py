@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
 from contracts.base import canonical_json, error_lines
 from contracts.job import IllegalTransition, Job, JobState
+from contracts.model import ModelConfig
 from contracts.request import SettingsError, TrainRequest, job_id_for, parse_settings
 from infra import generate
 
@@ -213,3 +215,16 @@ def test_only_the_table_s_transitions_are_possible():
     assert job.moved(JobState.TRAINED, job.updated_at, None).timeline[-1].state is JobState.TRAINED
     with pytest.raises(IllegalTransition, match="RUNNING to ACCEPTED"):
         job.moved(JobState.ACCEPTED, job.updated_at, None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [("tv_thetas", "did you mean imp_thetas?"), ("serch_alphas", "did you mean search_alphas?")],
+)
+def test_a_hyperparameter_that_is_not_there_is_answered_with_the_one_that_is_meant(asked: str, meant: str):
+    columns = {"date": "d", "dependent": "y", "dependent_type": "revenue"}
+    paid = [{"spend": "tv", "exposure": "imp"}, "search"]
+    with pytest.raises(ValidationError, match=re.escape(meant)):
+        ModelConfig.model_validate(
+            {"columns": columns | {"paid_media": paid}, "hyperparameters": {"ranges": {asked: [0.5, 0.7]}}}
+        )
