@@ -50,7 +50,7 @@ retry: setup ## start a failed or cancelled job again: JOB=<job id>
 replay: setup ## send the dead letters again, or one: LETTER=<id>
 	@$(LOCAL) replay $(if $(LETTER),"$(LETTER)")
 
-stop: setup ## stop the system; what was training is retried at the next `make up`
+stop: setup ## stop the system; what was training starts again at the next `make up`
 	@$(LOCAL) stop
 
 test-deps: ## install what some tests need beside Python: a browser, Java, R (Debian, as root)

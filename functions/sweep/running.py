@@ -6,6 +6,7 @@ from contracts import names
 from contracts.job import Job
 from contracts.problem import Problem
 from functions.attempts import Beat, claim, end_attempt, read_claim, read_heartbeats
+from functions.ports import ExecutionState
 from functions.runtime import Runtime
 from functions.steps import HEARTBEAT_DEADLINE, announce_object
 from functions.sweep.wakeups import postpone, wake_or_fail
@@ -28,12 +29,12 @@ def sweep_running(runtime: Runtime, job: Job, asked: bool) -> None:
         return
     beat = read_heartbeats(runtime.ports, attempt)
     young = beat is not None and now - beat.updated < HEARTBEAT_DEADLINE
-    ended, detail = _platform_says(runtime, job) if late or asked else (False, "")
+    ended, waits, detail = _platform_says(runtime, job) if late or asked else (False, False, "")
     if ended:
         _end(runtime, job, "crashed", _crashed(detail))
     elif beat is not None and young:
         _alive(runtime, job, beat)
-    elif beat is not None and beat.whole and late:
+    elif beat is not None and beat.whole and late and not waits:
         _end(runtime, job, "timed-out", HEARTBEAT_LOST)
     elif late:  # a task is pending, or has not written its first heartbeat yet
         postpone(runtime, job, HEARTBEAT_DEADLINE)
@@ -46,15 +47,18 @@ def _alive(runtime: Runtime, job: Job, beat: Beat) -> None:
         runtime.ports.jobs.replace(changed, job.version)
 
 
-def _platform_says(runtime: Runtime, job: Job) -> tuple[bool, str]:
-    """Whether the claimed execution, or without a claim every one, has ended; and the platform's detail."""
+def _platform_says(runtime: Runtime, job: Job) -> tuple[bool, bool, str]:
+    """Of the claimed execution, or without one of all: whether it ended, whether it waits, and the detail."""
     held = read_claim(runtime.ports, names.attempt_of(job))
     if held is not None and held.execution is not None:
         execution = runtime.ports.launcher.get(held.execution)
-        return execution is None or execution.state.ended, execution.detail if execution else "it is unknown"
+        if execution is None:
+            return True, False, "it is unknown"
+        return execution.state.ended, execution.state is ExecutionState.PENDING, execution.detail
     executions = runtime.ports.launcher.find(job.job_id, job.attempt)
     ended = all(execution.state.ended for execution in executions)
-    return ended, executions[-1].detail if executions else "no execution was started"
+    waits = any(execution.state is ExecutionState.PENDING for execution in executions)
+    return ended, waits, executions[-1].detail if executions else "no execution was started"
 
 
 def _end(runtime: Runtime, job: Job, status: str, problem: Problem) -> None:

@@ -163,7 +163,7 @@ def stop(folder: Path) -> int:
     killed = Embedded(folder.resolve()).launcher.stop_all()
     say(
         f"stopped {url}"
-        + (f" and {killed} training task(s); they are retried at the next `make up`" if killed else "")
+        + (f" and {killed} training task(s); they start again at the next `make up`" if killed else "")
     )
     return 0
 

@@ -369,7 +369,7 @@ def test_another_process_with_the_number_of_a_dead_one_is_left_alone(
     assert bystander.poll() is None
 
 
-def test_stopping_everything_kills_trainings_and_does_not_repeat_them(tmp_path: Path) -> None:
+def test_stopping_everything_kills_trainings_and_the_next_host_starts_them_again(tmp_path: Path) -> None:
     launcher = waiting_for_go(tmp_path).launcher
     name = launcher.start("j", 1, "small", 1)
     run(launcher, (tmp_path / "j").exists)
@@ -378,13 +378,16 @@ def test_stopping_everything_kills_trainings_and_does_not_repeat_them(tmp_path: 
     assert pid is not None
     run(launcher, lambda: gone(pid))
     later = waiting_for_go(tmp_path).launcher
-    later.step()
     found = later.get(name)
     assert found
-    assert found.state == S.FAILED
-    assert "killed" in found.detail
+    assert found.state == S.PENDING
     assert later.stop_all() == 0
-    assert (tmp_path / "j").read_text() == "began\n"
+    (tmp_path / "go").write_text("0")
+    assert run_to_end(later, name) == S.SUCCEEDED
+    assert (tmp_path / "j").read_text() == "began\nbegan\n"
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        assert connection.execute("SELECT task_attempt FROM tasks").fetchall() == [(0,)], "no retry was spent"
+    connection.close()
 
 
 def test_what_had_not_begun_when_everything_stopped_starts_later(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parents[3]
 _INHERITED = ("PATH", "HOME", "LANG")
 _KILLED = "killed"
+_STOPPED = "stopped with the system; it starts again with it"
 
 S = ExecutionState
 
@@ -167,18 +168,20 @@ class SubprocessLauncher:
     def stop_all(self) -> int:
         """Kill what runs, and return how many tasks that were.
 
-        Their executions have FAILED; executions that had not begun start with the next host.
+        The next host starts these tasks again, as the same executions: being stopped is no failure of theirs.
+        No host may run meanwhile.
         """
         running = self._tasks(S.RUNNING)
-        with self._database.transaction() as connection:  # first, so that no host repeats them
-            connection.execute(
-                "UPDATE tasks SET state = 'FAILED', detail = ? WHERE state IN ('RUNNING', 'PENDING')"
-                " AND execution IN (SELECT execution FROM tasks WHERE state = 'RUNNING')",
-                (f"{_KILLED}: the system was stopped",),
-            )
         for task in running:
             self._kill(task)
             self._remove_temporary(task)
+            self._exit_file(task).unlink(missing_ok=True)
+        with self._database.transaction() as connection:  # last: dying before it leaves killed tasks, a retry
+            connection.executemany(
+                "UPDATE tasks SET state = 'PENDING', pid = NULL, started = NULL, detail = ?"
+                " WHERE execution = ? AND task_index = ? AND task_attempt = ? AND state = 'RUNNING'",
+                [(_STOPPED, *_identity(task)) for task in running],
+            )
         return len(running)
 
     def _tasks(self, state: ExecutionState) -> list[sqlite3.Row]:
@@ -241,7 +244,7 @@ class SubprocessLauncher:
         """Record RUNNING before the process exists, so that no other host starts it too, then start it."""
         with self._database.transaction() as connection:
             started = connection.execute(
-                "UPDATE tasks SET state = 'RUNNING', started = ?, pid = NULL"
+                "UPDATE tasks SET state = 'RUNNING', started = ?, pid = NULL, detail = ''"
                 " WHERE execution = ? AND task_index = ? AND task_attempt = ? AND state = 'PENDING'",
                 (self._clock.now().timestamp(), *_identity(task)),
             )
@@ -315,6 +318,7 @@ def _state(tasks: Sequence[sqlite3.Row]) -> ExecutionState:
     if S.RUNNING in states:
         return S.RUNNING
     if S.PENDING in states:
+        stopped = any(task["detail"] == _STOPPED for task in tasks)
         begun = states != {S.PENDING} or any(task["task_attempt"] for task in tasks)
-        return S.RUNNING if begun else S.PENDING
+        return S.RUNNING if begun and not stopped else S.PENDING
     return S.CANCELLED if S.CANCELLED in states else S.FAILED
