@@ -12,7 +12,18 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from contracts import attempt, cloud, events, job, posterior, problem, request, summary, validation
+from contracts import (
+    attempt,
+    cloud,
+    events,
+    job,
+    posterior,
+    problem,
+    request,
+    result,
+    summary,
+    validation,
+)
 from functions.settings import env_example
 from infra.fields import fields_tables
 from infra.house import house_map, rules_table
@@ -43,6 +54,11 @@ MODELS: dict[str, type[BaseModel]] = {
     "manifest": attempt.Manifest,
     "outcome": attempt.Outcome,
     "validation_report": validation.ValidationReport,
+    "best_model": result.BestModel,
+    "model_file": result.ModelFile,
+    "allocation": result.Allocation,
+    "refresh_report": result.RefreshReport,
+    "timings": result.Timings,
     "model_summary": summary.ModelSummary,
     "country_summary": summary.CountrySummary,
     "posterior": posterior.PosteriorDocument,

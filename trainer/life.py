@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import traceback
@@ -18,6 +17,7 @@ from contracts.attempt import Heartbeat, Manifest, ManifestFile, Merge, Outcome,
 from contracts.base import error_lines
 from contracts.names import Attempt
 from contracts.problem import Problem
+from contracts.result import REQUIRED, contract_of
 from functions.attempts import claim
 from functions.errors import BadData, NotYet, Transient, shortened
 from functions.ports import Conflict, NotFound
@@ -181,6 +181,7 @@ class Life:
         out = folder / "results"
         out.mkdir()
         engine.finish(paths, out)
+        check_documents(out)
         return out
 
     def _progressed(self, search: SearchProgress) -> None:
@@ -198,9 +199,12 @@ class Life:
             paths = sorted(out.iterdir())
             files = [upload(self.runtime, f"{config.results}{path.name}", path) for path in paths]
         report = self.steps.report()
-        seconds = ", ".join(f"{name} {step['seconds']:.1f} s" for name, step in report.items())
+        seconds = ", ".join(f"{name} {step.seconds:.1f} s" for name, step in report.root.items())
         self.console(f"trained; {seconds}")
-        texts = {"console.log": self.console.whole(), "timings.json": json.dumps(report, indent=2).encode()}
+        texts = {
+            "console.log": self.console.whole(),
+            "timings.json": report.model_dump_json(indent=2).encode(),
+        }
         files += [create_once(self.runtime, f"{config.results}{name}", text) for name, text in texts.items()]
         listed = [
             ManifestFile(name=info.name.removeprefix(config.results), size=info.size, crc32c=info.crc32c)
@@ -250,6 +254,24 @@ class Life:
 
     def _log(self, severity: Any, message: str) -> None:
         self.runtime.log(severity, message, job_id=self.task.job_id, attempt=self.task.attempt)
+
+
+def check_documents(folder: Path) -> None:
+    """Refuse a result whose JSON documents break their contracts: whatever comes after could not read it.
+
+    Raises:
+        EngineError: with every problem, a line each.
+    """
+    problems = [] if (folder / REQUIRED).is_file() else [f"{REQUIRED} is missing"]
+    for path in sorted(folder.glob("*.json")):
+        contract = contract_of(path.name)
+        try:
+            if contract:
+                contract.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            problems += [f"{path.name}: {line}" for line in error_lines(error)]
+    if problems:
+        raise EngineError("\n".join(f"the engine left a broken result: {problem}" for problem in problems))
 
 
 def _untrainable(reasons: str) -> Problem:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from contracts.result import Timings
+
 STEPS = ("load", "prepare", "decompose", "search", "select", "outputs", "upload")
 
 
@@ -44,9 +46,12 @@ class Steps:
             step.peak_memory_mb = peak_memory_mb()
             self.current = outer
 
-    def report(self) -> dict[str, dict[str, float]]:
-        """The content of timings.json."""
-        return {name: {k: round(v, 3) for k, v in asdict(step).items()} for name, step in self._steps.items()}
+    def report(self) -> Timings:
+        """What every step used, to three digits after the point."""
+        steps = {
+            name: {k: round(v, 3) for k, v in asdict(step).items()} for name, step in self._steps.items()
+        }
+        return Timings.model_validate(steps)
 
 
 def cpu_seconds() -> float:

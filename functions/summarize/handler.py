@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from typing import Any
 
 from contracts import names
 from contracts.attempt import Manifest, TrainingConfig
 from contracts.events import TrainingFinished
 from contracts.job import Job, JobState
+from contracts.result import BestModel, ModelInBrief, Timings
 from contracts.series import last_days
-from contracts.summary import BestModel, CountryRun, CountrySummary, ModelSummary
+from contracts.summary import CountryRun, CountrySummary, ModelSummary
 from functions.message import Message
 from functions.patience import saying_what_is_awaited
 from functions.ports import NotFound, Ports
@@ -41,21 +41,22 @@ def _write_summary(runtime: Runtime, job: Job) -> None:
 
 def figures(ports: Ports, job: Job) -> dict[str, Any]:
     """What the log says of a job's result: how well the model fits, and what the training used."""
-    best, steps = (_json(ports, names.results(job) + name) for name in ("best_model.json", "timings.json"))
-    objectives = best.get("convergence", [])
+    folder = names.results(job)
+    best = BestModel.model_validate_json(ports.objects.read(f"{folder}best_model.json"))
+    timings = Timings.model_validate_json(ports.objects.read(f"{folder}timings.json"))
     return {
-        "r2": best["train"]["r2"],
-        "nrmse": best["train"]["nrmse"],
-        "converged": all(one["converged"] for one in objectives) if objectives else None,
-        "cpu_s": round(sum(step["cpu_s"] for step in steps.values()), 1),
-        "memory_mb": max(step["peak_memory_mb"] for step in steps.values()),
+        "r2": best.train.r2,
+        "nrmse": best.train.nrmse,
+        "converged": best.converged,
+        "cpu_s": round(timings.cpu_s, 1),
+        "memory_mb": timings.memory_mb,
     }
 
 
 def summarize(ports: Ports, job: Job) -> ModelSummary:
     """The summary of a job's present attempt, from the files that the engine left."""
     folder = names.results(job)
-    best = _json(ports, f"{folder}best_model.json")
+    best = BestModel.model_validate_json(ports.objects.read(f"{folder}best_model.json"))
     config = TrainingConfig.model_validate_json(ports.objects.read(names.attempt_of(job).config))
     manifest = Manifest.model_validate_json(ports.objects.read(f"{folder}manifest.json"))
     return ModelSummary(
@@ -67,26 +68,20 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
         accepted_at=job.accepted_at,
         requested_by=job.requested_by,
         labels=job.request.get("labels", {}),
-        dependent=best["dependent"],
-        dependent_type=best["dependent_type"],
-        window_start=best["window"]["start"],
-        window_end=_window_end(best),
-        rows=best["window"]["rows"],
-        candidates=best["candidates"],
-        partial_trials=best.get("partial_trials", []),  # trainers of earlier releases write none
-        pareto_models=best["pareto_models"],
-        best_model=BestModel.model_validate(best),
+        dependent=best.dependent,
+        dependent_type=best.dependent_type,
+        window_start=str(best.window.start),
+        window_end=str(last_days([best.window.end], best.interval)[0]),
+        rows=best.window.rows,
+        candidates=best.candidates,
+        partial_trials=best.partial_trials,
+        pareto_models=best.pareto_models,
+        best_model=ModelInBrief.model_validate(best.model_dump()),
         inputs=config.model.model_dump(mode="json"),
         provenance={**_json(ports, f"{folder}provenance.json"), "fingerprint": config.fingerprint},
         files=[file.name for file in manifest.files],
         results=folder,
     )
-
-
-def _window_end(best: dict[str, Any]) -> str:
-    """The last day of the window; a trainer of an earlier release gives the last period's first."""
-    end: str = best["window"]["end"]
-    return str(last_days([date.fromisoformat(end)], best["interval"])[0]) if "interval" in best else end
 
 
 def _json(ports: Ports, name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from contracts import names
 from contracts.attempt import Manifest, Progress
 from contracts.job import DeadLetter, Document, IgnoredFiles, Job, JobState, Queue, Upload
+from contracts.result import Allocation
 from contracts.summary import ModelSummary
 from functions.attempts import read_heartbeats
 from functions.ports import NotFound, ObjectInfo, Ports
@@ -208,8 +209,8 @@ def _summary(ports: Ports, job: Job, files: list[JobFile]) -> ModelSummary | Non
 def _refusal(ports: Ports, files: list[JobFile]) -> str | None:
     listed = [file.object_name for file in files if file.name == "allocator.json"]
     text = _text(ports, listed[0]) if listed else None
-    answer = json.loads(text) if text else {}
-    return None if answer.get("feasible", True) else str(answer["reason"])
+    answer = Allocation.model_validate_json(text) if text else None
+    return answer.reason if answer and not answer.feasible else None
 
 
 def file_of(ports: Ports, job_id: str, name: str) -> ObjectInfo:

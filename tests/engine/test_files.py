@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from contracts.model import Annotation, ModelConfig
-from contracts.summary import BestModel
+from contracts.result import BestModel
 from tests.engine.golden import load, trained
 from trainer.engines.native import files, outputs
 from trainer.engines.native.pictures import onepager

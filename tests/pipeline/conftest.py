@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,15 +13,7 @@ from tests.pipeline.world import World
 from tests.rights import beyond, recording
 from trainer.engines.base import Host, Material, SearchProgress
 
-METRICS = {"r2": 0.9, "nrmse": 0.05}
-CHANNEL = {"name": "tv_spend", "spend": 10.0, "response": 20.0, "response_share": 0.1, "roas": 2.0}
-BEST_MODEL = {
-    "sol_id": "1_1_1", "nrmse": 0.05, "rssd": 0.2, "mape": 0.0,
-    "train": METRICS, "validation": METRICS, "test": METRICS, "channels": [CHANNEL],
-    "dependent": "revenue", "dependent_type": "revenue", "candidates": 5, "pareto_models": 2,
-    "partial_trials": [{"trial": 2, "candidates": 3}],
-    "interval": "week", "window": {"start": "2024-01-01", "end": "2024-12-30", "rows": 53},
-}  # fmt: skip
+EXAMPLE = Path(__file__).parents[2] / "contracts" / "examples" / "best_model.json"
 """What an engine that computes nothing leaves as its best model."""
 
 
@@ -40,7 +33,7 @@ class QuickEngine:
     def finish(self, shares: Sequence[Path], folder: Path) -> None:
         trials = [trial for share in shares for trial in json.loads(share.read_text())]
         provenance = {"engine": "native", "seed": self.material.config.search.seed, "trials": trials}
-        (folder / "best_model.json").write_text(json.dumps(BEST_MODEL))
+        shutil.copyfile(EXAMPLE, folder / "best_model.json")
         (folder / "provenance.json").write_text(json.dumps(provenance))
         (folder / "onepager.png").write_bytes(b"not looked at here")
 

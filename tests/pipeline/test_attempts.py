@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +56,25 @@ def test_an_untrainable_input_fails_at_once_with_the_reason(world: World, monkey
     assert (job.state, job.attempt, job.error.title) == (S.FAILED, 1, "all media are zero")
     assert [e["state"] for e in world.finished(job_id)] == ["FAILED"]
     assert slots(world) == []
+
+
+def test_documents_that_break_their_contract_are_not_uploaded(world: World, monkeypatch: pytest.MonkeyPatch):
+    class Careless(QuickEngine):
+        def finish(self, shares: Sequence[Path], folder: Path) -> None:
+            super().finish(shares, folder)
+            best = json.loads((folder / "best_model.json").read_text())
+            del best["window"]["rows"]
+            (folder / "best_model.json").write_text(json.dumps({**best, "nrmse": "small"}))
+
+    monkeypatch.setattr("trainer.life.load", lambda _: Careless)
+    job_id = world.submit("r1")
+    world.run()
+    job = world.job(job_id)
+    assert (job.state, job.attempt) == (S.FAILED, 1)
+    assert job.error is not None
+    places = [error.split(": ")[1:3] for error in job.error.errors]
+    assert places == [["best_model.json", "nrmse"], ["best_model.json", "window.rows"]]
+    assert not [info for info in world.ports.objects.list(names.results(job)) if "best_model" in info.name]
 
 
 def test_a_failing_engine_gets_three_attempts(world: World, monkeypatch: pytest.MonkeyPatch):

@@ -13,7 +13,8 @@ from contracts import names
 from contracts.attempt import Manifest, ManifestFile, Progress
 from contracts.job import DeadLetter, Finding, Job, JobState, Queue, Slot, Upload
 from contracts.problem import Problem
-from contracts.summary import BestModel, ChannelResult, Metrics, ModelSummary, PartialTrial
+from contracts.result import ChannelResult, Metrics, ModelInBrief, PartialTrial
+from contracts.summary import ModelSummary
 from functions.errors import Unavailable
 from tests.web.harness import S, Site
 
@@ -224,7 +225,7 @@ def summary_of(job: Job) -> ModelSummary:
         ),
         ChannelResult(name="newsletter", response=7_900_000, response_share=0.039),
     ]
-    best = BestModel(
+    best = ModelInBrief(
         sol_id="3_812_1",
         nrmse=0.0613,
         rssd=0.0871,
@@ -284,11 +285,14 @@ def test_a_success_shows_its_figures_its_picture_and_its_files(site: Site) -> No
 
 
 def test_a_budget_answer_is_shown_and_where_there_is_none_its_reason(site: Site) -> None:
-    site.result(site.job(S.SUCCEEDED), allocator__json=b'{"feasible": true}', allocator__png=b"\x89PNG")
+    asked = {"sol_id": "1_1_1", "scenario": "max_response"}
+    answered = json.dumps({**asked, "feasible": True}).encode()
+    site.result(site.job(S.SUCCEEDED), allocator__json=answered, allocator__png=b"\x89PNG")
     html = site.client.get("/jobs/weekly-1").text
     assert "/jobs/weekly-1/files/allocator.png" in Elements(html).values("img", "src")
     assert "has no answer" not in html
-    refused = json.dumps({"feasible": False, "reason": f"budget.total is too high {HOSTILE}"}).encode()
+    reason = f"budget.total is too high {HOSTILE}"
+    refused = json.dumps({**asked, "feasible": False, "reason": reason}).encode()
     site.result(site.job(S.SUCCEEDED, "weekly-2"), allocator__json=refused)
     html = site.client.get("/jobs/weekly-2").text
     assert "budget.total is too high" in html

@@ -24,7 +24,7 @@ from contracts.model import ModelConfig, Window
 from trainer.engines import posterior_files
 from trainer.engines.base import EngineError, Host, Material, SearchProgress
 from trainer.engines.beginning import Beginning, begin
-from trainer.engines.checks import dates_of, interval_of
+from trainer.engines.checks import check, dates_of, interval_of
 from trainer.engines.common import InvalidInputs
 from trainer.engines.refresh import picture as refresh_picture
 from trainer.engines.refresh import report as refresh_report
@@ -62,6 +62,7 @@ class RobynEngine:
     def _begun(self) -> Beginning:
         try:
             begun = begin(self._data, self._material.config, self._material.former)
+            check(self._data, begun.config)
         except InvalidInputs as error:
             raise EngineError(str(error)) from error
         for line in begun.refresh.notes if begun.refresh else ():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 from pathlib import Path
 from types import TracebackType
@@ -14,23 +13,12 @@ from functions.adapters.embedded import Embedded
 from functions.attempts import claim
 from functions.ports import Execution, ExecutionState, Ports
 
-_METRICS = {"r2": 0.9, "nrmse": 0.1}
-_BEST_MODEL = {
-    "sol_id": "1_1_1",
-    "dependent": "revenue",
-    "dependent_type": "revenue",
-    "window": {"start": "2022-01-03", "end": "2023-12-25", "rows": 104},
-    "candidates": 1,
-    "pareto_models": 1,
-    "nrmse": 0.1,
-    "rssd": 0.1,
-    "mape": 0.1,
-    "train": _METRICS,
-    "validation": _METRICS,
-    "test": _METRICS,
-    "channels": [],
+_EXAMPLES = Path(__file__).parents[3] / "contracts" / "examples"
+_FILES = {
+    "best_model.json": (_EXAMPLES / "best_model.json").read_bytes(),
+    "timings.json": (_EXAMPLES / "timings.json").read_bytes(),
+    "provenance.json": b'{"engine": "none"}',
 }
-_FILES = {"best_model.json": _BEST_MODEL, "provenance.json": {"engine": "none"}}
 
 
 class NoOpLauncher:
@@ -88,7 +76,7 @@ def train(ports: Ports, attempt: Attempt, execution: str) -> None:
     config = TrainingConfig.model_validate_json(ports.objects.read(attempt.config))
     files = []
     for name, content in _FILES.items():
-        info = ports.objects.create(f"{config.results}{name}", json.dumps(content).encode())
+        info = ports.objects.create(f"{config.results}{name}", content)
         files.append(ManifestFile(name=name, size=info.size, crc32c=info.crc32c))
     told = {"job_id": attempt.job_id, "attempt": attempt.attempt}
     manifest = Manifest.model_validate({**told, "files": files})

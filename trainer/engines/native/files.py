@@ -57,10 +57,7 @@ def write(
 
 
 def best_model(result: Result, config: ModelConfig) -> dict[str, Any]:
-    """The content of best_model.json; numbers may still be NaN or infinite, which the file holds as null.
-
-    Its first keys are those of the contract `BestModel`.
-    """
+    """The content of best_model.json (`contracts.result.BestModel`)."""
     model, inputs = result.best, result.inputs
     return {
         **_fit(model),

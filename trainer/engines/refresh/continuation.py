@@ -82,7 +82,7 @@ def move_on(data: pd.DataFrame, interval: Interval, config: ModelConfig, former:
     if refresh is None:
         raise ValueError("config.refresh_of names no former job")
     dates = dates_of(data, config)
-    solution = refresh.solution or str(former.best["sol_id"])
+    solution = refresh.solution or former.best.sol_id
     moved = _moved(dates, config, former)
     problems = [
         *_date_problems(moved, interval, former),
@@ -107,21 +107,21 @@ def move_on(data: pd.DataFrame, interval: Interval, config: ModelConfig, former:
 
 def _moved(dates: NDArray[np.datetime64], config: ModelConfig, former: Former) -> Moved:
     """By rows, not by days: months differ in length, and a window's end need not be a date of the data."""
-    window = former.best["window"]
+    window = former.best.window
     last = rows_within(dates.tolist(), None, config.window.end)[-1]
-    before = int(np.searchsorted(dates, np.datetime64(window["end"])))
-    return Moved(steps=last - before, first=last - window["rows"] + 1, last=last, dates=dates)
+    before = int(np.searchsorted(dates, np.datetime64(window.end)))
+    return Moved(steps=last - before, first=last - window.rows + 1, last=last, dates=dates)
 
 
 def _date_problems(moved: Moved, interval: Interval, former: Former) -> Iterator[str]:
-    window, dates = former.best["window"], moved.dates
+    window, dates = former.best.window, moved.dates
     span = f"the data, from {dates[0]} to {dates[moved.last]}"
-    if interval != former.best["interval"]:
-        yield f"the former data have a row per {former.best['interval']}, these have one per {interval}"
-    if np.datetime64(window["end"]) >= dates[moved.last]:
-        yield f"the former window ends on {window['end']}; {span}, must hold newer periods"
-    elif np.datetime64(window["end"]) not in dates:
-        yield f"the former window ends on {window['end']}, which is no date of {span}"
+    if interval != former.best.interval:
+        yield f"the former data have a row per {former.best.interval}, these have one per {interval}"
+    if np.datetime64(window.end) >= dates[moved.last]:
+        yield f"the former window ends on {window.end}; {span}, must hold newer periods"
+    elif np.datetime64(window.end) not in dates:
+        yield f"the former window ends on {window.end}, which is no date of {span}"
     elif moved.steps >= moved.rows:
         yield f"{moved.steps} periods are new, the window has {moved.rows}; train a new model"
     elif moved.first < 0:
@@ -135,12 +135,12 @@ def _model_problems(solution: str, config: ModelConfig, former: Former) -> Itera
     missing = [name for name in config.bounds if name not in former.hyperparameters]
     if missing:
         yield f"the former models have no {', '.join(missing)}; media and adstock must be the same"
-    if (best["dependent"], best["dependent_type"]) != (columns.dependent, columns.dependent_type):
-        former_one = f"{best['dependent']} ({best['dependent_type']})"
+    if (best.dependent, best.dependent_type) != (columns.dependent, columns.dependent_type):
+        former_one = f"{best.dependent} ({best.dependent_type})"
         yield f"the former models explain {former_one}, not {columns.dependent} ({columns.dependent_type})"
     context = [variable.name for variable in (*columns.context, *columns.factors)]
     ours = {INTERCEPT, *config.prophet.components, *context, *columns.media}
-    theirs = {INTERCEPT if one["kind"] == "intercept" else one["name"] for one in best["contributions"]}
+    theirs = {INTERCEPT if one.kind == "intercept" else one.name for one in best.contributions}
     for name in sorted(ours ^ theirs):
         where = "not" if name in ours else "only"
         yield f"column '{name}' is {where} in the former models"
@@ -194,14 +194,14 @@ def _changes(
     data: pd.DataFrame, dates: NDArray[np.datetime64], config: ModelConfig, former: Former
 ) -> Iterator[str]:
     """Sums over the former window that are not what they were."""
-    best, window = former.best, former.best["window"]
-    rows = (dates >= np.datetime64(window["start"])) & (dates <= np.datetime64(window["end"]))
-    span = f"from {window['start']} to {window['end']}"
-    if rows.sum() != window["rows"]:
+    best, window = former.best, former.best.window
+    rows = (dates >= np.datetime64(window.start)) & (dates <= np.datetime64(window.end))
+    span = f"from {window.start} to {window.end}"
+    if rows.sum() != window.rows:
         yield f"the data do not hold all of the former window, {span}; what changed in it is not known"
         return
-    sums = {config.columns.dependent: best["totals"]["actual"]}
-    sums |= {channel["name"]: channel["spend"] for channel in best["channels"] if channel["paid"]}
+    sums = {config.columns.dependent: best.totals.actual}
+    sums |= {one.name: one.spend for one in best.channels if one.spend is not None}
     for name, before in sums.items():
         now = float(data[name].to_numpy(dtype=float)[rows].sum()) if name in data else before
         if abs(now - before) > _CHANGED * abs(before):

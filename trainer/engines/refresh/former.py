@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ValidationError
 
+from contracts.base import error_lines
 from contracts.model import ModelConfig
+from contracts.result import BestModel, RefreshReport
 from trainer.engines.common import InvalidInputs
 
+Document = TypeVar("Document", bound=BaseModel)
 REFRESH = "refresh.json"
 TRIED_FIRST = 15
 """So many models of the former front begin a trial: half of its first 30; the others look elsewhere."""
 
 
 class Former:
-    """A former result; every property raises InvalidInputs if its file is missing."""
+    """A former result; every property raises InvalidInputs if its file is missing or broken."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @cached_property
-    def best(self) -> dict[str, Any]:
+    def best(self) -> BestModel:
         """best_model.json."""
-        document: dict[str, Any] = json.loads(self._file("best_model.json").read_text(encoding="utf-8"))
-        return document
+        return self._document("best_model.json", BestModel)
 
     @cached_property
-    def refresh(self) -> dict[str, Any] | None:
+    def refresh(self) -> RefreshReport | None:
         """refresh.json, if the former result is a refresh itself."""
-        if not (self.folder / REFRESH).is_file():
-            return None
-        document: dict[str, Any] = json.loads((self.folder / REFRESH).read_text(encoding="utf-8"))
-        return document
+        return self._document(REFRESH, RefreshReport) if (self.folder / REFRESH).is_file() else None
 
     @cached_property
     def hyperparameters(self) -> pd.DataFrame:
@@ -52,6 +51,13 @@ class Former:
     def table(self, name: str) -> pd.DataFrame:
         """A CSV file by its name without the suffix; solIDs are text."""
         return pd.read_csv(self._file(f"{name}.csv"), dtype={"solID": str})
+
+    def _document(self, name: str, contract: type[Document]) -> Document:
+        try:
+            return contract.model_validate_json(self._file(name).read_bytes())
+        except ValidationError as error:
+            problems = "; ".join(error_lines(error))
+            raise InvalidInputs(f"{name} of the former result cannot be read: {problems}") from error
 
     def _file(self, name: str) -> Path:
         if not (self.folder / name).is_file():

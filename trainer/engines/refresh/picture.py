@@ -38,7 +38,7 @@ def draw(config: ModelConfig, folder: Path) -> None:
     reports = Former(folder)
     with matplotlib.rc_context(style.settings()):
         periods = reports.table("report_alldecomp_matrix")
-        _draw_fit(config, periods, reports.best["interval"], folder / "report_actual_fitted.png")
+        _draw_fit(config, periods, reports.best.interval, folder / "report_actual_fitted.png")
         _draw_answers(config, reports.table("report_aggregated"), folder / "report_decomposition.png")
 
 

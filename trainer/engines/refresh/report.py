@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from contracts.result import FormerModel
 from trainer.engines.common import INTERCEPT
 from trainer.engines.documents import write_json
 from trainer.engines.refresh.continuation import Continued
@@ -27,7 +28,7 @@ def write(solution: str, refresh: Continued, folder: Path) -> None:
     write_json(_description(refresh), folder / REFRESH)
     ours = _reports(Former(folder), solution)
     theirs = _reports(former, refresh.solution)
-    earlier = len(former.refresh["models"]) if former.refresh else 0
+    earlier = len(former.refresh.models) if former.refresh else 0
     for name, table in ours.items():
         chain = [theirs[name].assign(**{STATUS: earlier}), table.assign(**{STATUS: earlier + 1})]
         if earlier:
@@ -38,8 +39,9 @@ def write(solution: str, refresh: Continued, folder: Path) -> None:
 
 def _description(refresh: Continued) -> dict[str, Any]:
     former, moved = refresh.former.refresh, refresh.moved
+    ours = FormerModel(job=refresh.job, sol_id=refresh.solution)
     return {
-        "models": [*(former["models"] if former else []), {"job": refresh.job, "sol_id": refresh.solution}],
+        "models": [one.model_dump() for one in (*(former.models if former else ()), ours)],
         "steps": moved.steps,
         "added_start": str(moved.added_start),
         "window": {
@@ -63,7 +65,7 @@ def _reports(files: Former, solution: str) -> dict[str, pd.DataFrame]:
         )
     )
     if files.refresh:
-        decomposition = decomposition[decomposition["ds"] >= files.refresh["added_start"]]
+        decomposition = decomposition[decomposition["ds"] >= str(files.refresh.added_start)]
     return {
         "report_hyperparameters": hyperparameters,
         "report_aggregated": _with_new_periods(aggregated, decomposition),

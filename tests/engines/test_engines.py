@@ -1,0 +1,170 @@
+"""What every engine keeps: material in, a result folder out. A third engine is one more name in ENGINES.
+
+The engine `robyn` runs its whole R program with the stand-in for Robyn that its own tests have.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from contracts.engines import ENGINES
+from contracts.model import ModelConfig
+from contracts.result import BestModel
+from tests.engine.robyn import Heard
+from trainer.engines.base import EngineError, Material
+from trainer.engines.registry import load
+from trainer.life import check_documents
+from trainer.steps import STEPS
+
+ROOT = Path(__file__).parents[2]
+WEEKS, TRIALS, ITERATIONS = 80, 3, 20
+MODEL: dict[str, Any] = {
+    "columns": {
+        "date": "week",
+        "dependent": "sales",
+        "dependent_type": "revenue",
+        "paid_media": ["tv", {"spend": "web", "exposure": "clicks"}],
+        "organic": ["mails"],
+        "context": ["price"],
+    },
+    "prophet": {"components": []},
+    "search": {"trials": TRIALS, "iterations": ITERATIONS, "seed": 7},
+    "budget": {"scenario": "max_response"},
+}
+TABLES = ("pareto_hyperparameters", "pareto_aggregated", "pareto_alldecomp_matrix", "pareto_clusters")
+
+
+def material(folder: Path, **changed: Any) -> Material:
+    random = np.random.default_rng(3)
+    media = {name: random.gamma(2, 1_000, WEEKS) for name in ("tv", "web", "mails")}
+    table = pd.DataFrame(
+        {
+            "week": [date(2023, 1, 2) + timedelta(weeks=week) for week in range(WEEKS)],
+            "sales": 50_000 + 2 * media["tv"] + media["web"] + random.normal(0, 500, WEEKS),
+            **media,
+            "clicks": media["web"] * random.uniform(0.8, 1.2, WEEKS),
+            "price": random.normal(10, 1, WEEKS),
+        }
+    ).drop(columns=changed.pop("without", []))
+    prepared = folder / "prepared.parquet"
+    table.to_parquet(prepared)
+    return Material(prepared, ModelConfig.model_validate(MODEL | changed), None)
+
+
+@dataclass
+class Trained:
+    """One training, in as many shares as there are ranges of trials."""
+
+    folder: Path
+    heard: Heard
+    shares: list[Path]
+
+
+def train(engine: str, folder: Path, *parts: range) -> Trained:
+    """Each share by an engine of its own, as tasks do; another one merges them."""
+    heard, shares, results = Heard(), [], folder / "results"
+    results.mkdir(parents=True)
+    job = material(folder)
+    for number, trials in enumerate(parts):
+        one = load(engine)(job, heard.host())
+        shares.append(folder / f"share-{number}.{one.share_suffix}")
+        one.search(trials, shares[-1])
+    load(engine)(job, heard.host()).finish(shares, results)
+    return Trained(results, heard, shares)
+
+
+@pytest.fixture(scope="module", params=list(ENGINES))
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "robyn":
+            patch.setenv("PATH", f"{rscript(tmp_path_factory.mktemp('bin'))}{os.pathsep}{os.environ['PATH']}")
+        yield request.param
+
+
+def rscript(folder: Path) -> Path:
+    """A folder with an `Rscript` that runs r/run.R with the stand-in for Robyn."""
+    real = shutil.which("Rscript")
+    has_json = "quit(status = !requireNamespace('jsonlite', quietly = TRUE))"
+    if real is None or subprocess.run([real, "-e", has_json], check=False).returncode:
+        pytest.skip("R with jsonlite is not installed (`make test-deps`)")
+    double = Path(__file__).with_name("robyn_double.R")
+    command = folder / "Rscript"
+    command.write_text(f"#!/bin/sh\nshift\nexec '{real}' '{double}' '{ROOT}' \"$@\"\n")
+    command.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return train(engine, tmp_path_factory.mktemp(engine), range(1, TRIALS + 1))
+
+
+def test_a_result_has_its_documents_and_every_table_twice(whole: Trained):
+    there = {path.name for path in whole.folder.iterdir()}
+    documents = {"best_model.json", "model.json", "allocator.json", "provenance.json", "models.parquet"}
+    assert documents <= there
+    assert {f"{name}.{kind}" for name in TABLES for kind in ("csv", "parquet")} <= there
+
+
+def test_every_document_keeps_its_contract_and_leaves_nothing_out(whole: Trained):
+    check_documents(whole.folder)
+    best = json.loads((whole.folder / "best_model.json").read_text())
+    assert set(BestModel.model_fields) - set(best) <= {"posterior"}  # the host gives it, here it has none
+    read = BestModel.model_validate(best)
+    assert read.candidates == TRIALS * ITERATIONS
+    assert [channel.name for channel in read.channels] == ["tv", "web", "mails"]
+    assert [channel.modelled for channel in read.channels] == ["tv", "clicks", "mails"]
+    assert read.window.rows == WEEKS
+    assert json.loads((whole.folder / "provenance.json").read_text())["seed"] == 7
+
+
+def test_tables_name_the_same_models(whole: Trained):
+    best = BestModel.model_validate_json((whole.folder / "best_model.json").read_bytes())
+    for name in TABLES:
+        solutions = pd.read_csv(whole.folder / f"{name}.csv", dtype={"solID": str})["solID"]
+        assert solutions.nunique() == best.pareto_models, name
+        assert best.sol_id in set(solutions), name
+    assert len(pd.read_parquet(whole.folder / "models.parquet")) == best.candidates
+
+
+def test_shares_of_several_tasks_make_the_same_result(engine: str, whole: Trained, tmp_path: Path):
+    apart = train(engine, tmp_path, range(1, 2), range(2, TRIALS + 1))
+    assert {path.name for path in apart.folder.iterdir()} == {path.name for path in whole.folder.iterdir()}
+    for path in sorted(whole.folder.glob("*.csv")) + sorted(whole.folder.glob("*.json")):
+        assert (apart.folder / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_the_host_hears_steps_that_it_knows_and_progress_to_the_end(whole: Trained):
+    assert {"search", "select", "outputs"} <= set(whole.heard.steps) <= set(STEPS)
+    last = whole.heard.progress[-1]
+    assert (last.trial, last.trials) == (TRIALS, TRIALS)
+    assert last.iteration == last.iterations == TRIALS * ITERATIONS
+    assert whole.heard.log
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"without": ["price"]}, "'price'"),
+        ({"refresh_of": "de-weekly-0123456789ab"}, "does not exist any more"),
+        ({"window": {"start": "2024-07-01"}}, "too few"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(
+    engine: str, tmp_path: Path, changed: dict[str, Any], words: str
+):
+    refusing = load(engine)(material(tmp_path, **changed), Heard().host())
+    with pytest.raises(EngineError, match=words):
+        refusing.search(range(1, 2), tmp_path / "share")
