@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from decimal import Decimal
@@ -11,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xlsxwriter
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -235,6 +237,31 @@ def test_every_type_in_every_role(world: World, kind: str):
 def test_damaged_parquet(world: World, at: int, data: bytes):
     good = as_parquet(dict(weekly(60)))
     hostile.upload(world, "drop-zone/DE/a.parquet", good[:at] + data + good[at + len(data) :])
+
+
+def as_workbook(rows: list[list[str]]) -> bytes:
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+    return out.getvalue()
+
+
+@hostile.examples(60)
+@given(st.integers(0, 6000), st.binary(min_size=1, max_size=40), st.sampled_from(["a.xlsx", "a.csv.gz"]))
+def test_damaged_workbooks_and_compressed_files(world: World, at: int, data: bytes, name: str):
+    good = as_workbook(GOOD) if name == "a.xlsx" else gzip.compress(as_csv(GOOD), mtime=0)
+    hostile.upload(world, f"drop-zone/DE/{name}", good[:at] + data + good[at + len(data) :])
+
+
+@hostile.examples(40)
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 7), hostile.texts), min_size=1, max_size=8))
+def test_spoilt_cells_of_a_workbook(world: World, cells: list[tuple[int, int, str]]):
+    rows = [list(row) for row in GOOD]
+    for row, column, text in cells:
+        rows[row][column] = text.encode(errors="replace").decode()
+    hostile.upload(world, "drop-zone/DE/a.xlsx", as_workbook(rows))
 
 
 @pytest.mark.parametrize(
