@@ -113,10 +113,11 @@ images: ## build every image, without pushing any (needs Docker)
 OUTPUT ?= /dev/stderr
 SUMMARY ?= /dev/stderr
 REVISION = $(shell git rev-parse HEAD)
-deploy-stores: setup ## first deployment only: make the registry and the bucket of code
+deploy-stores: setup ## before a first deployment, or a new connection: the registry, the bucket of code, secrets
 	terraform -chdir=infra/terraform init -input=false -backend-config=bucket=$(PROJECT)-mmm-state
 	terraform -chdir=infra/terraform apply -var-file=envs/$(ENVIRONMENT).tfvars -var-file=stores.tfvars.json -var=project=$(PROJECT) \
-	  -target=google_artifact_registry_repository.images -target=google_storage_bucket.code
+	  -target=google_artifact_registry_repository.images -target=google_storage_bucket.code \
+	  -target=google_secret_manager_secret.this
 
 deploy-build: setup ## build and push images and archive
 	@$(RUN) -m infra.deploy build --project "$(PROJECT)" --environment "$(ENVIRONMENT)" --revision $(REVISION) >> "$(OUTPUT)"

@@ -1,7 +1,6 @@
 # Metrics come from the one line that each job leaves at its end (event=job-ended). Conditions on metrics are
 # billed each; conditions on log lines are not, so that only what no log line tells is a condition on a metric.
 locals {
-  ours      = "labels.app=\"mmm\" OR resource.labels.service_name=~\"^mmm-\" OR resource.labels.job_name=~\"^trainer-\""
   job_ended = "jsonPayload.event=\"job-ended\""
   job_labels = {
     state  = "EXTRACT(jsonPayload.state)"

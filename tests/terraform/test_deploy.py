@@ -131,8 +131,13 @@ def test_the_placeholders_for_the_first_stores_pass_as_variables(provider: Terra
         "-var=project=mmm-test-1",
         "-target=google_artifact_registry_repository.images",
         "-target=google_storage_bucket.code",
+        "-target=google_secret_manager_secret.this",
     )
     assert planned.status == 2, planned.said
     created = {line.split()[1] for line in deploy.changes(module.planned())}
-    assert {"google_artifact_registry_repository.images", "google_storage_bucket.code"} <= created
+    assert created >= {
+        "google_artifact_registry_repository.images",
+        "google_storage_bucket.code",
+        'google_secret_manager_secret.this["snowflake-warehouse-key"]',
+    }
     assert not any("run_v2" in name or "functions2" in name for name in created)
