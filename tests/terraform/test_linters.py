@@ -112,3 +112,33 @@ def test_what_deploys_begins_without_rights_and_never_overtakes_itself(name: str
     for job in workflow["jobs"].values():
         assert job["permissions"] == {"contents": "read", "id-token": "write"}
         assert job["timeout-minutes"] <= 60
+
+
+def test_what_the_docs_name_exists() -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    security = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", page, re.MULTILINE))
+    assert {either or other for either, other in named} - TARGETS == set()
+    hcl = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "infra" / "terraform").rglob("*.tf"))
+    variables = set(re.findall(r'^variable "(\w+)"', hcl, re.MULTILINE))
+    table = page.partition("## Variables")[2].partition("## ")[0]
+    listed = {
+        name
+        for row in re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    assert len(listed) > 10
+    assert listed - variables == set()
+    files = set(re.findall(r"`([\w/-]+\.(?:tf|py|yml))`", security))
+    everywhere = {path.name for path in (ROOT / "infra" / "terraform").rglob("*.tf")} | {
+        one.name for one in WORKFLOWS
+    }
+    assert len(files) > 6
+    assert [name for name in files if name not in everywhere and not (ROOT / name).exists()] == []
+
+
+def test_every_variable_says_what_it_is_for() -> None:
+    text = (ROOT / "infra" / "terraform" / "variables.tf").read_text(encoding="utf-8")
+    blocks = re.findall(r'^variable "(\w+)" \{(.*?)^\}', text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 20
+    assert [name for name, block in blocks if "description" not in block or "type" not in block] == []
