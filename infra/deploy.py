@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from contracts.cloud import JOBS
 from infra import archive
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +35,6 @@ STATEFUL = frozenset({
 })  # fmt: skip
 """What holds data or messages, or is known by its name to what runs: never deleted or replaced on the way."""
 
-_OF_ENGINES = {"native": "trainer-native", "robyn": "trainer"}
 _BASE_PARTS = (
     "docker/trainer-base.Dockerfile",
     "docker/install_robyn.R",
@@ -54,7 +54,7 @@ def archive_name(path: Path) -> str:
 
 def images_of(engines: Sequence[str]) -> list[str]:
     """The images that an environment with these engines needs."""
-    return ["web", *dict.fromkeys(_OF_ENGINES[engine] for engine in engines)]
+    return ["web", *dict.fromkeys(job.image for job in JOBS.values() if job.engine in engines)]
 
 
 def lost(plan: Json) -> list[str]:

@@ -83,7 +83,7 @@ def test_an_archive_is_named_by_its_content(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("environment", "images"),
-    [("dev", ["web", "trainer-native"]), ("prod", ["web", "trainer", "trainer-native"])],
+    [("dev", ["web", "trainer-native"]), ("prod", ["web", "trainer-native", "trainer"])],
 )
 def test_images_are_those_of_the_environments_engines(environment: str, images: list[str]) -> None:
     assert deploy.images_of(deploy.setting(environment, "engines")) == images
