@@ -80,6 +80,11 @@ def test_a_name_that_cannot_be_a_file_is_refused(tmp_path: Path, name: str, said
         with pytest.raises(ValueError, match=said):
             write()
     assert list((tmp_path / "partial").iterdir()) == []
+    for unknown in (name, f"drop-zone/DE/{name}"):
+        if unknown.isprintable():
+            assert objects.stat(unknown) is None
+            with pytest.raises(NotFound):
+                objects.read(unknown)
 
 
 def test_links_lead_nowhere(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -126,7 +126,8 @@ def test_an_iam_that_does_not_answer_gives_no_link(cloud: Cloud, monkeypatch: py
 @pytest.fixture
 def site(cloud: Cloud, tmp_path: Path) -> Site:
     site = open_site(tmp_path)
-    return replace(site, ports=replace(site.ports, objects=cloud.objects))
+    ports = replace(site.ports, objects=cloud.objects)
+    return replace(site, runtime=replace(site.runtime, ports=ports))
 
 
 def test_the_page_sends_a_browser_to_the_store_for_what_is_saved_and_shows_the_rest(

@@ -149,7 +149,7 @@ MUTATIONS: dict[str, list[Edit]] = {
              "runtime.ports.objects.replace(name, path.read_bytes(), None)")
     ],
     "file-that-the-index-does-not-know-is-being-changed": [
-        Edit(FileObjectStore._open, "generation is None and watched and Mark", "generation is None and Mark", FileObjectStore)
+        Edit(FileObjectStore._open, "generation is None and watched and self._mark", "generation is None and self._mark", FileObjectStore)
     ],
     "message-that-is-on-its-way-taken-for-lost": [Edit(wakeups.wake_or_fail, "if any(known):", "if False:")],
     "begun-uploads-not-finished": [Edit(uploads._finish_begun, "if reference in (upload.key, settings)", "if False")],

@@ -256,7 +256,7 @@ class FileObjectStore:
                 return found
             if entry is None or watched or generation not in (None, entry.info.generation):
                 break
-        if generation is None and watched and Mark.at(object_path(self.bucket, name)):
+        if generation is None and watched and self._mark(name):
             raise Unavailable(
                 f"'{name}' is being changed; try again when it has been unchanged for some seconds"
             )
@@ -283,7 +283,7 @@ class FileObjectStore:
         """What is there; a change by hand becomes a new generation, unless the watcher decides that."""
         for _ in range(_LOOKS):
             entry = self._entry(name)
-            mark = Mark.at(object_path(self.bucket, name))
+            mark = self._mark(name)
             if entry is None or mark is None:
                 return None
             if mark == entry.mark or (name.startswith(WATCHED) and mark.size != entry.mark.size):
@@ -305,6 +305,13 @@ class FileObjectStore:
             if self._entry(name) == entry:
                 self._remember(connection, name, mark)
         return True
+
+    def _mark(self, name: str) -> Mark | None:
+        """The mark of an object's file; None if there is none, or if the name cannot be that of a file."""
+        try:
+            return Mark.at(object_path(self.bucket, name))
+        except ValueError:
+            return None
 
     def _entry(self, name: str) -> _Entry | None:
         row = self._database.row("SELECT * FROM objects WHERE name = ?", (name,))
