@@ -22,7 +22,9 @@ from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.records import Inputs, ModelAnswer
 from trainer.engines.native.search.trials import Plan, search
 from trainer.engines.native.select.pareto import select
-from trainer.engines.native.training import candidate_of, prepare
+from trainer.engines.native.training import candidate_of, conclude, prepare
+from trainer.posterior import Posterior, document, posterior
+from trainer.posterior.sentences import SURE
 
 SEPARATE = (1.5, 2.0, 3.0)
 """Two channels differ in truth if the better one's ROAS is at least this many times the other's."""
@@ -84,6 +86,12 @@ def study(seed: int, iterations: int = 2000, trials: int = 5) -> dict[str, pd.Da
     converged, _ = _models(replace(inputs, solver="converged"), plan)
     _, alone = _models(inputs, replace(plan, weights=(1.0, 0.0)))
     with_studies, _ = _models(calibrated, plan)
+    found = posterior(data.table, config, inputs=inputs)
+    studied = posterior(
+        data.table, _config({**request, "calibration": lift_studies(data)}), inputs=calibrated
+    )
+    candidates = search(inputs, plan)
+    nearest = conclude(inputs, candidates, posterior=document(found)).best
     models = {
         "best model": best,
         "best model, solver converged": converged,
@@ -91,7 +99,12 @@ def study(seed: int, iterations: int = 2000, trials: int = 5) -> dict[str, pd.Da
         "best model by NRMSE, searched for it alone": alone,
         "best model, a lift study of each channel": with_studies,
     }
-    return {name: compare(model, data) for name, model in models.items()}
+    return {
+        **{name: compare(model, data) for name, model in models.items()},
+        "best model by posterior": compare(nearest, data),
+        "posterior": judged(found, data),
+        "posterior, a lift study of each channel": judged(studied, data),
+    }
 
 
 def _config(request: dict[str, Any]) -> ModelConfig:
@@ -122,6 +135,43 @@ def compare(model: ModelAnswer, data: DemoData) -> pd.DataFrame:
             "true_roas": true / spend,
         }
     )
+
+
+def judged(found: Posterior, data: DemoData) -> pd.DataFrame:
+    """Like `compare`, by the posterior's medians; and `low`, `high` of 90 %, `sure_right`, `sure` of pairs.
+
+    The last two count, per channel, the channels of which it is said with 90 % or more that they earn less,
+    and of how many that is true.
+    """
+    true = pd.Series(data.contributions)[_SPENDS]
+    spend = data.table[_SPENDS].sum()
+    roas = pd.DataFrame(found.roas, columns=[channel.name for channel in found.paid])[_SPENDS]
+    earned, true_roas = roas.median() * spend, true / spend
+    said = found.better >= SURE
+    right = true_roas.to_numpy()[:, None] > true_roas.to_numpy()
+    return pd.DataFrame(
+        {
+            "share": earned / earned.sum(),
+            "true_share": true / true.sum(),
+            "roas": earned / spend,
+            "true_roas": true_roas,
+            "low": roas.quantile(0.05),
+            "high": roas.quantile(0.95),
+            "sure": said.sum(axis=1),
+            "sure_right": (said & right).sum(axis=1),
+        }
+    )
+
+
+def interval_row(tables: list[pd.DataFrame]) -> list[str]:
+    """How many 90 % intervals hold the truth, how wide they are, how often what is said surely is right."""
+    together = pd.concat(tables)
+    if "low" not in together:
+        return ["–"] * 3
+    holds = together["true_roas"].between(together["low"], together["high"])
+    width = (together["high"] / together["low"]).median()
+    sure, right = together["sure"].sum(), together["sure_right"].sum()
+    return [f"{holds.mean():.0%}", f"× {width:.1f}", f"{sure}, {right / sure:.0%}"]
 
 
 def ranked(tables: Iterable[pd.DataFrame], factor: float) -> tuple[int, int]:
@@ -162,13 +212,15 @@ def main() -> int:
         found = list(pool.map(study, range(1, args.seeds + 1)))
     table = Table(title=f"{args.seeds} worlds of {len(_SPENDS)} paid channels")
     columns = [f"ranked right from {factor:g} ×" for factor in SEPARATE]
-    for column in ("way", *columns, "error of shares, median and worst", "of ROAS, median and worst"):
+    errors = ("error of shares, median and worst", "of ROAS, median and worst")
+    for column in ("way", *columns, *errors, "90 % holds", "width", "said surely, right"):
         table.add_column(column)
     for name in found[0]:
-        table.add_row(name, *row([tables[name] for tables in found]))
+        of_way = [tables[name] for tables in found]
+        table.add_row(name, *row(of_way), *interval_row(of_way))
     console = Console()
     if not console.is_terminal:
-        console.width = 150
+        console.width = 200
     console.print(table)
     return 0
 

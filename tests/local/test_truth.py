@@ -38,6 +38,20 @@ def test_the_best_model_is_better_than_chance_and_pulled_to_the_shares_of_spend(
     assert errors[1] < errors[0] < 0.1
 
 
+def test_the_posterior_ranks_better_than_the_best_model_and_its_intervals_hold(found) -> None:
+    """Three worlds are few: `make truth` measures 24."""
+    tables = of(found, "posterior")
+    right, pairs = ranked(tables, 1.5)
+    assert right / pairs >= 0.9
+    together = pd.concat(tables)
+    holds = together["true_roas"].between(together["low"], together["high"])
+    assert holds.sum() >= 10, f"{holds.sum()} of {len(holds)} intervals hold the truth"
+    assert together["sure_right"].sum() >= 0.85 * together["sure"].sum() > 10
+    nearest, _ = ranked(of(found, "best model by posterior"), 1.5)
+    best, _ = ranked(of(found, "best model"), 1.5)
+    assert nearest >= best
+
+
 def test_worlds_differ_and_their_truth_is_the_one_that_is_compared_with() -> None:
     first, second = world(1), world(2)
     assert first.roas != second.roas

@@ -265,3 +265,40 @@ def test_the_nearest_model_is_the_one_with_the_posterior_s_medians(found: Poster
     assert best.inside == {"c1": True, "c2": False, "c3": True}
     posterior_picture.draw(answer.model_copy(update={"best_model": best}), tmp_path / "posterior.png")
     assert (tmp_path / "posterior.png").stat().st_size > 10_000
+
+
+def _telling_little(name: str) -> pd.DataFrame:
+    random, table = np.random.default_rng(0), sales()
+    if name == "many zeros":
+        table["c1"] = np.where(random.uniform(size=len(table)) < 0.03, table["c1"] + 50, 0.0)
+        table["c2"] = np.where(table.index == 70, 500.0, 0.0)
+    elif name == "three spends":
+        table["c1"] = random.choice([0.0, 100.0, 200.0], len(table))
+    elif name == "always the same":
+        table["c1"] = 100.0
+    elif name == "three equal columns":
+        table["c2"], table["c3"] = table["c1"], 3 * table["c1"]
+    elif name == "eight channels in sixty weeks":
+        return sales(rows=60, channels=8)
+    elif name == "nothing but noise":
+        table["sales"] = random.normal(2000, 200, len(table))
+    return table
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("many zeros", "three spends", "always the same", "three equal columns"),
+        *("eight channels in sixty weeks", "nothing but noise"),
+    ],
+)
+def test_data_that_tell_little_end_in_wide_intervals_and_no_nonsense(name: str) -> None:
+    table = _telling_little(name)
+    answer = posterior(table, config(table))
+    assert answer.converged
+    assert np.isfinite(answer.table().to_numpy()).all()
+    assert -0.2 < answer.baseline_share.mean() < 1
+    if name == "always the same":
+        assert answer.learned[0] < 0.5
+    if name == "nothing but noise":
+        assert answer.baseline_share.mean() > 0.85

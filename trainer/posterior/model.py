@@ -289,7 +289,7 @@ def _alike(inputs: Inputs, channels: Sequence[Channel]) -> NDArray[np.int64]:
     norms = np.sqrt(np.einsum("it,it->i", centred, centred))
     norms[norms == 0] = np.inf
     correlation = np.einsum("it,jt->ij", centred, centred) / norms[:, None] / norms
-    return np.argwhere(np.triu(correlation >= ALIKE, 1)).astype(np.int64).reshape(-1, 2)
+    return np.ascontiguousarray(np.argwhere(np.triu(correlation >= ALIKE, 1)), dtype=np.int64)
 
 
 def _tested(studies: Sequence[Study], channels: Sequence[Channel]) -> NDArray[np.bool_]:
