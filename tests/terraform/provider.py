@@ -152,11 +152,16 @@ class Provider(rpc.ProviderServicer):
         self._provider = schema["provider"]
         self._types: Json = schema["types"]
         self._project = ""
+        self._schema = self._told()
 
     def GetMetadata(self, request, context):
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
 
     def GetProviderSchema(self, request, context):
+        return self._schema
+
+    def _told(self):
+        """The schema in the protocol's words: made once, because every command asks for it."""
         answer = pb.GetProviderSchema.Response()
         answer.provider.CopyFrom(schema_of(self._provider))
         for name, block in self._types.items():

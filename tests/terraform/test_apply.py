@@ -125,29 +125,34 @@ def test_bootstrap_is_made_and_then_stays(provider: Terraform) -> None:
     assert grant.endswith('.hasOnly(["roles/datastore.user","roles/logging.logWriter"])')
 
 
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"functions_archive": "functions.zip"}, "named by its content"),
-        ({"images": {"web": "page:latest"}}, "named by digest"),
-        ({"images": {"web": GIVEN["images"]["web"]}}, "is installed, but images.trainer-native is not given"),
-        ({"queues": {"a": 600, "b": 500}}, "at most 1,000 executions"),
-        ({"people": ["allUsers"]}, "nobody else may be named"),
-        ({"region": "Frankfurt"}, "for example europe-west1"),
-        ({"engines": []}, "at least one"),
-        ({"project": "X"}, "6 to 30 lower-case letters"),
-        ({"keep_data_days": 1}, "At least 30 days"),
-        ({"soft_delete_days": 3}, "from 7 to 90 days"),
-    ],
-    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
-)
-def test_a_wrong_variable_is_refused_with_what_to_do(
-    applied: Applied, values: dict[str, object], said: str
-) -> None:
+WRONG: dict[str, tuple[object, str]] = {
+    "functions_archive": ("functions.zip", "named by its content"),
+    "images": ({"web": "page:latest"}, "named by digest"),
+    "queues": ({"a": 600, "b": 500}, "at most 1,000 executions"),
+    "people": (["allUsers"], "nobody else may be named"),
+    "region": ("Frankfurt", "for example europe-west1"),
+    "engines": ([], "at least one"),
+    "project": ("X", "6 to 30 lower-case letters"),
+    "keep_data_days": (1, "At least 30 days"),
+    "soft_delete_days": (3, "from 7 to 90 days"),
+}
+
+
+def test_wrong_variables_are_refused_all_at_once_with_what_to_do(applied: Applied) -> None:
     module = applied("dev")
-    planned = module.plan("-refresh=false", *module.given("dev", **values))
+    planned = module.plan(*module.given("dev", **{name: value for name, (value, _) in WRONG.items()}))
     assert planned.status == 1
-    assert said in " ".join(planned.said.replace("│", " ").split())
+    text = " ".join(planned.said.replace("│", " ").split())
+    assert [name for name, (_, said) in WRONG.items() if said not in text] == []
+
+
+def test_an_engine_without_an_image_is_refused(applied: Applied) -> None:
+    module = applied("dev")
+    planned = module.plan("-refresh=false", *module.given("dev", images={"web": GIVEN["images"]["web"]}))
+    assert planned.status == 1
+    assert "is installed, but images.trainer-native is not given" in " ".join(
+        planned.said.replace("│", " ").split()
+    )
 
 
 def test_what_is_optional_can_be_had(provider: Terraform) -> None:
