@@ -119,8 +119,8 @@ MUTATIONS: dict[str, list[Edit]] = {
     ],
     "settings-looked-for-before-the-upload-is-recorded": [
         Edit(uploads._data_arrived, "upload = record(runtime, country, data)",
-             "settings = _settings_for(runtime, country, data.name)\n    upload = record(runtime, country, data)"),
-        Edit(uploads._data_arrived, "    settings = _settings_for(runtime, country, data.name)\n    if", "    if"),
+             "settings = settings_for(runtime.ports.objects, country, data.name)\n    upload = record(runtime, country, data)"),
+        Edit(uploads._data_arrived, "    settings = settings_for(runtime.ports.objects, country, data.name)\n    if", "    if"),
     ],
     "failure-by-a-sweep-not-announced": [
         Edit(wakeups.wake_or_fail, "announce_attempt_end(runtime, failed, failed.attempt)", "pass"),
