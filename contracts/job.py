@@ -149,6 +149,9 @@ class Job(Document):
     job_id: OfJob
     request_id: OfRequest
     request: dict[str, Any] = Field(description="the request as it was sent, before defaults")
+    defaults: dict[str, Any] = Field(
+        {}, description="what the request does not say and its numbers depend on, as it was at acceptance"
+    )
     upload: FileVersion | None = Field(None, description="the uploaded data file, if the job began with one")
     replaces: str | None = Field(None, description="job that began with a part of the uploaded file")
     replaced_by: str | None = Field(None, description="job of the whole file, if this one began with a part")

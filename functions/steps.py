@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from contracts import names
 from contracts.base import canonical_json, error_lines
+from contracts.defaults import filled
 from contracts.events import (
     JOB_FINISHED,
     TRAIN_REQUESTS,
@@ -29,6 +30,7 @@ from functions.errors import BadData, BadRequest, BadSource, Permanent
 from functions.notifications import notification
 from functions.ports import AlreadyExists, Conflict, ObjectInfo
 from functions.runtime import Runtime, TrainerRuntime
+from functions.versions import wait_for_newer
 
 HANDLER_DEADLINE = timedelta(minutes=15)
 HEARTBEAT_DEADLINE = timedelta(minutes=3)
@@ -203,10 +205,12 @@ def request_of(job: Job) -> TrainRequest:
 
     Raises:
         BadRequest: it was accepted by an older version, and this one does not understand it any more.
+        NotYet: it was accepted by a newer version, and says something that this one does not know.
     """
     try:
-        return TrainRequest.model_validate(job.request)
+        return TrainRequest.model_validate(filled(job.request, job.defaults))
     except ValidationError as error:
+        wait_for_newer(error)
         raise BadRequest("this version does not take the request any more", error_lines(error)) from error
 
 

@@ -93,7 +93,7 @@ class Life:
         except ValidationError as error:
             title = "The trainer is older than the functions and cannot read the config: deploy it"
             problem = Problem(type="unreadable-config", title=title, errors=error_lines(error))
-            self._end(status="failed", error=problem, deterministic=True)
+            self._end(status="failed", error=problem)  # the next attempt may find the newer trainer
             return
         try:
             result = self._train(config, folder)
@@ -101,6 +101,9 @@ class Life:
             self._fail(config, _untrainable(str(error)), deterministic=True)
         except (Transient, Conflict):
             raise
+        except MemoryError as error:
+            self.console("".join(traceback.format_exception(error)))
+            self._fail(config, OUT_OF_MEMORY, deterministic=True)
         except Exception as error:  # noqa: BLE001 (whatever an engine raises ends the attempt, with its reason)
             detail = "".join(traceback.format_exception(error))
             self.console(detail)
@@ -272,6 +275,13 @@ def check_documents(folder: Path) -> None:
             problems += [f"{path.name}: {line}" for line in error_lines(error)]
     if problems:
         raise EngineError("\n".join(f"the engine left a broken result: {problem}" for problem in problems))
+
+
+OUT_OF_MEMORY = Problem(
+    type="out-of-memory",
+    title="The training needs more memory than it may have; choose a larger size or fewer candidates",
+)
+"""It would need as much again: no other attempt is made."""
 
 
 def _untrainable(reasons: str) -> Problem:

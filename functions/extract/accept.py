@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from contracts.base import WHOLE, canonical_json, error_lines
+from contracts.defaults import unsaid_numbers
 from contracts.engines import request_problems
 from contracts.events import JOB_FINISHED, RequestRefused
 from contracts.job import FileVersion, Job, JobState, TimelineEntry
@@ -68,6 +69,7 @@ def _create(
         job_id=job_id,
         request_id=key,
         request=body,
+        defaults={} if errors else _defaults(runtime, body),
         upload=upload,
         accepted_at=now,
         updated_at=now,
@@ -84,6 +86,11 @@ def _create(
     if created.state.terminal:
         log_end(runtime, created)
     return created
+
+
+def _defaults(runtime: Runtime, body: dict[str, Any]) -> dict[str, Any]:
+    request = TrainRequest.model_validate(body)
+    return {"engine": runtime.settings.engines[0], **unsaid_numbers(request)}
 
 
 def _usable(body: dict[str, Any]) -> dict[str, Any]:

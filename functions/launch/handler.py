@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 from contracts import names
 from contracts.attempt import TrainingConfig
 from contracts.job import Job, JobState, Queue, Slot, Waiting
+from contracts.model import ModelConfig
+from contracts.request import TrainRequest
 from functions.attempts import seal
 from functions.errors import Permanent, Transient
 from functions.launch.sizes import placement
@@ -15,6 +19,7 @@ from functions.message import Message
 from functions.ports import Conflict
 from functions.runtime import Runtime
 from functions.steps import commit, create_once, free_slot, get_or_create_queue, refuse, request_of
+from functions.versions import read_ours
 
 ORPHANED_AFTER = timedelta(seconds=30)
 """Age after which a slot whose job is still QUEUED counts as orphaned: its taker died before the start."""
@@ -123,5 +128,11 @@ def _config(runtime: Runtime, job: Job) -> TrainingConfig:
         former=_former_results(runtime, request.former),
     )
     name = names.attempt_of(job).config
-    create_once(runtime, name, config.model_dump_json(indent=2).encode())
-    return TrainingConfig.model_validate_json(runtime.ports.objects.read(name))
+    create_once(runtime, name, json.dumps(_said(config, request), indent=2).encode())
+    return read_ours(TrainingConfig, runtime.ports.objects.read(name))
+
+
+def _said(config: TrainingConfig, request: TrainRequest) -> dict[str, Any]:
+    """The config without defaults on which no number depends: a trainer need not know them."""
+    model = request.model_dump(mode="json", include=set(ModelConfig.model_fields), exclude_unset=True)
+    return {**config.model_dump(mode="json", exclude={"model"}), "model": model}

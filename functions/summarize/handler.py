@@ -17,6 +17,7 @@ from functions.patience import saying_what_is_awaited
 from functions.ports import NotFound, Ports
 from functions.runtime import Runtime
 from functions.steps import announce, commit_end, create_once
+from functions.versions import read_ours
 
 
 def handle(message: Message, runtime: Runtime) -> None:
@@ -57,7 +58,7 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
     """The summary of a job's present attempt, from the files that the engine left."""
     folder = names.results(job)
     best = BestModel.model_validate_json(ports.objects.read(f"{folder}best_model.json"))
-    config = TrainingConfig.model_validate_json(ports.objects.read(names.attempt_of(job).config))
+    config = read_ours(TrainingConfig, ports.objects.read(names.attempt_of(job).config))
     manifest = Manifest.model_validate_json(ports.objects.read(f"{folder}manifest.json"))
     return ModelSummary(
         job_id=job.job_id,

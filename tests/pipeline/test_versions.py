@@ -1,0 +1,183 @@
+"""Versions meet: documents of a newer one, and folders that released ones left."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts import names
+from contracts.job import JobState as S
+from functions.attempts import attempt_of
+from tests.pipeline.release_folder import LEFT_OUT
+from tests.pipeline.world import World
+
+RELEASED = sorted((Path(__file__).parent / "released").glob("*.tar.xz"))
+"""Folders that released versions left, one for each: jobs in every state, results of the native engine."""
+
+
+def change(world: World, job_id: str, **changes: Any) -> None:
+    job = world.job(job_id)
+    world.ports.jobs.replace(job.model_copy(update=changes), job.version)
+
+
+# documents of a newer version
+
+
+def test_a_config_holds_what_was_said_and_the_defaults_on_which_numbers_depend(world: World) -> None:
+    job_id = world.submit("r1", search={"iterations": 5, "trials": 1})
+    world.until(job_id, S.RUNNING)
+    model = json.loads(world.ports.objects.read(attempt_of(world.job(job_id)).config))["model"]
+    assert model["search"]["iterations"] == 5
+    assert model["search"]["solver"] == "robyn", "nobody said it, but it changes numbers"
+    assert "stop" not in model["search"], "a trainer of before it was invented trains the same"
+    assert "calibration" not in model
+
+
+def test_a_default_that_changes_after_acceptance_changes_no_job(world: World) -> None:
+    job_id = world.submit("r1", search={"iterations": 5, "trials": 1})
+    world.until(job_id, S.QUEUED)
+    defaults = world.job(job_id).defaults
+    change(world, job_id, defaults={**defaults, "search": {**defaults["search"], "seed": 7}})
+    world.until(job_id, S.RUNNING)
+    model = json.loads(world.ports.objects.read(attempt_of(world.job(job_id)).config))["model"]
+    assert model["search"]["seed"] == 7
+
+
+def test_a_request_that_only_a_newer_version_knows_waits_for_it(world: World) -> None:
+    job_id = world.submit("r1")
+    for delivery in world.embedded.bus.pending():
+        world.embedded.bus.deliver(delivery.id)
+    request = world.job(job_id).request
+    change(world, job_id, request={**request, "invented_later": True})
+    for _ in range(3):
+        world.deliver()
+        world.clock.pass_(minutes=5)
+    assert world.job(job_id).state is S.EXTRACTED
+    assert "invented_later" in world.embedded.bus.pending()[0].last_error
+    change(world, job_id, request=request)
+    world.clock.pass_(minutes=20)
+    world.run()
+    assert world.job(job_id).state is S.SUCCEEDED
+
+
+def test_a_config_that_only_a_newer_version_knows_is_waited_for_by_summarize(world: World) -> None:
+    job_id = world.submit("r1")
+    world.until(job_id, S.TRAINED)
+    name = names.attempt_of(world.job(job_id)).config
+    config = world.ports.objects.read(name)
+    newer = json.loads(config)
+    newer["model"]["invented_later"] = newer["invented_too"] = 1
+    world.ports.objects.replace(name, json.dumps(newer).encode(), None)
+    world.deliver()
+    assert world.job(job_id).state is S.TRAINED
+    assert "newer version, which knows model.invented_later" in world.job(job_id).waits_for
+    world.ports.objects.replace(name, config, None)
+    world.clock.pass_(minutes=20)
+    world.run()
+    assert world.job(job_id).state is S.SUCCEEDED
+
+
+def test_a_trainer_that_is_too_old_for_a_config_leaves_the_next_attempt_to_a_newer_one(world: World) -> None:
+    job_id = world.submit("r1")
+    world.until(job_id, S.RUNNING)
+    name = names.attempt_of(world.job(job_id)).config
+    newer = json.loads(world.ports.objects.read(name))
+    newer["model"]["invented_later"] = 1
+    world.ports.objects.replace(name, json.dumps(newer).encode(), None)
+    world.run()
+    assert world.states(job_id)[-5:] == ["RUNNING", "QUEUED", "RUNNING", "TRAINED", "SUCCEEDED"]
+
+
+# folders of released versions
+
+
+@pytest.fixture(params=RELEASED, ids=[path.name.removesuffix(".tar.xz") for path in RELEASED])
+def released(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    with tarfile.open(request.param) as archive:
+        archive.extractall(tmp_path, filter="data")
+    world = World(tmp_path)
+    world.clock.pass_(hours=2)
+    return world
+
+
+STATES = {
+    "succeeded": S.SUCCEEDED,
+    "validated": S.SUCCEEDED,
+    "rejected": S.REJECTED,
+    "invalid": S.REJECTED,
+    "failed": S.FAILED,
+    "cancelled": S.CANCELLED,
+    "trained": S.TRAINED,
+    "running": S.RUNNING,
+    "queued": S.QUEUED,
+    "extracted": S.EXTRACTED,
+    "cancelling": S.CANCELLING,
+    "accepted": S.ACCEPTED,
+}
+
+
+def by_request(world: World) -> dict[str, str]:
+    return {job["request_id"]: job["job_id"] for job in world.web.get("/api/jobs").json["jobs"]}
+
+
+def test_every_page_of_a_released_folder_is_shown(released: World) -> None:
+    jobs = by_request(released)
+    assert {name: released.job(job_id).state for name, job_id in jobs.items()} == STATES
+    for path in ("/", "/dead-letters", "/api/dead-letters"):
+        assert released.web.get(path).status_code == 200
+    for job_id in jobs.values():
+        for path in (f"/jobs/{job_id}", f"/api/jobs/{job_id}"):
+            assert released.web.get(path).status_code == 200, path
+    view = released.web.get(f"/api/jobs/{jobs['succeeded']}").json
+    assert view["summary"]["best_model"]["channels"]
+    kept = [file for file in view["files"] if not file["name"].endswith(LEFT_OUT)]
+    assert len(kept) > 5
+    for file in kept:
+        assert released.web.get(file["url"]).status_code == 200, file["name"]
+
+
+def test_every_job_of_a_released_folder_goes_on_to_its_end(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.pipeline.conftest import QuickEngine
+
+    monkeypatch.setattr("trainer.life.load", lambda _: QuickEngine)
+    jobs = by_request(released)
+    for name in ("failed", "cancelled"):
+        assert released.act(jobs[name], "retry") == 200
+    for _ in range(6):
+        released.run()
+        released.clock.pass_(minutes=16)
+        released.sweep()
+    ended = {name: released.job(job_id).state for name, job_id in jobs.items()}
+    rejected = {"rejected": S.REJECTED, "invalid": S.REJECTED, "cancelling": S.CANCELLED}
+    assert ended == {name: rejected.get(name, S.SUCCEEDED) for name in STATES}
+    summary = json.loads(released.ports.objects.read(names.summary("DE")))
+    trained = {run["job_id"] for run in summary["runs"]}
+    assert trained == {jobs[name] for name, state in ended.items() if state is S.SUCCEEDED} - {
+        jobs["validated"]
+    }
+
+
+@pytest.mark.parametrize("how", ["refresh_of", "start_from"])
+def test_a_result_of_a_released_folder_is_continued(released: World, how: str) -> None:
+    former = by_request(released)["succeeded"]
+    search = {"iterations": 5, "trials": 1}
+    if how == "start_from":
+        changes: dict[str, Any] = {"search": {**search, "start_from": former}}
+    else:
+        released.fill_warehouse(name="newer_sales")
+        source = {**released.request("any")["source"], "table": "newer_sales"}
+        changes = {"search": search, "refresh_of": {"job": former}, "source": source}
+    released.settings = released.settings.model_copy(update={"queues": {"default": 9}})
+    job_id = released.submit("continued", priority=9, **changes)
+    released.until(job_id, S.RUNNING)
+    [task] = [task for task in released.tasks() if task["job_id"] == job_id]
+    released.life(task["execution"], job_id, 1).live()
+    released.embedded.launcher.finish_task(task["execution"], 0, 0)
+    released.deliver()
+    assert released.job(job_id).state is S.SUCCEEDED, released.job(job_id).error
