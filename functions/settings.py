@@ -38,6 +38,9 @@ class TrainerSettings(BaseSettings):
         description="adapter family: `embedded` (one machine) or `gcp` (Google Cloud and Snowflake)"
     )
     cores: int = Field(0, ge=0, description="processes of one training task; 0: one per core")
+    former_of_other_countries: bool = Field(
+        False, description="whether a request may refresh or start from a job of another country"
+    )
     log_format: Literal["json", "text"] = Field(
         "json", description="shape of log lines: `json`, or `text` for terminals"
     )

@@ -24,11 +24,13 @@ def former_errors(runtime: Runtime, request: TrainRequest) -> Iterator[str]:
     if job is None:
         yield f"{where}: there is no job '{request.former}'"
         return
-    for problem in _problems(job, request):
+    for problem in _problems(job, request, runtime.settings.former_of_other_countries):
         yield f"{where}: job {job.job_id} {problem}"
 
 
-def _problems(job: Job, request: TrainRequest) -> Iterator[str]:
+def _problems(job: Job, request: TrainRequest, across: bool) -> Iterator[str]:
+    if job.country != request.country and not across:
+        yield f"is of the country {job.country}, not {request.country}"
     if job.state is not JobState.SUCCEEDED:
         later = "" if job.state.terminal else "; send the request with a new request_id when it has succeeded"
         yield f"has no result: it is {job.state}{later}"

@@ -18,10 +18,11 @@ from rich.console import Console
 from contracts.base import canonical_json
 from contracts.events import TRAIN_REQUESTS
 from functions.adapters.embedded import Embedded, FolderInUse
+from functions.adapters.embedded.database import DamagedFolder
 from functions.errors import Unavailable
 from infra.local.batch import Submission, UnreadableRequests, read_requests
 from infra.local.follow import Client, describe, follow
-from infra.local.host import ADDRESS, Host, PortTaken, local_settings, running, say, state_file
+from infra.local.host import ADDRESS, Host, PortTaken, TooFewFiles, local_settings, running, say, state_file
 
 
 def main() -> int:
@@ -73,7 +74,7 @@ def up(folder: Path, port: int, address: str = ADDRESS) -> int:
             say(f"  warehouse  {host.settings.folder / 'warehouse'}/<connection>.duckdb")
             say("Ctrl-C stops it; trainings that run go on, and are picked up by the next `make up`.")
             stopping.wait()
-    except (PortTaken, FolderInUse, Unavailable, OSError) as error:
+    except (PortTaken, TooFewFiles, FolderInUse, DamagedFolder, Unavailable, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     say("stopped")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import sys
 import threading
@@ -35,12 +36,18 @@ if TYPE_CHECKING:
 ADDRESS = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
 SWEEP_PERIOD_S = 60.0
+MIN_FILES = 512
+"""That the host may have open: connections, databases and files of a dozen threads."""
 CONNECTION = "demo"
 """The warehouse of an installation on one machine."""
 
 
 class PortTaken(RuntimeError):
     """Another program listens on the port."""
+
+
+class TooFewFiles(RuntimeError):
+    """This process may open too few files."""
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -130,8 +137,10 @@ class Host:
         """Start everything.
 
         Raises:
+            TooFewFiles: this process may open too few files.
             PortTaken: another program listens on the port.
         """
+        _allow_files()
         self.embedded.lock()
         (self.settings.folder / "warehouse").mkdir(exist_ok=True)  # for the files of users
         use(self._runtime)
@@ -233,6 +242,18 @@ class Host:
     def _write_state(self) -> None:
         state = {"pid": os.getpid(), "started": start_of(os.getpid()), "url": self.url}
         state_file(self.settings.folder).write_text(json.dumps(state))
+
+
+def _allow_files() -> None:
+    """Raise the limit of open files to what is needed, if the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < MIN_FILES:
+        if hard != resource.RLIM_INFINITY and hard < MIN_FILES:
+            raise TooFewFiles(
+                f"this process may open {hard} files and needs {MIN_FILES}; "
+                f"raise the limit with `ulimit -n {MIN_FILES}`"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (MIN_FILES, hard))
 
 
 def state_file(folder: Path) -> Path:

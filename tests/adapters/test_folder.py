@@ -14,6 +14,7 @@ import pytest
 
 from contracts.job import Queue
 from functions.adapters.embedded import Embedded, FolderInUse
+from functions.adapters.embedded.database import DamagedFolder
 from functions.errors import Unavailable
 from functions.ports import NotFound, Ports
 from tests.adapters.families import StepClock, crash, die, embedded_ports, race
@@ -268,6 +269,25 @@ def test_a_folder_of_another_version_is_refused(tmp_path: Path) -> None:
     other.close()
     with pytest.raises(RuntimeError, match="layout 99"):
         Embedded(tmp_path)
+
+
+def test_a_folder_whose_database_is_gone_or_damaged_is_not_begun_anew(tmp_path: Path) -> None:
+    embedded = Embedded(tmp_path)
+    embedded.objects.create(OUTCOME, b"1")
+    embedded.close()
+    state = tmp_path / "state.db"
+    whole = state.read_bytes()
+    for content, said in ((None, "missing"), (b"", "empty"), (b"x" * 8192, "damaged")):
+        state.unlink(missing_ok=True)
+        for path in tmp_path.glob("state.db-*"):
+            path.unlink()
+        if content is not None:
+            state.write_bytes(content)
+        with pytest.raises(DamagedFolder, match=said):
+            Embedded(tmp_path)
+        assert (state.read_bytes() if state.exists() else None) == content, "nothing was changed"
+    state.write_bytes(whole)
+    assert Embedded(tmp_path).objects.read(OUTCOME) == b"1"
 
 
 def test_time_comes_from_the_clock(tmp_path: Path, clock: StepClock) -> None:

@@ -272,6 +272,15 @@ def test_a_port_that_is_taken_and_a_folder_in_use_are_said_plainly(system: Syste
     assert requests.get(f"{system.url}/health", timeout=10).ok
 
 
+def test_too_few_open_files_are_said_at_once(tmp_path: Path):
+    command = f"ulimit -n 64; exec {sys.executable} -m infra.local --folder {tmp_path} up --port 0"
+    told = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "ulimit -n 512" in told.stderr
+
+
 def test_commands_without_a_running_system_say_what_to_do(tmp_path: Path):
     system = System(tmp_path)
     answer = system.run("submit", "x.yaml")

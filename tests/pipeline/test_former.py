@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from contracts import names
 from contracts.attempt import TrainingConfig
 from contracts.job import JobState
+from functions import runtime
 from infra.local.demo_data import generate
 from tests.pipeline.world import World
 
@@ -35,6 +37,19 @@ def refused(world: World, request_id: str, **changes: Any) -> list[str]:
     assert job.state is JobState.REJECTED
     assert job.error is not None
     return job.error.errors
+
+
+def test_the_job_of_another_country_is_no_former_unless_settings_allow_it(world: World) -> None:
+    former = world.submit("former", country="FR")
+    world.run()
+    asked = {"search": {"iterations": 5, "trials": 1, "start_from": former}}
+    errors = refused(world, "other", country="DE", **asked)
+    assert errors == [f"search.start_from: job {former} is of the country FR, not DE"]
+    settings = world.settings.model_copy(update={"former_of_other_countries": True})
+    runtime.use(replace(world.runtime, settings=settings))
+    job_id = world.submit("allowed", country="DE", **asked)
+    world.deliver()
+    assert world.job(job_id).state is JobState.RUNNING
 
 
 def result(world: World, job_id: str, name: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from functions.adapters import SystemClock
 from functions.adapters.embedded.bus import BusSettings, Push, SqliteBus
-from functions.adapters.embedded.database import Database
+from functions.adapters.embedded.database import DamagedFolder, Database
 from functions.adapters.embedded.jobs import SqliteJobStore
 from functions.adapters.embedded.launcher import LauncherSettings, SubprocessLauncher
 from functions.adapters.embedded.objects import FileObjectStore
@@ -19,6 +19,8 @@ from functions.adapters.embedded.warehouse import DuckDbWarehouses
 from functions.adapters.embedded.watcher import Watcher
 from functions.ports import Clock, Ports
 
+_OURS = ("datasets", "training-configs", "outcomes", "model_summary")
+"""Prefixes in the bucket under which only this program writes."""
 _ABANDONED_S = 24 * 3600.0
 
 
@@ -48,9 +50,13 @@ class Embedded:
 
         `environment`: what trainings are told of the installation; `push`: delivers messages by other means
         than HTTP; `bus`, `launcher`: how they work.
+
+        Raises:
+            DamagedFolder: it holds objects, but its database is damaged, empty or missing.
         """
         self.folder = folder.resolve()
         self.clock: Clock = clock or SystemClock()
+        _refuse_emptied(self.folder)
         self._database = Database(self.folder / "state.db")
         self.jobs = SqliteJobStore(self._database)
         self.bus = SqliteBus(self._database, self.clock, push, bus)
@@ -107,3 +113,16 @@ class Embedded:
         for path in self.objects.partial.iterdir():
             if time.time() - path.stat().st_mtime > _ABANDONED_S:
                 path.unlink(missing_ok=True)
+
+
+def _refuse_emptied(folder: Path) -> None:
+    """A new database beside objects of a former one would forget every job without a word."""
+    state = folder / "state.db"
+    if state.exists() and state.stat().st_size:
+        return
+    ours = [folder / "bucket" / prefix for prefix in _OURS]
+    if any(path.is_dir() and any(path.iterdir()) for path in ours):
+        raise DamagedFolder(
+            f"{state} is missing or empty, but {folder / 'bucket'} holds objects: "
+            "restore state.db from a backup, or choose another folder"
+        )

@@ -16,6 +16,7 @@ from typing import Any
 from functions.errors import Unavailable
 
 _LAYOUT = 1
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY_TIMEOUT_S = 5.0
 _OUTSIDE = frozenset(
     {
@@ -106,6 +107,10 @@ DROP INDEX IF EXISTS deliveries_due;
 Parameters = tuple[Any, ...] | Mapping[str, Any]
 
 
+class DamagedFolder(RuntimeError):
+    """The database of a folder is damaged or missing."""
+
+
 class Database:
     """Connections to the file, one per thread. Not to be used in a forked child of its process."""
 
@@ -114,6 +119,7 @@ class Database:
 
         Raises:
             RuntimeError: another version of this program made it.
+            DamagedFolder: it is no database, or a damaged one.
             functions.errors.Unavailable: the disk is full, for example.
         """
         self._path = path
@@ -183,4 +189,10 @@ def _said_clearly() -> Iterator[None]:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF in _OUTSIDE:  # the low byte is the kind, the rest says more
             raise Unavailable(f"the local database cannot be used now: {error}") from error
+        raise
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            raise DamagedFolder(
+                f"state.db is damaged ({error}); nothing was changed: restore it from a backup"
+            ) from error
         raise
