@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from statistics import median
 from typing import Any
 
 from contracts import names
 from contracts.attempt import Manifest, TrainingConfig
 from contracts.events import TrainingFinished
 from contracts.job import Job, JobState
+from contracts.posterior import PosteriorShort
 from contracts.result import BestModel, ModelInBrief, Timings
 from contracts.series import last_days
 from contracts.summary import CountryRun, CountrySummary, ModelSummary
@@ -49,9 +51,16 @@ def figures(ports: Ports, job: Job) -> dict[str, Any]:
         "r2": best.train.r2,
         "nrmse": best.train.nrmse,
         "converged": best.converged,
+        "interval_width": best.posterior and _width(best.posterior),
         "cpu_s": round(timings.cpu_s, 1),
         "memory_mb": timings.memory_mb,
     }
+
+
+def _width(posterior: PosteriorShort) -> float | None:
+    """How wide the 90 % intervals of the paid channels are, over their middles: the median channel."""
+    widths = [(one.q95 - one.q05) / one.q50 for one in posterior.channels if one.q50 > 0]
+    return round(median(widths), 3) if widths else None
 
 
 def summarize(ports: Ports, job: Job) -> ModelSummary:

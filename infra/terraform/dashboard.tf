@@ -28,6 +28,7 @@ locals {
       { title = "Memory of a training, P95 in MB", filter = "${local.user_metric}/memory_mb\"", period = "86400s", aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_95", by = ["metric.label.engine", "metric.label.size"] },
       { title = "R² of models, P50", filter = "${local.user_metric}/r2\"", period = "86400s", aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_50", by = ["metric.label.engine"] },
       { title = "NRMSE of models, P50", filter = "${local.user_metric}/nrmse\"", period = "86400s", aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_50", by = ["metric.label.engine"] },
+      { title = "Width of intervals over their middles, P50", filter = "${local.user_metric}/interval_width\"", period = "86400s", aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_50", by = ["metric.label.engine"] },
       { title = "Bytes in the bucket", filter = "resource.type=\"gcs_bucket\" resource.labels.bucket_name=\"${local.bucket}\" metric.type=\"storage.googleapis.com/storage/v2/total_bytes\"", period = "86400s", aligner = "ALIGN_MEAN", reducer = "REDUCE_SUM", by = ["metric.label.storage_class"] },
     ],
   )

@@ -16,6 +16,7 @@ locals {
     cpu_seconds        = { field = "cpu_s", unit = "s", scale = 1 }
     memory_mb          = { field = "memory_mb", unit = "MBy", scale = 64 }
     r2                 = { field = "r2", unit = "1", scale = 0.01 }
+    interval_width     = { field = "interval_width", unit = "1", scale = 0.01 }
     nrmse              = { field = "nrmse", unit = "1", scale = 0.001 }
   }
   # name → what a log line must look like to be told at once; each has a section in docs/operate.md

@@ -14,6 +14,7 @@ import pytest
 from contracts.job import JobState
 from functions import runtime
 from functions.log import Log
+from tests.pipeline import conftest
 from tests.pipeline.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,10 +70,22 @@ def test_a_success_tells_its_times_its_cost_and_its_quality(world: World, lines:
     assert line["cpu_s"] >= 0 < line["memory_mb"]
 
 
-def test_the_fields_that_metrics_are_made_from_are_there(world: World, lines: io.StringIO) -> None:
+def test_the_fields_that_metrics_are_made_from_are_there(
+    world: World, lines: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channels = [
+        {"name": "tv_spend", "metric": "roas", "q05": 1.0, "q50": 2.0, "q95": 3.0, "learned": 0.5},
+        {"name": "search_spend", "metric": "roas", "q05": 1.0, "q50": 4.0, "q95": 9.0, "learned": 0.5},
+    ]
+    posterior = {"converged": True, "channels": channels, "sentences": []}
+    best = json.loads(conftest.EXAMPLE.read_text(encoding="utf-8"))
+    example = tmp_path / "best_model.json"
+    example.write_text(json.dumps({**best, "posterior": posterior}), encoding="utf-8")
+    monkeypatch.setattr(conftest, "EXAMPLE", example)
     world.submit("r1")
     world.run()
     (line,) = ended(lines)
+    assert line["interval_width"] == 1.5  # the median of 1 and 2
     watched = (ROOT / "infra" / "terraform" / "watch.tf").read_text(encoding="utf-8")
     fields = {
         *re.findall(r'field = "(\w+)"', watched),
