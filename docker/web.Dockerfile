@@ -14,7 +14,7 @@ RUN python3 -m venv /opt/venv \
     && python -m compileall -q /opt/venv
 COPY contracts contracts
 COPY functions functions
-COPY infra infra
+COPY infra/__init__.py infra/archive.py infra/
 RUN python -m infra.archive /tmp/functions.zip \
     && python -m zipfile --extract /tmp/functions.zip /app \
     && python -m compileall -q /app
