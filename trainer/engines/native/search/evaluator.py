@@ -10,6 +10,12 @@ from trainer.engines.native.records import Inputs, Study
 from trainer.engines.native.search import kernel
 from trainer.engines.native.search.kernel import Problem, Work
 
+_VECTORS = (
+    *("means", "sds", "products", "penalty", "curvature", "penalised", "lower", "upper", "coefficients"),
+    *("gradient", "gradient_at_zero", "before", "target", "direction", "effects"),
+)
+"""The arrays of `Work` that have an entry per design column."""
+
 
 class Evaluator:
     """Evaluates candidates one after another; every array is allocated once.
@@ -100,19 +106,19 @@ def _study_weights(studies: tuple[Study, ...]) -> Floats:
 
 
 def _work(inputs: Inputs) -> Work:
-    rows, columns = inputs.stop - inputs.first, len(inputs.columns)
-    everything = len(inputs.dates)
+    rows, columns, periods = inputs.stop - inputs.first, len(inputs.columns), len(inputs.dates)
+    vectors = {name: np.zeros(columns) for name in _VECTORS}
+    matrices = {name: np.zeros((columns, columns)) for name in ("covariances", "gram", "factor")}
     return Work(
-        design=np.array(
-            inputs.values[inputs.window], order="C"
-        ),  # a copy: the media columns are written over
-        adstocked=np.zeros((len(inputs.media), everything)),
-        weights=np.zeros((2, everything)),
+        design=np.array(inputs.values[inputs.window], order="C"),  # a copy: its media columns are written
+        adstocked=np.zeros((len(inputs.media), periods)),
+        adstocked_alone=np.zeros(periods),
+        weights=np.zeros(periods),
         centred=np.zeros((rows, columns)),
-        moments=np.zeros((columns, columns)),
-        gram=np.zeros((columns, columns)),
-        factor=np.zeros((columns, columns)),
-        vectors=np.zeros((14, columns)),
-        active=np.zeros(columns, dtype=np.int64),
         fitted=np.zeros(rows),
+        member=np.zeros(columns, dtype=bool),
+        free=np.zeros(columns, dtype=bool),
+        active=np.zeros(columns, dtype=np.int64),
+        **vectors,
+        **matrices,
     )

@@ -46,14 +46,40 @@ class Work(NamedTuple):
 
     design: Floats  # (n, p); the columns before the media hold the window's values and stay
     adstocked: Floats  # (m, N)
-    weights: Floats  # (2, N): scratch for densities, weights
-    centred: Floats  # (n, p)
-    moments: Floats  # (p, p): covariances of the train rows
-    gram: Floats  # (p, p)
-    factor: Floats  # (p, p)
-    vectors: Floats  # (14, p)
-    active: NDArray[np.int64]  # (p,)
+    adstocked_alone: Floats  # (N,), of a study's rows without what came before them
+    weights: Floats  # (N,), adstock by lag
+    centred: Floats  # (n, p), train rows less their means
     fitted: Floats  # (n,)
+
+    # of the train rows, as shares of the population
+    means: Floats  # (p,)
+    sds: Floats  # (p,), 0: the column is constant, and has coefficient 0
+    covariances: Floats  # (p, p)
+    products: Floats  # (p,), covariances with the dependent variable
+
+    # the ridge, on standardised columns
+    gram: Floats  # (p, p)
+    penalty: Floats  # (p,), penalty factors with a mean of 1
+    curvature: Floats  # (p,), diagonal of the Gram matrix
+    penalised: Floats  # (p,), curvature plus penalty
+    lower: Floats  # (p,), limits of the coefficients
+    upper: Floats  # (p,)
+    coefficients: Floats  # (p,)
+    gradient: Floats  # (p,), at the coefficients, without the penalty
+    gradient_at_zero: Floats  # (p,)
+    before: Floats  # (p,), coefficients before the active ones were cycled through
+    member: NDArray[np.bool_]  # (p,), whether a column is among the active ones
+    active: NDArray[
+        np.int64
+    ]  # (p,), columns: in the descent those that have moved, after it those within limits
+
+    # on to the optimum
+    free: NDArray[np.bool_]  # (p,), within the limits
+    factor: Floats  # (p, p), Cholesky factor of the free columns
+    target: Floats  # (p,), optimum of the free columns, in the order of `active`
+    direction: Floats  # (p,), from the coefficients to it
+
+    effects: Floats  # (p,), contributions over the window
 
 
 GEOMETRIC, WEIBULL_CDF, WEIBULL_PDF = 0, 1, 2
@@ -72,21 +98,38 @@ METRICS = (
 )
 """What `evaluate` writes first into `outcome`; then m inflexions and m inflations."""
 
+NRMSE, RSSD, MAPE, LAMBDA = (METRICS.index(name) for name in ("nrmse", "decomp.rssd", "mape", "lambda"))
+"""Places in `outcome`."""
+RSQ_PARTS, NRMSE_PARTS = METRICS.index("rsq_train"), METRICS.index("nrmse_train")
+"""Places of train in `outcome`; validation and test follow."""
+INFLEXIONS = len(METRICS)
+"""Place of the first inflexion in `outcome`."""
+
 LAMBDA_MIN_RATIO = 0.0001
+"""Smallest over largest lambda (Robyn: lambda_min_ratio)."""
 _CONVERGED = 1e-7
-_NO_PULL = 1e-12
-_SINGULAR = 1e-15
+"""Largest change of the loss in a pass that ends the descent (glmnet: thresh)."""
 _MAX_PASSES = 100_000
+"""Passes after which the descent gives up (glmnet: maxit)."""
+_NO_PULL = 1e-12
+"""Gradient, over the penalised curvature, below which a coefficient at its limit is optimal there."""
+_SINGULAR = 1e-15
+"""Smallest pivot of the Cholesky factor, as a share of the penalised curvature."""
+_MOST_STEPS = 100
+"""Steps to the optimum per column, after which it counts as not found; a handful is usual."""
 _ZERO_SHARE = 0.00005
+"""Below it an effect share counts as zero: Robyn rounds to four digits."""
+_SIGNIFICANT = 10
+"""Digits to which Robyn rounds a proposal."""
 
 
 @compiled
 def round_significant(value: float) -> float:
-    """To 10 significant digits, in R's arithmetic (signif); `value` in [0, 1]."""
+    """Round to 10 significant digits in R's arithmetic (signif); `value` in [0, 1]."""
     if value == 0.0:
         return 0.0
     scale = 1.0
-    for _ in range(9 - int(np.floor(np.log10(value)))):
+    for _ in range(_SIGNIFICANT - 1 - int(np.floor(np.log10(value)))):
         scale *= 10.0
     return float(np.rint(value * scale) / scale)
 
@@ -172,14 +215,16 @@ def hill(value: float, alpha: float, inflexion_power: float) -> float:
 
 
 @compiled
-def _transform(problem: Problem, hyper: Any, work: Work, outcome: Any) -> None:
+def _transform(
+    problem: Problem, hyper: Any, design: Any, everything: Any, weights: Any, outcome: Any
+) -> None:
     """Adstock on all rows, cut to the window, saturate into the design matrix."""
     media, size = problem.media.shape
-    rows, columns = work.design.shape
+    rows, columns = design.shape
     for i in range(media):
-        series, adstocked = problem.media[i], work.adstocked[i]
+        series, adstocked = problem.media[i], everything[i]
         scale = hyper[3 * media + i] if problem.family != GEOMETRIC else 0.0
-        adstock(problem.family, series, hyper[2 * media + i], scale, work.weights[1], adstocked)
+        adstock(problem.family, series, hyper[2 * media + i], scale, weights, adstocked)
         raw, total = 0.0, 0.0
         for t in range(size):
             raw += series[t]
@@ -189,47 +234,46 @@ def _transform(problem: Problem, hyper: Any, work: Work, outcome: Any) -> None:
         inflexion = hyper[media + i] * window.max()
         power = inflexion**alpha
         for t in range(rows):
-            work.design[t, columns - media + i] = hill(window[t], alpha, power)
-        outcome[10 + i] = inflexion
-        outcome[10 + media + i] = total / raw
+            design[t, columns - media + i] = hill(window[t], alpha, power)
+        outcome[INFLEXIONS + i] = inflexion
+        outcome[INFLEXIONS + media + i] = total / raw
 
 
 @compiled
-def _train_moments(design: Any, dependent: Any, train: int, work: Work) -> tuple[float, float]:
-    """Means, sds and covariances of the train rows (of the population); mean and variance of `dependent`.
-
-    Rows of `work.vectors`: 0 means, 1 sds (0: the column is constant), 2 covariances with `dependent`.
-    """
-    columns = design.shape[1]
-    centred, moments, vectors = work.centred, work.moments, work.vectors
+def _train_moments(dependent: Any, train: int, work: Work) -> tuple[float, float]:
+    """Write moments of the train rows into `work`; return mean and variance of `dependent`."""
+    design, columns = work.design, len(work.means)
+    centred, covariances = work.centred, work.covariances
+    means, products = work.means, work.products
     mean = 0.0
     for t in range(train):
         mean += dependent[t]
     mean /= train
-    vectors[:3] = 0.0
+    means[:] = 0.0
+    products[:] = 0.0
     for t in range(train):
         for j in range(columns):
-            vectors[0, j] += design[t, j]
+            means[j] += design[t, j]
     for j in range(columns):
-        vectors[0, j] /= train
-    moments[:] = 0.0
+        means[j] /= train
+    covariances[:] = 0.0
     variance = 0.0
     for t in range(train):
         residual = dependent[t] - mean
         variance += residual * residual
         for j in range(columns):
-            centred[t, j] = design[t, j] - vectors[0, j]
+            centred[t, j] = design[t, j] - means[j]
         for j in range(columns):
             value = centred[t, j]
-            vectors[2, j] += value * residual
+            products[j] += value * residual
             for k in range(j + 1):
-                moments[j, k] += value * centred[t, k]
+                covariances[j, k] += value * centred[t, k]
     for j in range(columns):
-        vectors[2, j] /= train
+        products[j] /= train
         for k in range(j + 1):
-            moments[j, k] /= train
-            moments[k, j] = moments[j, k]
-        vectors[1, j] = np.sqrt(moments[j, j]) if _varies(design, j, train) else 0.0
+            covariances[j, k] /= train
+            covariances[k, j] = covariances[j, k]
+        work.sds[j] = np.sqrt(covariances[j, j]) if _varies(design, j, train) else 0.0
     return mean, variance / train
 
 
@@ -245,32 +289,31 @@ def _varies(design: Any, column: int, train: int) -> bool:
 def _descend(work: Work) -> bool:
     """Cyclic coordinate descent exactly as glmnet 4.1's covariance mode does it (robyn-spec §5.2, 4-5).
 
-    Works on `work.gram` and rows of `work.vectors`: 1 sds (0: excluded), 3 gradients, 4 diagonal, 5 diagonal
-    plus penalty, 6 and 7 limits, 8 coefficients (out), 9 scratch, 10 member of the active list. glmnet stops
-    well short of the optimum; a more exact solver would give other models. False: not converged.
+    glmnet stops well short of the optimum; a more exact solver would find other models. Leaves coefficients
+    and gradient in `work`; False: not converged.
     """
-    gram, vectors, active = work.gram, work.vectors, work.active
+    gram, curvature, gradient = work.gram, work.curvature, work.gradient
+    coefficients, before = work.coefficients, work.before
+    member, active = work.member, work.active
     columns = len(active)
-    sds, gradient, member = vectors[1], vectors[3], vectors[10]
-    coefficients, before = vectors[8], vectors[9]
     coefficients[:] = 0.0
-    member[:] = 0.0
+    member[:] = False
     count = 0
     passes = 0
     while passes <= _MAX_PASSES:
         passes += 1
         change = 0.0
         for k in range(columns):
-            if sds[k] == 0.0:
+            if work.sds[k] == 0.0:
                 continue
-            step = _step(vectors, k)
+            step = _step(work, k)
             if step == 0.0:
                 continue
-            if member[k] == 0.0:
-                member[k] = 1.0
+            if not member[k]:
+                member[k] = True
                 active[count] = k
                 count += 1
-            change = max(change, vectors[4, k] * step * step)
+            change = max(change, curvature[k] * step * step)
             for j in range(columns):
                 gradient[j] -= gram[k, j] * step
         if change < _CONVERGED:
@@ -282,29 +325,29 @@ def _descend(work: Work) -> bool:
             change = 0.0
             for i in range(count):
                 k = active[i]
-                step = _step(vectors, k)
+                step = _step(work, k)
                 if step != 0.0:
-                    change = max(change, vectors[4, k] * step * step)
+                    change = max(change, curvature[k] * step * step)
                     for other in range(count):
                         gradient[active[other]] -= gram[k, active[other]] * step
             if change < _CONVERGED:
                 break
         for j in range(columns):
-            if member[j] == 0.0:
+            if not member[j]:
                 for i in range(count):
                     gradient[j] += (before[active[i]] - coefficients[active[i]]) * gram[j, active[i]]
     return False
 
 
 @compiled
-def _step(vectors: Any, k: int) -> float:
-    """Move coefficient k to its clamped optimum; by how much it moved."""
-    old = vectors[8, k]
-    gradient = vectors[3, k] + old * vectors[4, k]
+def _step(work: Work, k: int) -> float:
+    """Move coefficient k to its optimum within its limits; return by how much it moved."""
+    old = work.coefficients[k]
+    gradient = work.gradient[k] + old * work.curvature[k]
     new = 0.0
     if gradient != 0.0:
-        new = min(max(gradient / vectors[5, k], vectors[6, k]), vectors[7, k])
-    vectors[8, k] = new
+        new = min(max(gradient / work.penalised[k], work.lower[k]), work.upper[k])
+    work.coefficients[k] = new
     return float(new - old)
 
 
@@ -313,55 +356,55 @@ def _reach_optimum(work: Work) -> bool:
     """Go on from where `_descend` stopped to the optimum within the limits; False: not found.
 
     As in Stark and Parker, Bounded-variable least squares, 1995: solve for the free coefficients, stop at the
-    first limit, free again what the gradient pulls inside. Row 12 of `work.vectors`: the gradients at zero.
+    first limit, free again the one that the gradient pulls inside most.
     """
-    vectors, free, active = work.vectors, work.vectors[10], work.active
-    coefficients, lower, upper = vectors[8], vectors[6], vectors[7]
+    coefficients, lower, upper = work.coefficients, work.lower, work.upper
+    free, active, target = work.free, work.active, work.target
     columns = len(active)
     for j in range(columns):
-        free[j] = 1.0 if vectors[1, j] > 0.0 and lower[j] < coefficients[j] < upper[j] else 0.0
-    for _ in range(100 * columns):
+        free[j] = work.sds[j] > 0.0 and lower[j] < coefficients[j] < upper[j]
+    for _ in range(_MOST_STEPS * columns):
         count = 0
         for j in range(columns):
-            if free[j] == 1.0:
+            if free[j]:
                 active[count] = j
                 count += 1
         _solve_free(work, count)
         step, hit = 1.0, -1
         for i in range(count):
-            j, target = active[i], vectors[13, i]
-            limit = min(max(target, lower[j]), upper[j])
-            if limit != target and (limit - coefficients[j]) / (target - coefficients[j]) < step:
-                step, hit = (limit - coefficients[j]) / (target - coefficients[j]), j
+            j, goal = active[i], target[i]
+            limit = min(max(goal, lower[j]), upper[j])
+            if limit != goal and (limit - coefficients[j]) / (goal - coefficients[j]) < step:
+                step, hit = (limit - coefficients[j]) / (goal - coefficients[j]), j
         for i in range(count):
-            coefficients[active[i]] += step * (vectors[13, i] - coefficients[active[i]])
+            coefficients[active[i]] += step * (target[i] - coefficients[active[i]])
         if hit >= 0:
-            coefficients[hit] = lower[hit] if vectors[9, hit] < 0.0 else upper[hit]
-            free[hit] = 0.0
+            coefficients[hit] = lower[hit] if work.direction[hit] < 0.0 else upper[hit]
+            free[hit] = False
             continue
         freed = _most_pulled(work)
         if freed < 0:
             return True
-        free[freed] = 1.0
+        free[freed] = True
     return False
 
 
 @compiled
 def _solve_free(work: Work, count: int) -> None:
-    """Row 13: the optimum of the first `count` active coefficients, the others kept; row 9: the way to it."""
-    vectors, factor, active = work.vectors, work.factor, work.active
-    target = vectors[13]
+    """Write the optimum of the first `count` active coefficients, the others kept, and the way to it."""
+    gram, factor, active = work.gram, work.factor, work.active
+    penalised, target, coefficients = work.penalised, work.target, work.coefficients
     for i in range(count):
         j = active[i]
-        target[i] = vectors[12, j]
+        target[i] = work.gradient_at_zero[j]
         for k in range(len(active)):
-            if vectors[10, k] == 0.0 and vectors[1, k] > 0.0:
-                target[i] -= work.gram[j, k] * vectors[8, k]
+            if not work.free[k] and work.sds[k] > 0.0:
+                target[i] -= gram[j, k] * coefficients[k]
         for h in range(i + 1):
-            value = vectors[5, j] if h == i else work.gram[j, active[h]]
+            value = penalised[j] if h == i else gram[j, active[h]]
             for g in range(h):
                 value -= factor[i, g] * factor[h, g]
-            factor[i, h] = value / factor[h, h] if h < i else np.sqrt(max(value, _SINGULAR * vectors[5, j]))
+            factor[i, h] = value / factor[h, h] if h < i else np.sqrt(max(value, _SINGULAR * penalised[j]))
         for h in range(i):
             target[i] -= factor[i, h] * target[h]
         target[i] /= factor[i, i]
@@ -369,61 +412,66 @@ def _solve_free(work: Work, count: int) -> None:
         for h in range(i + 1, count):
             target[i] -= factor[h, i] * target[h]
         target[i] /= factor[i, i]
-        vectors[9, active[i]] = target[i] - vectors[8, active[i]]
+        work.direction[active[i]] = target[i] - coefficients[active[i]]
 
 
 @compiled
 def _most_pulled(work: Work) -> int:
     """The coefficient at a limit that the gradient pulls inside most; -1: none."""
-    vectors = work.vectors
+    coefficients, penalised = work.coefficients, work.penalised
     strongest, found = _NO_PULL, -1
-    for j in range(len(work.active)):
-        if vectors[10, j] == 1.0 or vectors[1, j] == 0.0:
+    for j in range(len(coefficients)):
+        if work.free[j] or work.sds[j] == 0.0:
             continue
-        pull = vectors[12, j] - vectors[5, j] * vectors[8, j]
-        for k in range(len(work.active)):
-            if k != j and vectors[1, k] > 0.0:
-                pull -= work.gram[j, k] * vectors[8, k]
-        if vectors[8, j] == vectors[7, j]:
+        pull = work.gradient_at_zero[j] - penalised[j] * coefficients[j]
+        for k in range(len(coefficients)):
+            if k != j and work.sds[k] > 0.0:
+                pull -= work.gram[j, k] * coefficients[k]
+        if coefficients[j] == work.upper[j]:
             pull = -pull
-        if pull / vectors[5, j] > strongest:
-            strongest, found = pull / vectors[5, j], j
+        if pull / penalised[j] > strongest:
+            strongest, found = pull / penalised[j], j
     return found
 
 
 @compiled
 def _solve(problem: Problem, work: Work, moments: Any, ridge: float, intercept: bool, beta: Any) -> bool:
-    """Fit with or without an intercept from the train moments; `beta` is (1 + p,), the intercept first."""
-    vectors, columns = work.vectors, len(work.active)
-    mean, variance, trend_limits = moments
+    """Fit with or without an intercept; False: not converged.
+
+    `moments` are mean and variance of the dependent variable's train rows, and whether the trend's limits
+    flip; `beta` (1 + p,) takes the intercept, then the coefficients.
+    """
+    means, sds, coefficients = work.means, work.sds, work.coefficients
+    columns = len(coefficients)
+    mean, variance, flip_trend = moments
     offset = 0.0 if intercept else 1.0
     scale = np.sqrt(variance + offset * mean * mean)
     for j in range(columns):
-        sd, centre = vectors[1, j], offset * vectors[0, j]
+        sd, centre = sds[j], offset * means[j]
         if sd == 0.0:
-            vectors[8, j] = 0.0
+            coefficients[j] = 0.0
             continue
-        vectors[3, j] = (vectors[2, j] + centre * mean) / (sd * scale)
+        work.gradient[j] = (work.products[j] + centre * mean) / (sd * scale)
         for k in range(columns):
-            other = vectors[1, k]
+            other = sds[k]
             if other > 0.0:
-                work.gram[j, k] = (work.moments[j, k] + centre * vectors[0, k]) / (sd * other)
+                work.gram[j, k] = (work.covariances[j, k] + centre * means[k]) / (sd * other)
             else:
                 work.gram[j, k] = 0.0
-        vectors[4, j] = 1.0 + centre * centre / (sd * sd)
-        vectors[5, j] = vectors[4, j] + vectors[11, j] * ridge / scale
-        flip = trend_limits and j == problem.trend
-        vectors[6, j] = (-1.0 if flip else problem.lower[j]) * sd / scale
-        vectors[7, j] = (0.0 if flip else problem.upper[j]) * sd / scale
-    vectors[12] = vectors[3]
+        work.curvature[j] = 1.0 + centre * centre / (sd * sd)
+        work.penalised[j] = work.curvature[j] + work.penalty[j] * ridge / scale
+        flip = flip_trend and j == problem.trend
+        work.lower[j] = (-1.0 if flip else problem.lower[j]) * sd / scale
+        work.upper[j] = (0.0 if flip else problem.upper[j]) * sd / scale
+    work.gradient_at_zero[:] = work.gradient
     converged = _descend(work)
     if problem.exact:
         converged = _reach_optimum(work)
     beta[0] = mean if intercept else 0.0
     for j in range(columns):
-        beta[1 + j] = vectors[8, j] * scale / vectors[1, j] if vectors[1, j] > 0.0 else 0.0
+        beta[1 + j] = coefficients[j] * scale / sds[j] if sds[j] > 0.0 else 0.0
         if intercept:
-            beta[0] -= beta[1 + j] * vectors[0, j]
+            beta[0] -= beta[1 + j] * means[j]
     return converged
 
 
@@ -433,13 +481,13 @@ def ridge_fit(
 ) -> tuple[bool, bool]:
     """The ridge fit with Robyn's rule for the intercept (robyn-spec §5.3): (converged, has an intercept)."""
     columns = len(work.active)
-    mean, variance = _train_moments(work.design, problem.dependent, train, work)
+    mean, variance = _train_moments(problem.dependent, train, work)
     total = 0.0
     for j in range(columns):
         total += max(0.0, penalties[j])
     for j in range(columns):
-        work.vectors[11, j] = max(0.0, penalties[j]) * columns / total
-    flip = problem.trend >= 0 and work.vectors[0, problem.trend] < 0.0
+        work.penalty[j] = max(0.0, penalties[j]) * columns / total
+    flip = problem.trend >= 0 and work.means[problem.trend] < 0.0
     moments = (mean, variance, flip)
     converged = _solve(problem, work, moments, ridge, True, beta)
     if converged and problem.non_negative and beta[0] < 0.0:
@@ -463,21 +511,20 @@ def _fit_errors(actual: Any, fitted: Any, freedom: float) -> tuple[float, float]
 
 
 @compiled
-def _drift(problem: Problem, work: Work, beta: Any) -> float:
+def _drift(problem: Problem, design: Any, effects: Any, beta: Any) -> float:
     """DECOMP.RSSD of a refresh: how far all shares are from the former model's (robyn-spec §8).
 
     Paid channels and everything else count as two root mean squares; the more of the window is new, the more
     the latter counts. inf if nothing has an effect.
     """
-    rows, columns = work.design.shape
+    rows, columns = design.shape
     first = columns - problem.media.shape[0]
     paid = len(problem.spend_share)
-    effects = work.vectors[9]
     total = rows * beta[0]
     for j in range(columns):
         effects[j] = 0.0
         for t in range(rows):
-            effects[j] += work.design[t, j]
+            effects[j] += design[t, j]
         effects[j] *= beta[1 + j]
         total += effects[j]
     if total == 0.0:
@@ -493,17 +540,16 @@ def _drift(problem: Problem, work: Work, beta: Any) -> float:
 
 
 @compiled
-def _rssd(problem: Problem, work: Work, beta: Any) -> float:
+def _rssd(problem: Problem, design: Any, effects: Any, beta: Any) -> float:
     """DECOMP.RSSD over the paid channels with the zero penalty (robyn-spec §8); inf if none has an effect."""
-    rows, columns = work.design.shape
+    rows, columns = design.shape
     media, paid = problem.media.shape[0], len(problem.spend_share)
-    effects = work.vectors[9]
     total = 0.0
     for i in range(paid):
         column = columns - media + i
         effect = 0.0
         for t in range(rows):
-            effect += work.design[t, column]
+            effect += design[t, column]
         effects[i] = effect * beta[1 + column]
         total += effects[i]
     if total == 0.0:
@@ -536,12 +582,12 @@ def study_effect(
     for i in range(media):
         if not problem.study_media[s, i]:
             continue
-        alpha, power = hyper[i], outcome[10 + i] ** hyper[i]
+        alpha, power = hyper[i], outcome[INFLEXIONS + i] ** hyper[i]
         coefficient = beta[1 + len(problem.lower) - media + i]
         scale = hyper[3 * media + i] if problem.family != GEOMETRIC else 0.0
-        own = work.weights[0, :rows]
+        alone = work.adstocked_alone[:rows]
         series = problem.media[i, first:stop]
-        adstock(problem.family, series, hyper[2 * media + i], scale, work.weights[1, :rows], own)
+        adstock(problem.family, series, hyper[2 * media + i], scale, work.weights[:rows], alone)
         for t in range(rows):
             adstocked = work.adstocked[i, first + t]
             weighted = coefficient * problem.study_weights[s, t]
@@ -549,23 +595,20 @@ def study_effect(
             everything += effect
             predicted += effect
             if problem.study_immediate[s]:
-                predicted -= weighted * hill(adstocked - own[t], alpha, power)
+                predicted -= weighted * hill(adstocked - alone[t], alpha, power)
     return predicted, everything
 
 
 @compiled
 def _mape(problem: Problem, hyper: Any, work: Work, outcome: Any, beta: Any) -> float:
-    """Mean distance to the calibration studies' lifts, relative to their size, NaN left out; 0 without."""
+    """Mean distance to the calibration studies' lifts, relative to their size, NaN left out."""
     total, count = 0.0, 0
-    studies = len(problem.study_lift)
-    for s in range(studies):
+    for s in range(len(problem.study_lift)):
         predicted, _ = study_effect(problem, hyper, work, outcome, beta, s)
         distance = abs(predicted - problem.study_lift[s]) / problem.study_error_scale[s]
         if not np.isnan(distance):
             total += distance
             count += 1
-    if studies == 0:
-        return 0.0
     return total / count if count else np.nan
 
 
@@ -599,7 +642,7 @@ def evaluate(problem: Problem, hyper: Any, work: Work, outcome: Any, beta: Any) 
     """
     rows, columns = work.design.shape
     tail = len(hyper) - columns
-    _transform(problem, hyper, work, outcome)
+    _transform(problem, hyper, work.design, work.adstocked, work.weights, outcome)
     ridge = problem.lambda_low + (problem.lambda_high - problem.lambda_low) * hyper[tail - 2]
     train, validated = split_rows(rows, hyper[tail - 1])
     converged, intercept = ridge_fit(problem, hyper[tail:], ridge, train, work, beta)
@@ -612,16 +655,16 @@ def evaluate(problem: Problem, hyper: Any, work: Work, outcome: Any, beta: Any) 
     edges = (0, train, validated, rows)
     for part in range(3):
         start, stop = edges[part], edges[part + 1]
-        outcome[6 + part], outcome[3 + part] = np.nan, np.nan
+        nrmse, rsq = np.nan, np.nan
         if stop > start:
-            errors = _fit_errors(problem.dependent[start:stop], work.fitted[start:stop], freedom)
-            outcome[6 + part], outcome[3 + part] = errors
-    outcome[0] = outcome[7] if validated > train else outcome[6]
+            nrmse, rsq = _fit_errors(problem.dependent[start:stop], work.fitted[start:stop], freedom)
+        outcome[NRMSE_PARTS + part], outcome[RSQ_PARTS + part] = nrmse, rsq
+    outcome[NRMSE] = outcome[NRMSE_PARTS + 1] if validated > train else outcome[NRMSE_PARTS]
     if not converged:
-        outcome[0] = np.inf
+        outcome[NRMSE] = np.inf
     if len(problem.former_shares):
-        outcome[1] = _drift(problem, work, beta)
+        outcome[RSSD] = _drift(problem, work.design, work.effects, beta)
     else:
-        outcome[1] = _rssd(problem, work, beta)
-    outcome[2] = _mape(problem, hyper, work, outcome, beta)
-    outcome[9] = ridge
+        outcome[RSSD] = _rssd(problem, work.design, work.effects, beta)
+    outcome[MAPE] = _mape(problem, hyper, work, outcome, beta) if len(problem.study_lift) else 0.0
+    outcome[LAMBDA] = ridge

@@ -32,7 +32,7 @@ class Trace(NamedTuple):
     """What the kernel was given and wrote, a row per candidate."""
 
     hyper: Floats  # (k, .), the fixed entries filled in
-    outcome: Floats  # (k, 10 + 2 m)
+    outcome: Floats  # (k, 10 + 2 m), see kernel.METRICS
     beta: Floats  # (k, 1 + p)
 
     def head(self, rows: int) -> Trace:

@@ -140,7 +140,7 @@ def run_trial(
         ended = done < goal or done == iterations or now - started >= seconds
         ended |= given_up is not None and given_up.is_set()
         if ended or now >= due:
-            nrmse, rssd = trace.outcome[:done, :2].min(axis=0).tolist()
+            nrmse, rssd = trace.outcome[:done, [kernel.NRMSE, kernel.RSSD]].min(axis=0).tolist()
             report(Progress(trial, plan.trials, done, done if ended else iterations, nrmse, rssd))
             due = now + _SECONDS_BETWEEN_REPORTS
     return trace.head(done)
@@ -194,7 +194,8 @@ def _table(inputs: Inputs, trials: list[int], found: list[Trace]) -> pd.DataFram
     iteration = np.concatenate([np.arange(1, length + 1) for length in lengths])
     head = pd.DataFrame({"trial": trial, "iterNG": iteration, "iterPar": 1})
     head.insert(0, "solID", [f"{t}_{i}_1" for t, i in zip(trial, iteration, strict=True)])
-    metrics = outcome[[*kernel.METRICS[3:9], *kernel.METRICS[:3], "lambda"]]
+    parts = kernel.METRICS[kernel.RSQ_PARTS : kernel.LAMBDA]
+    metrics = outcome[[*parts, *kernel.METRICS[: kernel.RSQ_PARTS], "lambda"]]
     table = pd.concat(
         [head, hyper[[*inputs.bounds, "train_size", *inputs.penalties]], outcome[media], metrics], axis=1
     )
