@@ -20,9 +20,10 @@ from infra.local.demo_data import CHANNELS, PAID, Channel, DemoData, demo_reques
 from trainer.engines.native.explain.answers import Answers
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.records import Inputs, ModelAnswer
+from trainer.engines.native.result import candidate_of
 from trainer.engines.native.search.trials import Plan, search
 from trainer.engines.native.select.pareto import select
-from trainer.engines.native.training import candidate_of, conclude, prepare
+from trainer.engines.native.training import conclude, prepare
 from trainer.posterior import Posterior, document, posterior
 from trainer.posterior.sentences import SURE
 

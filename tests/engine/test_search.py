@@ -14,11 +14,13 @@ from pydantic import ValidationError
 from contracts.model import ModelConfig
 from tests.engine.golden import load
 from trainer.engines.common import Floats
+from trainer.engines.native.explain.answers import Answers
 from trainer.engines.native.prepare.inputs import build
 from trainer.engines.native.records import Progress
+from trainer.engines.native.result import candidate_of
 from trainer.engines.native.search.trials import Plan, run_trial, search
 from trainer.engines.native.select.pareto import select
-from trainer.engines.native.training import answer, fit_inputs
+from trainer.engines.native.training import fit_inputs
 
 PLAN = Plan(iterations=40, trials=2, seed=7)
 
@@ -198,16 +200,24 @@ def test_where_no_study_has_an_error_the_other_errors_choose() -> None:
     assert select(table, calibrated=True).best == "b"
 
 
+def test_a_model_is_explained_once() -> None:
+    result = fit_inputs(load("weekly_geometric").inputs, PLAN)
+    assert result.model(result.best.solution) is result.best
+    dropped = result.candidates.loc[~result.candidates["solID"].isin(result.pareto), "solID"].iloc[0]
+    assert result.model(dropped) is result.model(dropped)
+    assert result.model(dropped).solution == dropped
+
+
 def test_a_model_answers_the_same_when_asked_again() -> None:
     result = fit_inputs(load("weekly_calibrated").inputs, PLAN)
-    again = answer(result, result.best.solution)
+    again = Answers(result.inputs).model(candidate_of(result.candidates, result.best.solution))
     pd.testing.assert_frame_equal(again.contributions, result.best.contributions)
     np.testing.assert_allclose(again.contributions.sum(axis=1), again.fitted, rtol=1e-12)
     for media in again.media:
         np.testing.assert_allclose(media.response, again.contributions[media.name], rtol=1e-12)
         assert (media.response_carryover <= media.response).all()
     with pytest.raises(KeyError, match="9_9_1"):
-        answer(result, "9_9_1")
+        result.model("9_9_1")
 
 
 @pytest.mark.parametrize("best_by", ["error_score", "nrmse"])

@@ -17,8 +17,8 @@ from contracts.posterior import PosteriorDocument
 from tests.posterior.data import config, sales, world
 from trainer.engines.choice import chosen, distances
 from trainer.engines.native.explain.answers import Answers
+from trainer.engines.native.result import candidate_of
 from trainer.engines.native.search.trials import Plan, search
-from trainer.engines.native.training import candidate_of
 from trainer.engines.pictures import posterior_picture
 from trainer.posterior import NotOffered, Posterior, document, posterior
 from trainer.posterior.fit import prepared

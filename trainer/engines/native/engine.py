@@ -20,10 +20,11 @@ from trainer.engines.common import InvalidInputs
 from trainer.engines.native import outputs
 from trainer.engines.native.records import Inputs, Progress
 from trainer.engines.native.recreate import fixed
+from trainer.engines.native.result import candidate_of
 from trainer.engines.native.search.share import read_shares, write_share
 from trainer.engines.native.search.trials import Candidates, Plan, search
 from trainer.engines.native.select.convergence import convergence
-from trainer.engines.native.training import candidate_of, conclude, prepare
+from trainer.engines.native.training import conclude, prepare
 
 _SAME = 1e-6
 _LIBRARIES = ("numpy", "numba", "prophet", "holidays", "pandas")

@@ -14,14 +14,12 @@ from contracts.model import ModelConfig
 from contracts.posterior import PosteriorDocument
 from trainer.engines.common import INTERCEPT
 from trainer.engines.documents import write_json
-from trainer.engines.native.explain.answers import Answers
 from trainer.engines.native.explain.efficiency import METRIC, efficiency, marginal_efficiency
 from trainer.engines.native.explain.solvers import compare_solvers
 from trainer.engines.native.records import Inputs, MediaAnswer, ModelAnswer
 from trainer.engines.native.recreate import document
 from trainer.engines.native.result import Result
 from trainer.engines.native.select.convergence import convergence
-from trainer.engines.native.training import answer
 from trainer.engines.posterior_files import short
 from trainer.engines.tables import write_csv
 
@@ -53,7 +51,7 @@ def write(
     write_json(document(result, result.best, config), folder / "model.json")
     for solution in result.other_winners:
         name = f"RobynModel-{solution}.json"
-        write_json(document(result, answer(result, solution), config), folder / name)
+        write_json(document(result, result.model(solution), config), folder / name)
 
 
 def best_model(result: Result, config: ModelConfig) -> dict[str, Any]:
@@ -140,12 +138,7 @@ def _winners(result: Result) -> list[dict[str, Any]]:
 
 def _pareto_decomposition(result: Result) -> pd.DataFrame:
     """Contributions by period of every Pareto solution, in units of the dependent variable."""
-    answers, candidates = Answers(result.inputs), result.candidates
-    pareto = candidates[candidates["solID"].isin(result.told)].set_index("solID", drop=False)
-    chosen = pareto.loc[list(result.told)].to_dict("records")
-    tables = [
-        _decomposition(answers.model({str(name): value for name, value in row.items()})) for row in chosen
-    ]
+    tables = [_decomposition(result.model(solution)) for solution in result.told]
     return pd.concat(tables, ignore_index=True)
 
 

@@ -15,7 +15,6 @@ from trainer.engines.native.budget import files as reallocated
 from trainer.engines.native.budget.reallocation import Infeasible, reallocate
 from trainer.engines.native.pictures import allocator_picture, onepager, prophet_picture, search_picture
 from trainer.engines.native.result import Result
-from trainer.engines.native.training import answer
 from trainer.engines.refresh import picture as refresh_picture
 from trainer.engines.refresh import report as refresh_report
 from trainer.engines.refresh.continuation import Continued
@@ -58,7 +57,7 @@ def _draw(result: Result, config: ModelConfig, folder: Path) -> None:
     title = f"What drove {config.columns.dependent}?"
     onepager.draw(result, config, folder / "onepager.png", title)
     for solution in result.other_winners:
-        onepager.draw(result, config, folder / f"{solution}.png", title, answer(result, solution))
+        onepager.draw(result, config, folder / f"{solution}.png", title, result.model(solution))
     search_picture.draw(result, folder / "pareto_front.png")
     if result.inputs.prophet:
         prophet_picture.draw(result.inputs, config.annotations, folder / "prophet_decomp.png")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
 from trainer.engines.common import Floats
+from trainer.engines.native.explain.answers import Answers
 from trainer.engines.native.records import Clusters, Inputs, ModelAnswer
 
 
@@ -43,7 +46,23 @@ class Result:
     clusters: Clusters
     best: ModelAnswer
     """The Pareto solution with the smallest error score, of a refresh the one with the smallest DECOMP.RSSD,
-    or the candidate nearest to the posterior. `answer(result, solution)` gives others."""
+    or the candidate nearest to the posterior. `model` gives others."""
+    explained: dict[str, ModelAnswer] = field(default_factory=dict, repr=False)
+    """Models by solID that need not be explained again."""
+
+    def model(self, solution: str) -> ModelAnswer:
+        """Any candidate in full; explained once, then cached.
+
+        Raises:
+            KeyError: there is no candidate with this solID.
+        """
+        if solution not in self.explained:
+            self.explained[solution] = self._answers.model(candidate_of(self.candidates, solution))
+        return self.explained[solution]
+
+    @cached_property
+    def _answers(self) -> Answers:
+        return Answers(self.inputs)
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -55,3 +74,11 @@ class Result:
     def other_winners(self) -> tuple[str, ...]:
         """solIDs of the winners of the clusters, without the best model, by cluster."""
         return tuple(one for one in self.clusters.winners if one != self.best.solution)
+
+
+def candidate_of(candidates: pd.DataFrame, solution: str) -> dict[str, Any]:
+    """A candidate's row, by column; KeyError if there is no such solID."""
+    rows = candidates[candidates["solID"] == solution]
+    if rows.empty:
+        raise KeyError(f"there is no candidate {solution}")
+    return {str(name): value for name, value in rows.iloc[0].items()}

@@ -19,7 +19,7 @@ from trainer.engines.native.explain.answers import Answers
 from trainer.engines.native.prepare.inputs import build
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns, decompose
 from trainer.engines.native.records import Inputs, ModelAnswer
-from trainer.engines.native.result import Result
+from trainer.engines.native.result import Result, candidate_of
 from trainer.engines.native.search.trials import Candidates, Plan, Report, search
 from trainer.engines.native.select.clusters import cluster, with_clusters
 from trainer.engines.native.select.nearest import nearest
@@ -126,28 +126,20 @@ def conclude(
 
 
 def answer(result: Result, solution: str) -> ModelAnswer:
-    """Any candidate of a result in full; KeyError if there is no such solID."""
-    return Answers(result.inputs).model(candidate_of(result.candidates, solution))
-
-
-def candidate_of(candidates: pd.DataFrame, solution: str) -> dict[str, Any]:
-    """A candidate's row, by column; KeyError if there is no such solID."""
-    rows = candidates[candidates["solID"] == solution]
-    if rows.empty:
-        raise KeyError(f"there is no candidate {solution}")
-    return {str(name): value for name, value in rows.iloc[0].items()}
+    """`result.model(solution)`."""
+    return result.model(solution)
 
 
 def _result(inputs: Inputs, candidates: Candidates, selection: Selection) -> Result:
-    answers = Answers(inputs)
-    judged = selection.candidates
-    chosen = [candidate_of(judged, solution) for solution in selection.pareto]
+    answers, judged = Answers(inputs), selection.candidates
+    chosen = {solution: candidate_of(judged, solution) for solution in (*selection.pareto, selection.best)}
+    models = {solution: answers.model(candidate) for solution, candidate in chosen.items()}
     if selection.best not in selection.pareto:
-        chosen.append(candidate_of(judged, selection.best) | {"robynPareto": np.nan})
-    summaries = [_with_metrics(answers.model(candidate).summary, candidate) for candidate in chosen]
+        chosen[selection.best] |= {"robynPareto": np.nan}
+    summaries = [_with_metrics(models[solution].summary, candidate) for solution, candidate in chosen.items()]
     aggregated = pd.concat(summaries, ignore_index=True)
     clusters = cluster(judged[judged["solID"].isin(selection.pareto)], aggregated, inputs)
-    lift = [answers.lift(candidate) for candidate in chosen] if inputs.studies else []
+    lift = [answers.lift(candidate) for candidate in chosen.values()] if inputs.studies else []
     return Result(
         inputs=inputs,
         candidates=judged,
@@ -157,7 +149,8 @@ def _result(inputs: Inputs, candidates: Candidates, selection: Selection) -> Res
         aggregated=with_clusters(aggregated, clusters),
         lift=pd.concat(lift, ignore_index=True) if lift else pd.DataFrame(),
         clusters=clusters,
-        best=answers.model(candidate_of(judged, selection.best)),
+        best=models[selection.best],
+        explained=models,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from contracts.model import Solver
 from trainer.engines.common import Floats
 from trainer.engines.native.explain.answers import Answers
-from trainer.engines.native.result import Result
+from trainer.engines.native.result import Result, candidate_of
 
 
 def compare_solvers(result: Result) -> dict[str, Any]:
@@ -39,9 +39,11 @@ def _compared(solution: str, names: tuple[str, ...], early: Floats, exact: Float
 
 def _roas(result: Result, solutions: tuple[str, ...], solver: Solver) -> list[Floats]:
     """ROAS of the paid channels of each model, its coefficients fitted by `solver`."""
-    answers = Answers(replace(result.inputs, solver=solver))
-    rows = result.candidates.set_index("solID", drop=False).loc[list(solutions)].to_dict("records")
-    models = [answers.model({str(name): value for name, value in row.items()}) for row in rows]
+    if solver == result.inputs.solver:
+        models = [result.model(solution) for solution in solutions]
+    else:
+        answers = Answers(replace(result.inputs, solver=solver))
+        models = [answers.model(candidate_of(result.candidates, solution)) for solution in solutions]
     paid = list(result.inputs.paid)
     return [model.summary.set_index("rn")["roi_total"].loc[paid].to_numpy(dtype=float) for model in models]
 

@@ -279,10 +279,10 @@ def _train_moments(dependent: Any, train: int, work: Work) -> tuple[float, float
 
 @compiled
 def _varies(design: Any, column: int, train: int) -> bool:
-    varies = False
     for t in range(1, train):
-        varies |= design[t, column] != design[0, column]
-    return varies
+        if design[t, column] != design[0, column]:
+            return True
+    return False
 
 
 @compiled
