@@ -1,4 +1,6 @@
-"""`python -m trainer`: one task of one attempt. Exits with 0 after any outcome, else it is retried.
+"""`python -m trainer`: one task of one attempt.
+
+It exits with 0 once the attempt has an outcome; any other exit is retried.
 
 `python -m trainer --check` is the self-test of an image.
 """

@@ -1,4 +1,4 @@
-"""The log of one start of one task, in the bucket while it grows."""
+"""The log of one run of one task, uploaded while it grows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functions.ports import Clock, ObjectStore
 
 @dataclass
 class Console:
-    """Lines with the time in front. `save` may be called from another thread."""
+    """Timestamped log lines. `save` may be called from another thread."""
 
     objects: ObjectStore
     attempt: Attempt
@@ -28,7 +28,7 @@ class Console:
         self._lines += [f"{now} {line}\n" for line in text.splitlines()]
 
     def save(self) -> None:
-        """Write what there is, if there is more than the last time."""
+        """Upload the log if it has grown since the last upload."""
         with self._saving:  # an older text must not be written after a newer one
             lines = list(self._lines)
             if len(lines) > self._saved:
@@ -37,6 +37,6 @@ class Console:
                 self._saved = len(lines)
 
     def whole(self) -> bytes:
-        """What every start of every task has saved, this one's included."""
+        """The logs of all runs of all tasks, this one's included."""
         self.save()
         return b"".join(self.objects.read(info.name) for info in self.objects.list(self.attempt.logs))

@@ -1,4 +1,4 @@
-"""A task's sign of life, and its ear for the end of the attempt."""
+"""A task's heartbeat, and its check whether the attempt has ended."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from functions.ports import ObjectStore
 from trainer.console import Console
 
 PERIOD_S = 2.0
+"""Seconds between heartbeats."""
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Pulse:
         self._thread.join()
 
     def beat(self) -> None:
-        """Write one heartbeat, and the log so far; if that fails, the next one may go through."""
+        """Write one heartbeat and the log so far; a failure is logged, and the next beat tries again."""
         with self._forgiving(), self._beating:  # older progress must not be written after newer
             heartbeat = Heartbeat(
                 job_id=self.attempt.job_id,
@@ -75,14 +76,14 @@ class Pulse:
 
     @contextmanager
     def _forgiving(self) -> Iterator[None]:
-        """A training must not end because its sign of life cannot be written; sweep waits for several."""
+        """Log a failed heartbeat rather than end the training; sweep tolerates several missing ones."""
         try:
             yield
         except Failure as error:
             self.log("WARNING", f"no heartbeat: {error.problem.detail}", job_id=self.attempt.job_id)
 
     def _leave(self) -> None:
-        """Somebody has ended the attempt: nothing that this process still does counts."""
+        """Exit at once: the attempt has been ended elsewhere, and nothing done from here on counts."""
         self.log("INFO", "the attempt was ended by somebody else: stopping", job_id=self.attempt.job_id)
         try:
             for child in psutil.Process().children(recursive=True):

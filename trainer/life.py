@@ -1,4 +1,4 @@
-"""The life of one task: claim → download → its trials → share; who sees all shares merges."""
+"""The life of one task: claim → download → its trials → share; the task that sees all shares merges them."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from trainer.engines.base import Engine, EngineError, Host, Material, SearchProg
 from trainer.engines.registry import load
 from trainer.heartbeat import Pulse
 from trainer.posterior.job import Asked
-from trainer.steps import Steps, cpu_seconds, peak_memory_mb
+from trainer.timings import Steps, cpu_seconds, peak_memory_mb
 from trainer.transfer import download, upload
 
 _CONTINUED = re.compile(r"\w[\w.-]*\.(csv|json)", re.ASCII)
-"""The files of a former result that a training goes on from; plain names only, whatever its manifest says."""
+"""Files of a former result that another training needs; plain names only, never a path out of the folder."""
 
 
 def trials_of(task: int, tasks: int, trials: int) -> range:
-    """The trials that a task runs, counted from 1: as many as any other's, or one more."""
+    """The trials of a task, counted from 1; tasks have equally many, or one more."""
     return range(1 + task * trials // tasks, 1 + (task + 1) * trials // tasks)
 
 
 @dataclass
 class Life:
-    """One start of one task of an attempt."""
+    """One run of one task of an attempt."""
 
     runtime: TrainerRuntime
     task: TaskSettings
@@ -64,7 +64,7 @@ class Life:
         self.pulse = self._pulse()
 
     def live(self) -> None:
-        """Train, unless the attempt has ended or is another execution's; raise only what a retry may mend."""
+        """Train, unless the attempt has ended or is another execution's; raise only what a retry may fix."""
         if self.objects.stat(self.attempt.outcome) is not None:
             self._log("INFO", "the attempt has ended already")
             return
@@ -78,7 +78,7 @@ class Life:
             self._train_and_end(Path(folder))
 
     def _remember(self) -> None:
-        """How far this task was: what it had found still counts if its share is there."""
+        """Restore the progress made before the retry; it still counts if the share is there."""
         try:
             text = self.objects.read(self.attempt.heartbeat(self.index))
         except NotFound:
@@ -130,7 +130,7 @@ class Life:
             iterations = len(ours) * config.model.search.iterations
             self.progress = Progress(trials=len(ours), iterations=iterations)
             engine.search(ours, share)
-            self.pulse.beat()  # who merges reads the log so far, and sees all of the progress
+            self.pulse.beat()  # so that the task that merges sees the whole log and progress
             with self.steps("upload"):
                 upload(self.runtime, shares[self.index], share)
         return self._merged(engine, shares, folder) if self._merges(shares) else None
@@ -176,7 +176,7 @@ class Life:
         return merger == ours
 
     def _merged(self, engine: Engine, shares: Sequence[str], folder: Path) -> Path:
-        """The folder with the files of the result; the shares are what is in the bucket, one's own too."""
+        """Merge the shares that are in the bucket, also this task's own; return the folder of the result."""
         paths = [folder / name.rsplit("/", 1)[-1] for name in shares]
         with self.steps("load"):
             for name, path in zip(shares, paths, strict=True):
@@ -285,7 +285,7 @@ OUT_OF_MEMORY = Problem(
 
 
 def _untrainable(reasons: str) -> Problem:
-    """What an engine says of its inputs, a line per reason, at a length that a job document can hold."""
+    """An engine's reasons, one a line, as a problem short enough for a job document."""
     lines = reasons.splitlines()
     if len(lines) == 1:
         return Problem(type="untrainable", title=shortened(reasons))

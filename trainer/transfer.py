@@ -1,4 +1,4 @@
-"""Files to objects and back."""
+"""Copy files to objects and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functions.ports import AlreadyExists, ObjectInfo, ObjectStore
 from functions.runtime import TrainerRuntime
 from functions.steps import existing
 
-_PIECE = 1 << 20
+_PIECE = 1 << 20  # bytes copied at a time
 
 
 def download(objects: ObjectStore, name: str, path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.engine.golden import load
 from trainer.engines.common import Floats
 from trainer.engines.native.explain.answers import Answers
 from trainer.engines.native.prepare.inputs import build
-from trainer.engines.native.records import Progress
+from trainer.engines.native.records import TrialProgress
 from trainer.engines.native.result import candidate_of
 from trainer.engines.native.search.trials import Plan, run_trial, search
 from trainer.engines.native.select.pareto import select
@@ -27,8 +27,8 @@ PLAN = Plan(iterations=40, trials=2, seed=7)
 
 def test_three_threads_find_what_one_finds_and_report_every_trial() -> None:
     inputs, plan = load("weekly_geometric").inputs, Plan(iterations=40, trials=4, seed=7)
-    alone: list[Progress] = []
-    together: list[Progress] = []
+    alone: list[TrialProgress] = []
+    together: list[TrialProgress] = []
     one = search(inputs, plan, progress=alone.append)
     two = search(inputs, plan, threads=3, progress=together.append)
     pd.testing.assert_frame_equal(one.table, two.table, check_exact=True)
@@ -39,7 +39,7 @@ def test_three_threads_find_what_one_finds_and_report_every_trial() -> None:
         for trial, report in last.items():
             found = one.table[one.table["trial"] == trial]
             best = float(found["nrmse"].min()), float(found["decomp.rssd"].min())
-            assert report == Progress(trial, 4, 40, 40, *best)
+            assert report == TrialProgress(trial, 4, 40, 40, *best)
 
 
 def test_a_spawned_process_finds_the_same() -> None:
@@ -52,7 +52,7 @@ def test_a_spawned_process_finds_the_same() -> None:
 
 
 def test_a_failing_caller_is_not_kept_waiting() -> None:
-    def give_up(_: Progress) -> None:
+    def give_up(_: TrialProgress) -> None:
         raise InterruptedError("enough")
 
     with pytest.raises(InterruptedError, match="enough"):
@@ -90,7 +90,7 @@ def test_fixed_hyperparameters_are_not_searched() -> None:
 def test_a_trial_ends_when_its_front_has_not_moved() -> None:
     inputs = load("weekly_geometric").inputs
     everything = search(inputs, Plan(iterations=1500, trials=2, seed=7)).table
-    reports: list[Progress] = []
+    reports: list[TrialProgress] = []
     stopping = Plan(iterations=1500, trials=2, seed=7, unmoved_iterations=25)
     stopped = search(inputs, stopping, progress=reports.append).table
     for trial, found in stopped.groupby("trial"):

@@ -320,7 +320,7 @@ def simulation() -> Iterator[Simulation]:
         mock.patch.object(entry.time, "sleep", constantly(None)),
         mock.patch("trainer.life.cpu_seconds", constantly(0.0)),
         mock.patch("trainer.life.peak_memory_mb", constantly(0.0)),
-        mock.patch("trainer.steps.cpu_seconds", constantly(0.0)),
+        mock.patch("trainer.timings.cpu_seconds", constantly(0.0)),
     ):
         logging.disable(logging.CRITICAL)
         made = Simulation(Path(folder))

@@ -42,10 +42,10 @@ def _no_posterior(_data: pd.DataFrame, _config: ModelConfig, _folder: Path, _inp
 
 @dataclass(frozen=True)
 class Host:
-    """What an engine may use and whom it tells."""
+    """What an engine may use, and where it reports to."""
 
     cores: int
-    step: Callable[[str], AbstractContextManager[None]]  # times a step and says that it has begun
+    step: Callable[[str], AbstractContextManager[None]]  # times and announces a step
     progress: Callable[[SearchProgress], None]
     log: Callable[[str], None]  # a line of console.log
     posterior: AskPosterior = _no_posterior
@@ -61,9 +61,9 @@ class Material:
 
 
 class Engine(Protocol):
-    """One training, in as many shares as there are tasks; what is dear to prepare is prepared once.
+    """One training, split into as many shares as there are tasks. Expensive preparation is cached.
 
-    One task is the same way: it searches all trials, and finishes with its own share.
+    With a single task nothing is different: it searches all trials and finishes with its own share.
     """
 
     share_suffix: str  # of the file that a share is, without the dot

@@ -1,4 +1,4 @@
-"""What is trained in the end: what a request asks for, and the former result that it goes on from."""
+"""The effective training: a request, resolved against the former result that it continues."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pandas as pd
 from contracts.model import ModelConfig
 from trainer.engines.checks import check
 from trainer.engines.common import InvalidInputs
-from trainer.engines.refresh.continuation import Continued, Reference, move_on
+from trainer.engines.refresh.continuation import Continuation, Reference, move_on
 from trainer.engines.refresh.former import Former, front
 
 
 @dataclass(frozen=True, eq=False)
 class Beginning:
-    """What is trained in truth, the former result looked at."""
+    """The effective configuration, resolved against the former result."""
 
     config: ModelConfig
-    refresh: Continued | None = None
+    refresh: Continuation | None = None
     start: tuple[Mapping[str, float], ...] = ()
     """Hyperparameters by name of former models, which every trial tries first."""
 

@@ -1,4 +1,4 @@
-"""What both engines call the things that they share."""
+"""Types and names that both engines share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-Range = tuple[float, float]
+SearchRange = tuple[float, float]
 """A hyperparameter's searched range (low, high); equal ends fix it."""
 
 

@@ -11,13 +11,13 @@ import numpy as np
 
 
 def write_json(document: dict[str, Any], path: Path) -> None:
-    """Numbers that are not finite become null."""
+    """Write a document as JSON; numbers that are not finite become null."""
     text = json.dumps(_finite(document), indent=1, allow_nan=False, ensure_ascii=False)
     path.write_text(text, encoding="utf-8")
 
 
 def _finite(value: Any) -> Any:
-    """The same document for JSON: arrays as lists, what is no finite number as None."""
+    """Return the document with lists for arrays and None for numbers that are not finite."""
     if isinstance(value, dict):
         return {name: _finite(entry) for name, entry in value.items()}
     if isinstance(value, list | np.ndarray):

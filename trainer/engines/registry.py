@@ -8,7 +8,7 @@ from trainer.engines.base import Engine, EngineError, Host, Material
 
 
 def load(name: str) -> Callable[[Material, Host], Engine]:
-    """The engine of a name, imported only now; calling it is cheap and raises nothing.
+    """Return the engine with this name, imported only now; constructing one is cheap and raises nothing.
 
     Raises:
         EngineError: it is not part of this image.

@@ -1,4 +1,4 @@
-"""The engine `robyn`: Meta's Robyn on R, as a process of its own that reads a folder and leaves a folder."""
+"""The engine `robyn`: Meta's Robyn on R, a separate process that reads one folder and writes another."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ from trainer.engines.checks import check, dates_of, interval_of
 from trainer.engines.common import InvalidInputs
 from trainer.engines.refresh import picture as refresh_picture
 from trainer.engines.refresh import report as refresh_report
-from trainer.engines.refresh.continuation import Continued
+from trainer.engines.refresh.continuation import Continuation
 from trainer.engines.tables import add_parquet, write_csv
 
 SCRIPT = Path(__file__).resolve().parents[2] / "r" / "run.R"
 LOG_LINES_OF_AN_ERROR = 50
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_IN_C = {"LC_ALL": "C.UTF-8", "TZ": "UTC"}  # the order of names is the order of what is searched
+_IN_C = {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
+"""R sorts the names of hyperparameters, and searches in that order."""
 _ENDED_BY: dict[int, str] = {
     signal.SIGKILL: "it was killed, most likely because there was not enough memory",
     signal.SIGTERM: "it was told to stop, most likely because the time of the task was up",
@@ -102,7 +103,7 @@ class RobynEngine:
         add_parquet(folder)
         (folder / "models.csv").unlink()  # with every candidate it is large
 
-    def _report(self, refresh: Continued, folder: Path) -> None:
+    def _report(self, refresh: Continuation, folder: Path) -> None:
         model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         refresh_report.write(model["ExportedModel"]["select_model"], refresh, folder)
         refresh_picture.draw(self._begun.config, folder)
@@ -153,7 +154,7 @@ class RobynEngine:
 
 
 def _listen(command: Sequence[str], listener: _Listener) -> int:
-    """Run R to its end; its exit status. It is killed if the host cannot take what it tells."""
+    """Run R and return its exit status; kill it if the host cannot process its output."""
     with (
         listener,
         subprocess.Popen(  # noqa: S603 (no shell; every word is ours)
@@ -177,21 +178,21 @@ def _listen(command: Sequence[str], listener: _Listener) -> int:
 def space(config: ModelConfig) -> dict[str, tuple[float, float]]:
     """The ranges of Robyn's `hyperparameters`, by its names; two equal numbers are a fixed value.
 
-    Robyn has ranges of its own for lambda and penalties. They are not given here, for what is given comes
-    earlier in the order of the search.
+    Robyn has ranges of its own for lambda and penalties. They are not passed on, because what is passed
+    would come earlier in the order of the search.
     """
     validated = {"train_size": config.search.train_size} if config.search.time_series_validation else {}
     return config.hyperparameters.ranges | config.bounds | validated
 
 
 def _environment() -> dict[str, str]:
-    """That of this process; R's processes have one thread each, and the Python that has nevergrad is ours."""
+    """This process's environment, with one thread per R process and reticulate set to our Python."""
     inherited = {"RETICULATE_PYTHON": sys.executable, "RETICULATE_AUTOCONFIGURE": "0", **os.environ}
     return inherited | _IN_C | dict.fromkeys(_ONE_THREAD, "1")
 
 
 class _Listener:
-    """Hears what R tells: log, steps, progress, and in the end its error."""
+    """Parses R's stderr: log lines, steps, progress, and the final error."""
 
     def __init__(self, host: Host, planned: int) -> None:
         self._host = host

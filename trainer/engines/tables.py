@@ -35,13 +35,13 @@ _NOTHING = ["", "NA", "NaN"]
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Full precision, no row numbers, nothing for a missing number; several times faster than pandas."""
+    """Write a table in full precision, missing numbers left empty; several times faster than pandas."""
     rows = pyarrow.Table.from_pandas(table, preserve_index=False)
     pyarrow.csv.write_csv(rows, path, pyarrow.csv.WriteOptions(quoting_style="needed"))
 
 
 def add_parquet(folder: Path) -> None:
-    """Beside every CSV file of a folder the same table as Parquet (zstd), without R's row numbers.
+    """Write every CSV table of a folder as Parquet (zstd) beside it, without R's row numbers.
 
     The columns that Robyn names have fixed types (text, days, counts, flags); every other column is a double
     if it holds only numbers, and otherwise what it looks like.

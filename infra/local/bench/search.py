@@ -22,7 +22,7 @@ from contracts.model import DEFAULT_RANGES, HYPERPARAMETERS, Adstock, ModelConfi
 from infra.local.bench.figures import Figure
 from infra.local.demo_data import demo_request, generate
 from trainer.engines.checks import check
-from trainer.engines.common import Floats, Range
+from trainer.engines.common import Floats, SearchRange
 from trainer.engines.native.prepare.inputs import build
 from trainer.engines.native.prepare.prophet_columns import decompose
 from trainer.engines.native.records import Inputs
@@ -182,7 +182,7 @@ def _with(inputs: Inputs, adstock: Adstock) -> Inputs:
     return replace(inputs, adstock=adstock, bounds=_bounds(inputs.media, adstock))
 
 
-def _bounds(media: tuple[str, ...], adstock: Adstock) -> dict[str, Range]:
+def _bounds(media: tuple[str, ...], adstock: Adstock) -> dict[str, SearchRange]:
     names = sorted(f"{name}_{kind}" for name in media for kind in HYPERPARAMETERS[adstock])
     return {name: DEFAULT_RANGES[name.rsplit("_", 1)[1]] for name in names}
 

@@ -18,7 +18,7 @@ from trainer.engines.base import EngineError, Host, Material, SearchProgress
 from trainer.engines.beginning import Beginning, begin
 from trainer.engines.common import InvalidInputs
 from trainer.engines.native import outputs
-from trainer.engines.native.records import Inputs, Progress
+from trainer.engines.native.records import Inputs, TrialProgress
 from trainer.engines.native.recreate import fixed
 from trainer.engines.native.result import candidate_of
 from trainer.engines.native.search.share import read_shares, write_share
@@ -27,6 +27,7 @@ from trainer.engines.native.select.convergence import convergence
 from trainer.engines.native.training import conclude, prepare
 
 _SAME = 1e-6
+"""Relative difference of NRMSE up to which two tasks count as having prepared the same columns."""
 _LIBRARIES = ("numpy", "numba", "prophet", "holidays", "pandas")
 
 
@@ -107,7 +108,7 @@ def _choosing(
 
 
 def _check_agreement(inputs: Inputs, found: Candidates) -> None:
-    """Every task prepares the columns for itself, and Prophet's optimum is not the same on every machine."""
+    """Raise EngineError for a share of other columns: Prophet's optimum is not the same on every machine."""
     for solution in found.table.loc[found.table["iterNG"] == 1, "solID"]:
         first = candidate_of(found.table, solution)
         here = search(fixed(inputs, first), Plan(iterations=1, trials=1, seed=0)).table.iloc[0]
@@ -129,14 +130,14 @@ def _provenance(config: ModelConfig) -> dict[str, object]:
 
 
 class _Tracker:
-    """Adds the progress of this task's trials up."""
+    """Adds up the progress of this task's trials."""
 
     def __init__(self, host: Host, iterations: int) -> None:
         self._host = host
         self._iterations = iterations
-        self._trials: dict[int, Progress] = {}
+        self._trials: dict[int, TrialProgress] = {}
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: TrialProgress) -> None:
         if progress.iteration >= progress.iterations:
             self._host.log(
                 f"trial {progress.trial}: NRMSE {progress.nrmse:.4f}, DECOMP.RSSD {progress.rssd:.4f}"

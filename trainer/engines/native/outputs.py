@@ -17,7 +17,7 @@ from trainer.engines.native.pictures import allocator_picture, onepager, prophet
 from trainer.engines.native.result import Result
 from trainer.engines.refresh import picture as refresh_picture
 from trainer.engines.refresh import report as refresh_report
-from trainer.engines.refresh.continuation import Continued
+from trainer.engines.refresh.continuation import Continuation
 from trainer.engines.tables import add_parquet
 
 Log = Callable[[str], None]
@@ -28,7 +28,7 @@ def write(
     config: ModelConfig,
     folder: Path,
     log: Log = lambda _: None,
-    refresh: Continued | None = None,
+    refresh: Continuation | None = None,
     posterior: PosteriorDocument | None = None,
 ) -> None:
     """Write tables (CSV and Parquet), documents and pictures into `folder`, which must exist.
@@ -64,7 +64,7 @@ def _draw(result: Result, config: ModelConfig, folder: Path) -> None:
 
 
 def _answer_budget(result: Result, question: BudgetQuestion, folder: Path, log: Log) -> None:
-    """A question without an answer is answered with the reason; the training itself is fine."""
+    """Write the answer to a budget question, or the reason why there is none, which fails no training."""
     try:
         if question.scenario == "historical":
             reallocated.write_history(result.inputs, result.best, question, folder)

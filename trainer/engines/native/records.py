@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from contracts.model import Adstock, Sign, Solver
 from contracts.series import Interval
-from trainer.engines.common import Floats, Range
+from trainer.engines.common import Floats, SearchRange
 from trainer.engines.refresh.continuation import Reference
 
 DependentType = Literal["revenue", "conversion"]
@@ -102,13 +102,13 @@ class Inputs:
     stop: int
     """One past the last row of the window; n = stop - first."""
     adstock: Adstock
-    bounds: dict[str, Range]
+    bounds: dict[str, SearchRange]
     """Media hyperparameters by name, sorted."""
-    lambda_range: Range = (0.0, 1.0)
-    """Range of lambda_hp, the position of lambda between its smallest and largest value."""
-    train_size: Range | None = None
-    """Range of the share of the window that is trained on; None: no validation, train on all of it."""
-    penalties: dict[str, Range] = field(default_factory=dict)
+    lambda_range: SearchRange = (0.0, 1.0)
+    """SearchRange of lambda_hp, the position of lambda between its smallest and largest value."""
+    train_size: SearchRange | None = None
+    """SearchRange of the share of the window that is trained on; None: no validation, train on all of it."""
+    penalties: dict[str, SearchRange] = field(default_factory=dict)
     """`<column>_penalty` for every design column, in that order; empty: all 1, not searched."""
     studies: tuple[Study, ...] = ()
     intercept_sign: InterceptSign = "non_negative"
@@ -140,7 +140,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrialProgress:
     """How far one trial is."""
 
     trial: int

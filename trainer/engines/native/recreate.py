@@ -1,4 +1,4 @@
-"""A model as a JSON document from which its numbers come again (Robyn: robyn_write, robyn_recreate)."""
+"""A model as a JSON document from which it can be recreated (Robyn: robyn_write, robyn_recreate)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from contracts.base import SCHEMA_VERSION
 from contracts.model import ModelConfig
-from trainer.engines.common import InvalidInputs, Range
+from trainer.engines.common import InvalidInputs, SearchRange
 from trainer.engines.native.explain.efficiency import METRIC, efficiency
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.records import Inputs, ModelAnswer
@@ -28,6 +28,7 @@ _SUMMARY = {"rn": "variable", "coef": "coef", "xDecompPerc": "decompPer", "xDeco
 _MEANS = ("mean_response", "mean_spend")
 _INTERVAL = ("boot_mean", "ci_low", "ci_up")
 _SAME = 1e-6
+"""Relative difference up to which coefficients count as the same."""
 
 
 def document(result: Result, model: ModelAnswer, config: ModelConfig) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def _hyperparameters(inputs: Inputs) -> list[str]:
 
 
 def _prophet(inputs: Inputs, config: ModelConfig) -> dict[str, Any]:
-    """Prophet's columns and the factors' effects: its optimum is not the same on every machine."""
+    """Prophet's columns and the factors' effects, kept because Prophet's optimum differs between machines."""
     columns = dict(zip(inputs.columns, inputs.values.T, strict=True))
     return {
         "components": {name: columns[name] for name in inputs.prophet},
@@ -177,7 +178,7 @@ def _floats(columns: Mapping[str, list[float]]) -> dict[str, Any]:
 def fixed(inputs: Inputs, values: Mapping[str, float]) -> Inputs:
     """Inputs with which a search evaluates one candidate: every range is the candidate's own value."""
 
-    def at(names: Mapping[str, Range]) -> dict[str, Range]:
+    def at(names: Mapping[str, SearchRange]) -> dict[str, SearchRange]:
         return {name: (values[name], values[name]) for name in names}
 
     return replace(

@@ -72,7 +72,7 @@ def prepare(
     prophet: ProphetColumns | None = None,
     step: Step = nullcontext,
 ) -> Inputs:
-    """What `fit` searches, `reference` being the former model of a refresh; raises what it raises."""
+    """The inputs that `fit` searches; `reference` is the former model of a refresh. Raises InvalidInputs."""
     with step("prepare"):
         interval = check(data, config)
     with step("decompose"):
@@ -126,7 +126,7 @@ def conclude(
 
 
 def answer(result: Result, solution: str) -> ModelAnswer:
-    """`result.model(solution)`."""
+    """Any candidate of a result in full; the same as `result.model(solution)`."""
     return result.model(solution)
 
 

@@ -19,9 +19,10 @@ LANE = 0.15
 """Height of a lane of labels, in inches."""
 
 _MOST_LANES = 4
-_SIZE = 8.0
-_GAP = 4.0
+_SIZE = 8.0  # of the text, in points
+_GAP = 4.0  # between two labels, in pixels
 _LENGTHS = (60, 36, 24, 14)
+"""Lengths of a label in letters, tried one after another."""
 _PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
 
 

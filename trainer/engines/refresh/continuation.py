@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from contracts.model import ModelConfig, Window
 from contracts.series import Interval, rows_within
 from trainer.engines.checks import dates_of
-from trainer.engines.common import INTERCEPT, InvalidInputs, Range
+from trainer.engines.common import INTERCEPT, InvalidInputs, SearchRange
 from trainer.engines.refresh.former import Former, searched
 
 _MUCH_NEW = 0.5
+"""Share of new periods in the window above which a new model is advised."""
 _CHANGED = 1e-6
+"""Relative change above which a sum over the former window counts as changed."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Moved:
 
 
 @dataclass(frozen=True, eq=False)
-class Continued:
+class Continuation:
     """A refresh, ready to be searched like any other training."""
 
     config: ModelConfig
@@ -73,7 +75,7 @@ class Continued:
     """What a person should know of the data: much that is new, sums that changed."""
 
 
-def move_on(data: pd.DataFrame, interval: Interval, config: ModelConfig, former: Former) -> Continued:
+def move_on(data: pd.DataFrame, interval: Interval, config: ModelConfig, former: Former) -> Continuation:
     """The training that continues `config.refresh_of` on `data`, which has a row per interval, ascending.
 
     Raises InvalidInputs, a line per problem, if data or configuration do not continue the former model.
@@ -93,7 +95,7 @@ def move_on(data: pd.DataFrame, interval: Interval, config: ModelConfig, former:
     aggregated = former.table("pareto_aggregated")
     shares = aggregated[aggregated["solID"] == solution].set_index("rn")["xDecompPerc"]
     freedom = refresh.bounds_freedom or moved.steps / moved.rows
-    return Continued(
+    return Continuation(
         config=_narrowed(config, moved, freedom, former.model(solution)),
         reference=Reference({str(name): float(share) for name, share in shares.items()}, moved.steps),
         moved=moved,
@@ -170,11 +172,11 @@ def _narrowed(config: ModelConfig, moved: Moved, freedom: float, former: Mapping
 
 
 def _others(config: ModelConfig) -> int:
-    """How many objectives there are besides NRMSE, which on a refresh does not count (robyn-spec §16)."""
+    """Number of objectives besides NRMSE, which has no weight in a refresh (robyn-spec §16)."""
     return 2 if config.calibration else 1
 
 
-def around_former(value: float, bounds: Range, freedom: float) -> Range:
+def around_former(value: float, bounds: SearchRange, freedom: float) -> SearchRange:
     """The part of a range that is within `freedom`, a share of its width, of the former value.
 
     What is fixed stays fixed; a former value outside the range counts as its nearer end.

@@ -1,4 +1,4 @@
-"""The files of a former result, of which another training goes on."""
+"""The files of a former result that another training continues."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainer.engines.common import InvalidInputs
 Document = TypeVar("Document", bound=BaseModel)
 REFRESH = "refresh.json"
 TRIED_FIRST = 15
-"""So many models of the former front begin a trial: half of its first 30; the others look elsewhere."""
+"""Models of the former front with which a trial starts: half of its first 30, so that the rest explore."""
 
 
 class Former:
@@ -84,7 +84,7 @@ def front(models: pd.DataFrame, config: ModelConfig) -> tuple[Mapping[str, float
 def searched(model: Mapping[Any, Any], config: ModelConfig) -> dict[str, float]:
     """The hyperparameters of a former model that `config` searches too.
 
-    A train_size of 1 is none: that model was not validated.
+    A train_size of 1 is left out: that model was trained without validation.
     """
     penalties = [name for name in model if config.search.penalty_factors and str(name).endswith("_penalty")]
     names = [*config.bounds, "lambda_hp", *penalties]

@@ -19,12 +19,12 @@ if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDTH = 16.0
+_WIDTH = 16.0  # inches
 _DPI = 140
 _SHOWN = 5
-"""So many models of a chain are compared, the newest ones."""
+"""Models of a chain that are compared: the newest ones."""
 _NAMED, _WIDE = 0.01, 0.045
-"""Shares of the whole time from which on a part is named, and named across."""
+"""Shares of the whole time span from which a part is labelled, and labelled horizontally."""
 
 
 def draw(config: ModelConfig, folder: Path) -> None:
@@ -75,7 +75,7 @@ def _draw_fit(config: ModelConfig, periods: pd.DataFrame, interval: str, path: P
 
 
 def _name_part(axes: Axes, status: int, middle: Any, part: pd.DataFrame, periods: int) -> None:
-    """Write at the top which model it is of, and how far its predictions are off; upright if it is narrow."""
+    """Label a part with its model and mean error, vertically if it is narrow."""
     off = (part["dep_var"] - part["depVarHat"]).abs().sum() / part["dep_var"].abs().sum()
     narrow = len(part) < _WIDE * periods
     name = f"refresh {status}" if status else "first model"

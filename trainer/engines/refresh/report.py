@@ -1,4 +1,4 @@
-"""What a refresh leaves beside the files of any result: the chain of models, old and new periods together."""
+"""The additional files of a refresh: the chain of models, with old and new periods together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from contracts.result import FormerModel
 from trainer.engines.common import INTERCEPT
 from trainer.engines.documents import write_json
-from trainer.engines.refresh.continuation import Continued
+from trainer.engines.refresh.continuation import Continuation
 from trainer.engines.refresh.former import REFRESH, Former
 from trainer.engines.tables import write_csv
 
@@ -18,11 +18,11 @@ STATUS = "refreshStatus"
 """0 for the first model of the chain, 1 for its refresh, and so on (Robyn's name)."""
 
 
-def write(solution: str, refresh: Continued, folder: Path) -> None:
+def write(solution: str, refresh: Continuation, folder: Path) -> None:
     """Write refresh.json and the report_*.csv files (Robyn: robyn_refresh) into `folder`.
 
     `solution` is the chosen model; the other files of the result must be there. In the reports the chosen
-    models of the chain follow one upon the other; of a refresh the decomposition has only the new periods.
+    models of the chain follow one another; of a refresh the decomposition has only the new periods.
     """
     former = refresh.former
     write_json(_description(refresh), folder / REFRESH)
@@ -37,7 +37,7 @@ def write(solution: str, refresh: Continued, folder: Path) -> None:
         write_csv(pd.concat(chain, ignore_index=True), folder / f"{name}.csv")
 
 
-def _description(refresh: Continued) -> dict[str, Any]:
+def _description(refresh: Continuation) -> dict[str, Any]:
     former, moved = refresh.former.refresh, refresh.moved
     ours = FormerModel(job=refresh.job, sol_id=refresh.solution)
     return {

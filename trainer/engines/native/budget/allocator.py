@@ -18,10 +18,14 @@ from trainer.engines.common import Floats
 from trainer.engines.native.records import MediaAnswer
 
 _HALVINGS = 80
+"""Bisection steps, more than a double has bits."""
 _RANDOM_STARTS = 8
 _SEED = 1
+"""Of the random starts, so that the same question has the same answer."""
 _TOLERANCE = 1e-9
+"""Relative tolerance of a ROAS and its target."""
 _LEAST_INPUT = 1e-9
+"""Smallest input at which a slope is taken, as a share of the inflexion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +78,7 @@ def spend_budget(curves: Curves, low: Floats, high: Floats, budget: float, today
     `today` is one more start, so that the answer is never worse than it where it is allowed. `budget` must
     lie between the sums of `low` and `high`.
     """
-    high = np.clip(budget - low.sum() + low, low, high)  # no channel gets more than the others must leave
+    high = np.clip(budget - low.sum() + low, low, high)  # at most what the others' lower bounds leave
 
     def settle(spend: Floats) -> Floats:
         """Within the bounds, and what is missing or too much spread over the room that is left."""

@@ -22,8 +22,11 @@ _BOUNDS = {
     "max_response": ChannelBounds(low=0.5, high=2.0),
     "target_efficiency": ChannelBounds(low=0.1, high=10.0),
 }
+"""Robyn's default bounds by scenario, as multiples of today's spend."""
 _TARGET: dict[DependentType, float] = {"revenue": 0.8, "conversion": 1.2}
+"""Robyn's default target, as a multiple of today's ROAS or CPA."""
 _TOLERANCE = 1e-9
+"""Relative tolerance for rounding when a question is checked."""
 
 
 class Infeasible(ValueError):
@@ -101,7 +104,8 @@ def reallocate(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> 
     _check_question(inputs, question)
     frame = _frame(inputs, model, question)
     spend = _answer(frame, frame.limits, frame.target)
-    target = 1.0 if inputs.dependent_type == "revenue" else 1.5 * frame.target  # as Robyn asks here
+    # Robyn's targets within the wider bounds
+    target = 1.0 if inputs.dependent_type == "revenue" else 1.5 * frame.target
     try:
         wider = _answer(frame, frame.wider, target)
     except Infeasible:

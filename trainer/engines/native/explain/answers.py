@@ -23,6 +23,7 @@ from trainer.engines.native.search.evaluator import Evaluator
 
 _CURVE_POINTS = 100
 _CURVE_REACH = 1.5
+"""End of a response curve, as a multiple of the window's largest input."""
 
 
 class Answers:
@@ -65,7 +66,7 @@ class Answers:
     def response(self, candidate: Mapping[str, Any], name: str, total: float, periods: int) -> float:
         """Mean response per period if a media variable had had `total` over the last `periods` of the window.
 
-        The input is split over these periods as it was in truth, and the inflexion stays as it was (Robyn:
+        The input is split over these periods as it was in the data, and the inflexion stays as it was (Robyn:
         robyn_response with metric_value). In units of the dependent variable; `total` in currency, of an
         organic variable in its unit.
         """

@@ -18,9 +18,9 @@ if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDTH = 16.0
+_WIDTH = 16.0  # inches
 _DPI = 140
-_POINTS = 200
+_POINTS = 200  # of a curve
 
 
 def draw(result: Result, answer: Reallocation, path: Path) -> None:

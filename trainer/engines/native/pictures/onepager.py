@@ -19,8 +19,7 @@ if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDTH = 16.0
-_RIGHT = 15.7
+_WIDTH, _RIGHT = 16.0, 15.7  # of the picture and of its panels, in inches
 _DPI = 140
 
 

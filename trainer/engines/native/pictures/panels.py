@@ -20,7 +20,7 @@ _MOST_STEPS = 12
 """Bars of the waterfall; smaller contributions are added up."""
 
 _LEAST_SHARE = 1e-6
-"""Of the predicted total; smaller contributions are what rounding leaves of none."""
+"""Share of the predicted total below which a contribution counts as none: what rounding leaves."""
 
 _LONGEST_DECAY = 53
 """Periods of adstock that are drawn at most."""
@@ -61,7 +61,7 @@ def waterfall(axes: Axes, page: Page) -> None:
 
 
 def _steps(page: Page) -> list[_Step]:
-    """The drivers: what was there anyway, then organic, then paid; each part largest first."""
+    """The drivers: baseline, then organic, then paid, each part largest first."""
     totals, inputs = page.model.contributions.sum(), page.inputs
     parts = ([INTERCEPT, *inputs.prophet, *inputs.context], inputs.organic, inputs.paid)
     names = [name for part in parts for name in sorted(part, key=lambda name: -totals[name])]

@@ -9,8 +9,7 @@ from contracts.model import Annotation
 from trainer.engines.native.records import Inputs
 from trainer.engines.pictures import notes, style
 
-_WIDTH = 16.0
-_ROW = 1.75
+_WIDTH, _ROW = 16.0, 1.75  # width of the picture and height of a row, in inches
 _DPI = 140
 _READING = {
     "trend": "the slow change",

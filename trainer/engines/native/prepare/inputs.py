@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from contracts import series
 from contracts.model import CalibrationStudy, ModelConfig, PaidMedia, Sign, Variable
 from trainer.engines.checks import dates_of, floats, interval_of, window_rows
-from trainer.engines.common import Floats, Range
+from trainer.engines.common import Floats, SearchRange
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.records import Inputs, Study
 
@@ -66,7 +66,7 @@ def build(data: pd.DataFrame, config: ModelConfig, prophet: ProphetColumns) -> I
     )
 
 
-def _penalties(config: ModelConfig, columns: list[str]) -> dict[str, Range]:
+def _penalties(config: ModelConfig, columns: list[str]) -> dict[str, SearchRange]:
     ranges = config.hyperparameters.ranges
     return {f"{name}_penalty": ranges.get(f"{name}_penalty", (0.0, 1.0)) for name in columns}
 

@@ -29,7 +29,9 @@ _FORECAST_COLUMN: dict[ProphetComponent, str] = {
     "holiday": "holidays",
 }
 _MOST_LEVELS = 10
+"""Levels of a factor that have an effect of their own; the rest share one (Robyn: 10)."""
 _DROPPED = {"cmdstanpy": logging.INFO, "prophet": logging.INFO, "prophet.plot": logging.ERROR}
+"""Level up to which messages of a logger are dropped."""
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.engines.common import Floats
 from trainer.engines.native.search.machine_code import compiled
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 POPULATION = 30
+"""Lineages, as many as nevergrad has by default."""
 _CENTRE, _SIGMA = 0.5, 1.0 / 6
+"""Centre and scale of a bounded parameter in nevergrad; its own numbers are (value - centre) / scale."""
 _FACTOR = 0.8
+"""Differential weight of both differences, F1 and F2."""
 _WORDS, _SHIFT = 624, 397
+"""Length of the Mersenne Twister's state, and the offset at which its words are combined."""
 _POSITION, _FRONT, _FILTERED, _MOVED = range(4)
+"""Places in `Evolution.counters`."""
 
 
 class Evolution(NamedTuple):

@@ -279,10 +279,10 @@ def _train_moments(dependent: Any, train: int, work: Work) -> tuple[float, float
 
 @compiled
 def _varies(design: Any, column: int, train: int) -> bool:
-    for t in range(1, train):
-        if design[t, column] != design[0, column]:
-            return True
-    return False
+    t = 1
+    while t < train and design[t, column] == design[0, column]:
+        t += 1
+    return t < train
 
 
 @compiled

@@ -41,7 +41,10 @@ class Trace(NamedTuple):
 
 
 def _compile(sources: int) -> Callable[..., int]:
-    """`run`. numba's cache notices changes of this file and of closures, so the other sources are in one."""
+    """Build `run`, with a digest of the other sources in its closure.
+
+    numba compiles again only if this file or a closure has changed.
+    """
 
     @compiled_without_lock
     def run(
@@ -67,7 +70,7 @@ def _digest(*files: str) -> int:
 
 
 run = _compile(_digest(evolution.__file__, kernel.__file__, series.__file__))
-"""Candidates `start` .. `stop` - 1 of a trial, without the interpreter's lock.
+"""Propose and evaluate candidates `start` .. `stop` - 1 of a trial, without the interpreter's lock.
 
 Returns one past the last candidate: less than `stop` where the front has not moved for `patience` proposals.
 """

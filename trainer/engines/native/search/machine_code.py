@@ -1,7 +1,7 @@
 """Compiling with numba, and its cache of machine code.
 
 The cache is built once, for one CPU baseline (NUMBA_CPU_NAME, NUMBA_CPU_FEATURES), and then only read. numba
-passes over a cache that it cannot write to, and would compile everything again; so such a cache is copied.
+ignores a cache that it cannot write to and compiles everything again; so a read-only cache is copied.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """Compile at the first call and keep the machine code; a division by zero gives inf or NaN, as in R."""
+    """Compile at the first call and cache the machine code; a division by zero gives inf or NaN, as in R."""
     return cast(Function, numba.njit(cache=True, error_model="numpy")(function))
 
 
 def compiled_without_lock(function: Function) -> Function:
-    """`compiled`, and it runs beside other threads."""
+    """`compiled`, releasing the interpreter's lock while it runs."""
     return cast(Function, numba.njit(cache=True, error_model="numpy", nogil=True)(function))
 
 
 def _writable(cache: str) -> str:
-    """`cache`, or a copy of it that ends with this process; a few MB."""
+    """Return `cache`, or a writable copy of a few MB that is removed when this process ends."""
     if not os.path.isdir(cache) or os.access(cache, os.W_OK):
         return cache
     folder = tempfile.mkdtemp(prefix="numba-")

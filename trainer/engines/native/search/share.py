@@ -1,4 +1,4 @@
-"""What one task found: a file of candidates that others can go on with."""
+"""A task's candidates as a file, for the task that merges."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trainer.engines.native.search.trials import Candidates
 
 
 def write_share(candidates: Candidates, share: Path) -> None:
-    """Leave candidates in a Parquet file; every number is read again as it is.
+    """Write candidates to a Parquet file, in full precision.
 
     The columns of coefficients are called 0, 1, ...; no column of the table has a number for a name.
     """

@@ -14,24 +14,25 @@ import numpy as np
 import pandas as pd
 
 from contracts.model import Search
-from trainer.engines.common import Floats, Range
-from trainer.engines.native.records import Inputs, Progress
+from trainer.engines.common import Floats, SearchRange
+from trainer.engines.native.records import Inputs, TrialProgress
 from trainer.engines.native.search import kernel
 from trainer.engines.native.search.evaluator import Evaluator, hyperparameter_names, lambda_range
 from trainer.engines.native.search.evolution import evolution
 from trainer.engines.native.search.loop import Space, Trace, run
 
-Report = Callable[[Progress], None]
+Report = Callable[[TrialProgress], None]
 
 _SECONDS_BETWEEN_REPORTS = 0.5
+"""Of one trial."""
 _CANDIDATES_BETWEEN_LOOKS = 20
-"""After so many the clock is read; that many of the slowest kind take a fraction of a second."""
-_FOR_EVER = 2**62
+"""Candidates between two readings of the clock; even the slowest take a fraction of a second together."""
+_FOR_EVER = 2**62  # iterations
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is searched. Trial k, from 1, is seeded with `seed + k`, as Robyn does."""
+    """The extent of a search. Trial k, from 1, is seeded with `seed + k`, as Robyn does."""
 
     iterations: int
     trials: int
@@ -78,7 +79,7 @@ def search(
 ) -> Candidates:
     """Run all trials, or only `trials`, in up to `threads` threads; what a trial finds depends on neither.
 
-    A trial is compiled code that holds no lock, so threads do what processes would, and start at once. With
+    A trial is compiled code that holds no lock, so threads run in parallel as processes would. With
     nothing to search trial 1 has one candidate and the others none. `progress` is called in the caller's
     thread, about twice a second for each trial; it counts the trials that are run here.
     """
@@ -86,7 +87,7 @@ def search(
     ours = [trial for trial in (range(1, planned + 1) if trials is None else trials) if trial <= planned]
     plan, threads = replace(plan, trials=len(ours)), max(1, min(threads, len(ours)))
     seconds = math.inf if plan.seconds is None else plan.seconds / (math.ceil(len(ours) / threads) or 1)
-    reports: SimpleQueue[Progress] = SimpleQueue()
+    reports: SimpleQueue[TrialProgress] = SimpleQueue()
     given_up = threading.Event()
 
     def one(trial: int) -> Trace:
@@ -105,7 +106,7 @@ def search(
     return Candidates(_table(inputs, ours or [1], found), np.vstack([trace.beta for trace in found]))
 
 
-def dimensions(inputs: Inputs) -> dict[str, Range]:
+def dimensions(inputs: Inputs) -> dict[str, SearchRange]:
     """What is searched, in nevergrad's order; fixed values left out (robyn-spec §6.3)."""
     train_size = {} if inputs.train_size is None else {"train_size": inputs.train_size}
     everything = inputs.bounds | train_size | {"lambda_hp": inputs.lambda_range} | inputs.penalties
@@ -122,7 +123,7 @@ def run_trial(
 ) -> Trace:
     """One trial: propose, evaluate, tell, once per iteration (robyn-spec §6); one iteration if all is fixed.
 
-    It ends early when `plan` says so, after `seconds`, or when somebody has given up.
+    It ends early when `plan` says so, after `seconds`, or once `given_up` is set.
     """
     evaluator, searched = _evaluator(inputs), dimensions(inputs)
     iterations = plan.iterations if searched else 1
@@ -141,12 +142,12 @@ def run_trial(
         ended |= given_up is not None and given_up.is_set()
         if ended or now >= due:
             nrmse, rssd = trace.outcome[:done, [kernel.NRMSE, kernel.RSSD]].min(axis=0).tolist()
-            report(Progress(trial, plan.trials, done, done if ended else iterations, nrmse, rssd))
+            report(TrialProgress(trial, plan.trials, done, done if ended else iterations, nrmse, rssd))
             due = now + _SECONDS_BETWEEN_REPORTS
     return trace.head(done)
 
 
-def _start(models: tuple[Mapping[str, float], ...], searched: dict[str, Range]) -> Floats:
+def _start(models: tuple[Mapping[str, float], ...], searched: dict[str, SearchRange]) -> Floats:
     """(s, d) where models lie in the ranges, at the nearer end if outside; NaN where a model has no value."""
     places = [
         [(model.get(name, math.nan) - low) / (high - low) for name, (low, high) in searched.items()]
@@ -156,7 +157,7 @@ def _start(models: tuple[Mapping[str, float], ...], searched: dict[str, Range]) 
     return start
 
 
-def _space(evaluator: Evaluator, searched: dict[str, Range]) -> Space:
+def _space(evaluator: Evaluator, searched: dict[str, SearchRange]) -> Space:
     return Space(
         positions=np.array([evaluator.names.index(name) for name in searched], dtype=np.int64),
         low=np.array([low for low, _ in searched.values()]),
@@ -165,7 +166,7 @@ def _space(evaluator: Evaluator, searched: dict[str, Range]) -> Space:
 
 
 def _empty(evaluator: Evaluator, iterations: int) -> Trace:
-    """Room for a trial; the fixed hyperparameters are filled in."""
+    """Empty arrays for a trial; the fixed hyperparameters are filled in."""
     return Trace(
         hyper=np.tile(evaluator.hyper, (iterations, 1)),
         outcome=np.zeros((iterations, len(evaluator.outcome))),

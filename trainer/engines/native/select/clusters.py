@@ -18,14 +18,21 @@ from trainer.engines.native.select.r_random import RRandom
 _KINDS = ("_thetas", "_shapes", "_scales", "_alphas", "_gammas", "_penalty")
 _ERRORS = ["nrmse", "decomp.rssd", "mape"]
 _FEWEST, _MOST, _MOST_TRIED = 3, 10, 30
+"""Numbers of clusters: the smallest and largest that is chosen, the largest that is tried (Robyn)."""
 _GAIN = 0.06
+"""Share of the total sum of squares by which one more cluster must lower it."""
 _ITERATIONS = 10
+"""Rounds of k-means (R: iter.max)."""
 _SEED, _BOOTSTRAP_SEED = 123, 1
+"""Robyn's seeds."""
 _SAMPLES = 1000
+"""Bootstrap samples (Robyn: boot_n)."""
 _BOOTSTRAP = ["boot_mean", "boot_se", "ci_low", "ci_up", "sd"]
 _NOTHING = dict.fromkeys(_BOOTSTRAP, math.nan)
 _SMALLEST_SAMPLE = 3
+"""Models that a cluster must have for an interval."""
 _CONFIDENCE = 0.975
+"""Quantile at the upper end of a two-sided interval of 95 %."""
 
 Labels = NDArray[np.int64]
 

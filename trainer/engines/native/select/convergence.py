@@ -13,6 +13,7 @@ PARTS = 20
 """Equal parts of the search that are compared."""
 
 _FIRST = 3
+"""Parts at the start of the search that give the usual deviation."""
 _OBJECTIVES = {"DECOMP.RSSD": "decomp.rssd", "MAPE": "mape", "NRMSE": "nrmse"}
 
 

@@ -14,6 +14,7 @@ from trainer.engines.common import Floats
 from trainer.engines.native.search.machine_code import compiled
 
 _QUICK_STEPS = 50
+"""Steps per point after which the quick-transfer stage gives up (R: 50)."""
 
 
 def kmeans(points: Floats, centres: Floats, iterations: int) -> tuple[NDArray[np.int64], Floats]:

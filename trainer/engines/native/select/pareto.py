@@ -17,7 +17,9 @@ NEAR = 1.1
 """In a refresh, a model counts as near to the former one within so many times the smallest distance."""
 
 _CALIBRATION_QUANTILE = 0.1
+"""Calibrated candidates must be within this quantile by MAPE (Robyn: calibration_constraint)."""
 _QUANTILE = 0.9
+"""Candidates must be within this quantile by NRMSE and by DECOMP.RSSD."""
 
 
 @dataclass(frozen=True, eq=False)

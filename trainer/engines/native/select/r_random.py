@@ -6,8 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WARM_UP = 50
+"""Rounds in which R scrambles a seed."""
 _WORDS = 624
+"""Length of the Mersenne Twister's state."""
 _BITS = 16
+"""Bits that R takes of a word for an integer."""
 
 
 class RRandom:
@@ -52,4 +55,5 @@ class RRandom:
 
 
 def _congruential(word: int) -> int:
+    """R's generator of seeds, modulo 2^32."""
     return (69069 * word + 1) % 2**32
