@@ -14,6 +14,7 @@ import pytest
 from tests.engine.golden import load
 from trainer.engines.common import InvalidInputs
 from trainer.engines.native import files
+from trainer.engines.native.prepare.inputs import build
 from trainer.engines.native.records import ModelAnswer
 from trainer.engines.native.recreate import document, recreate
 from trainer.engines.native.result import Result
@@ -35,7 +36,10 @@ RELATIVE = {"robynPareto", "error_score", "mape.qt10"}
 
 
 def trained(name: str, **changes: Any) -> Result:
-    return fit_inputs(replace(load(name).inputs, **changes), Plan(iterations=60, trials=2, seed=1))
+    case = load(name)
+    ours = build(case.data, case.config, case.prophet).studies  # not scaled as by Robyn
+    inputs = replace(case.inputs, **{"studies": ours, **changes})
+    return fit_inputs(inputs, Plan(iterations=60, trials=2, seed=1))
 
 
 def through_a_file(result: Result, model: ModelAnswer, name: str, path: Path) -> dict[str, Any]:
