@@ -624,7 +624,7 @@ def saturated_sums(problem: Problem, hypers: Any, work: Work, outcome: Any, sums
     rows, columns = work.design.shape
     media = sums.shape[1]
     for k in range(len(hypers)):
-        _transform(problem, hypers[k], work, outcome)
+        _transform(problem, hypers[k], work.design, work.adstocked, work.weights, outcome)
         for i in range(media):
             sums[k, i] = 0.0
             for t in range(rows):
