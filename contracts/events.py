@@ -18,6 +18,7 @@ from contracts.base import (
     Timestamp,
 )
 from contracts.job import Finding, JobState
+from contracts.posterior import PosteriorShort
 from contracts.problem import Problem
 
 TRAIN_REQUESTS = "train-requests"
@@ -98,6 +99,9 @@ class JobFinished(Event):
     finished_at: Timestamp = Field(description="when the job reached the state, UTC")
     error: Problem | None = Field(None, description="why the job did not succeed; None if it did")
     findings: list[Finding] = Field([], description="what validation noticed in the data")
+    posterior: PosteriorShort | None = Field(
+        None, description="what each paid channel earns, and how surely; left out: not known"
+    )
     paths: ResultPaths = Field(ResultPaths(), description="where to find what the job left")
 
 

@@ -20,6 +20,7 @@ from contracts.base import (
     SchemaVersion,
     Timestamp,
 )
+from contracts.posterior import PosteriorShort
 from contracts.problem import Problem
 
 
@@ -182,6 +183,9 @@ class Job(Document):
     error: Problem | None = Field(None, description="why the job ended without success")
     findings: list[Finding] = Field(
         [], max_length=MAX_FINDINGS, description="what validation noticed in the data, errors first"
+    )
+    posterior: PosteriorShort | None = Field(
+        None, description="what the data say about each channel; left out: there is no such result"
     )
     timeline: list[TimelineEntry] = Field([], description="every step so far, oldest first")
 

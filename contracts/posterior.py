@@ -96,6 +96,7 @@ class PosteriorChannel(Exchanged):
     r_hat: float = Field(description="split-R̂ of the chains; good below 1.05")
     ess: float = Field(description="effective number of draws; good from 200")
     converged: bool = Field(description="whether the chains agree on the channel")
+    verdict: str = Field("", description="what it earns, how sure that is, and how much of it was assumed")
 
 
 class ChosenModel(Exchanged):
@@ -124,6 +125,7 @@ class ShortInterval(Exchanged):
         None,
         description="whether the best model's value lies between q05 and q95; left out: no best model",
     )
+    verdict: str = Field("", description="the same in words")
 
 
 class PosteriorShort(Exchanged):
@@ -174,6 +176,7 @@ class PosteriorDocument(Exchanged):
                 q95=found.q95,
                 learned=channel.learned,
                 inside=inside.get(channel.name),
+                verdict=channel.verdict,
             )
             for channel in self.channels
             if (found := channel.roas or channel.cpa)

@@ -17,7 +17,23 @@ from contracts.base import (
     SchemaVersion,
     Timestamp,
 )
-from contracts.result import ModelInBrief, PartialTrial
+from contracts.result import ChannelResult, ModelInBrief, PartialTrial
+
+
+class JudgedChannel(ChannelResult):
+    """A channel of the best model, beside what the posterior says of it; left out where it says nothing."""
+
+    roas_low: float | None = Field(None, description="5 % of the posterior: it is as unlikely to be lower")
+    roas_high: float | None = Field(None, description="95 % of the posterior")
+    cpa_low: float | None = Field(None, description="5 % of the posterior, the cheap end")
+    cpa_high: float | None = Field(None, description="95 % of the posterior")
+    verdict: str | None = Field(None, description="what it earns and how sure that is, a sentence or two")
+
+
+class SummarizedModel(ModelInBrief):
+    """The best model, each channel beside the posterior."""
+
+    channels: list[JudgedChannel] = Field(description="paid channels, then organic ones")  # type: ignore[assignment]
 
 
 class ModelSummary(Exchanged):
@@ -40,7 +56,7 @@ class ModelSummary(Exchanged):
     candidates: int = Field(description="candidates evaluated, over all trials")
     partial_trials: list[PartialTrial] = Field([], description="trials that an error ended early")
     pareto_models: int = Field(description="models on the Pareto fronts that were kept")
-    best_model: ModelInBrief = Field(description="the model that the request's rule chose")
+    best_model: SummarizedModel = Field(description="the model that the request's rule chose")
     inputs: dict[str, Any] = Field(description="the model configuration that was trained")
     provenance: dict[str, Any] = Field(description="engine, versions, seed, data fingerprint")
     files: list[str] = Field(description="names of the result's files")

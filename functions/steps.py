@@ -112,6 +112,7 @@ def job_finished(job: Job) -> JobFinished:
         finished_at=job.updated_at,
         error=job.error,
         findings=job.findings,
+        posterior=job.posterior,
         paths=_paths(job),
     )
 

@@ -141,7 +141,7 @@ class Life:
             download(self.objects, config.prepared, prepared)
             material = Material(prepared, config.model, self._former(config, folder / "former"))
             cores = self.runtime.settings.cores or os.cpu_count() or 1
-            asked = Asked(cores, self.steps, self.console)
+            asked = Asked(cores, self.steps, self.console, self.steps.tell)
             host = Host(cores, self.steps, self._progressed, self.console, asked)
             return load(config.engine)(material, host)
 
@@ -249,7 +249,7 @@ class Life:
     def _now(self) -> Progress:
         return self.progress.model_copy(
             update={
-                "step": self.steps.current,
+                "step": self.steps.now,
                 "memory_mb": round(peak_memory_mb(), 1),
                 "cpu_s": round(cpu_seconds(), 2),
             }

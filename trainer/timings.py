@@ -31,11 +31,21 @@ class Steps:
     def __init__(self) -> None:
         self._steps: dict[str, Step] = {name: Step() for name in STEPS}
         self.current = "load"
+        self.detail = ""
+
+    @property
+    def now(self) -> str:
+        """The present step, and how far it is if it says so."""
+        return f"{self.current}, {self.detail}" if self.detail else self.current
+
+    def tell(self, detail: str) -> None:
+        """Say how far the present step is."""
+        self.detail = detail
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Time what happens inside as a step."""
-        outer, self.current = self.current, name
+        outer, self.current, self.detail = self.current, name, ""
         seconds, cpu = time.monotonic(), cpu_seconds()
         try:
             yield
@@ -44,7 +54,7 @@ class Steps:
             step.seconds += time.monotonic() - seconds
             step.cpu_s += cpu_seconds() - cpu
             step.peak_memory_mb = peak_memory_mb()
-            self.current = outer
+            self.current, self.detail = outer, ""
 
     def report(self) -> Timings:
         """What every step used, to three digits after the point."""

@@ -11,9 +11,9 @@ from contracts.attempt import Manifest, TrainingConfig
 from contracts.events import TrainingFinished
 from contracts.job import Job, JobState
 from contracts.posterior import PosteriorShort
-from contracts.result import BestModel, ModelInBrief, Timings
+from contracts.result import BestModel, Timings
 from contracts.series import last_days
-from contracts.summary import CountryRun, CountrySummary, ModelSummary
+from contracts.summary import CountryRun, CountrySummary, ModelSummary, SummarizedModel
 from functions.message import Message
 from functions.patience import saying_what_is_awaited
 from functions.ports import NotFound, Ports
@@ -32,7 +32,13 @@ def handle(message: Message, runtime: Runtime) -> None:
     if job.state is JobState.TRAINED:
         with saying_what_is_awaited(runtime, job):
             _write_summary(runtime, job)
-        job = commit_end(runtime, job, JobState.SUCCEEDED, figures=figures(runtime.ports, job))
+        job = commit_end(
+            runtime,
+            job,
+            JobState.SUCCEEDED,
+            figures=figures(runtime.ports, job),
+            posterior=_posterior(runtime.ports, job),
+        )
     rebuild_aggregate(runtime.ports, job.country)
     announce(runtime, job)
 
@@ -40,6 +46,12 @@ def handle(message: Message, runtime: Runtime) -> None:
 def _write_summary(runtime: Runtime, job: Job) -> None:
     summary = summarize(runtime.ports, job)
     create_once(runtime, names.model_summary(job), summary.model_dump_json(indent=2).encode())
+
+
+def _posterior(ports: Ports, job: Job) -> PosteriorShort | None:
+    """What `job-finished` tells of the channels."""
+    text = ports.objects.read(f"{names.results(job)}best_model.json")
+    return BestModel.model_validate_json(text).posterior
 
 
 def figures(ports: Ports, job: Job) -> dict[str, Any]:
@@ -86,12 +98,24 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
         candidates=best.candidates,
         partial_trials=best.partial_trials,
         pareto_models=best.pareto_models,
-        best_model=ModelInBrief.model_validate(best.model_dump()),
+        best_model=judged(best),
         inputs=config.model.model_dump(mode="json"),
         provenance={**_json(ports, f"{folder}provenance.json"), "fingerprint": config.fingerprint},
         files=[file.name for file in manifest.files],
         results=folder,
     )
+
+
+def judged(best: BestModel) -> SummarizedModel:
+    """The best model in brief, each channel beside what the posterior says of it."""
+    posterior = best.posterior if best.posterior and best.posterior.converged else None
+    told = {channel.name: channel for channel in posterior.channels} if posterior else {}
+    model = best.model_dump()
+    for channel in model["channels"]:
+        if found := told.get(channel["name"]):
+            limits = {f"{found.metric}_low": found.q05, f"{found.metric}_high": found.q95}
+            channel.update(limits, verdict=found.verdict)
+    return SummarizedModel.model_validate(model)
 
 
 def _json(ports: Ports, name: str) -> dict[str, Any]:

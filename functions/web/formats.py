@@ -24,6 +24,7 @@ DOING = {
 """What the system does with a job in each state."""
 PICTURES = (
     ("onepager.png", "The best model on one page", "Contributions, fit, shares and response curves"),
+    ("posterior.png", "What the channels earn, and how surely", "Intervals of what each paid channel earns"),
     ("allocator.png", "Where the money should go", "Spend and response per channel, today and proposed"),
     ("report_actual_fitted.png", "Is the refreshed model still right?", "Actual and predicted, by model"),
     ("report_decomposition.png", "Have the answers moved?", "Contributions and ROAS of each model"),

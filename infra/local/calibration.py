@@ -7,7 +7,9 @@ simulator's formulas are its own.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,15 @@ Floats = NDArray[np.float64]
 _LEVEL, _SIGMA, _EARNED = 1000.0, 25.0, 6000.0
 _BURN = 12
 _ON = 0.6
+
+KINDS: dict[str, tuple[int, dict[str, Any]]] = {
+    "geometric": (120, {}),
+    "geometric, two lift studies, one of a single week": (60, {"studies": True}),
+    "Weibull CDF": (30, {"adstock": "weibull_cdf"}),
+    "Weibull PDF": (30, {"adstock": "weibull_pdf"}),
+    "geometric, two of the three channels the same column": (40, {"alike": True}),
+}
+"""How many worlds of which kind `python -m infra.local.calibration` draws."""
 
 
 @dataclass(frozen=True)
@@ -139,3 +150,17 @@ def _studies(effects: Floats, truth: Floats, random: np.random.Generator) -> tup
         names = tuple(f"channel_{i}" for i in range(channels))
         found.append(model.Study(names, False, true + random.normal(0, error), error, weight))
     return tuple(found)
+
+
+def main() -> int:
+    """Print how many 50 %, 80 % and 90 % intervals hold the truth, per kind of world."""
+    print("worlds, ranks: held by the intervals of 50 %, 80 %, 90 %")
+    for name, (worlds, kind) in KINDS.items():
+        ranks = np.concatenate([rank(world(seed, **kind), seed) for seed in range(1000, 1000 + worlds)])
+        held = ((np.abs(ranks - 49.5) <= 50 * share).mean() for share in (0.5, 0.8, 0.9))
+        print(f"{worlds} {name}, {len(ranks)}: {', '.join(f'{one:.0%}' for one in held)}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

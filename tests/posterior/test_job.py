@@ -8,8 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from contracts.posterior import PosteriorDocument
+from contracts.result import BestModel
+from functions.summarize.handler import judged
 from tests.engine.robyn import Heard
 from tests.posterior.data import config, sales
 from trainer.engines.base import Host, Material
@@ -33,7 +36,7 @@ def trained(
     table.assign(date=table["date"].dt.date).to_parquet(prepared)
     asked = config(table, columns, **{"search": SEARCH, **fields})
     plain = heard.host()
-    host = Host(1, plain.step, plain.progress, plain.log, Asked(1, plain.step, plain.log))
+    host = Host(1, plain.step, plain.progress, plain.log, Asked(1, plain.step, plain.log, plain.log))
     engine = NativeEngine(Material(prepared, asked, former), host)
     engine.search(range(1, asked.search.trials + 1), share)
     engine.finish([share], folder)
@@ -64,7 +67,9 @@ def test_the_best_model_is_the_candidate_nearest_to_the_posterior(default: tuple
     assert [channel["name"] for channel in best["posterior"]["channels"]] == ["c1", "c2", "c3"]
     assert best["posterior"]["channels"][0]["q50"] == document.channels[0].roas.q50
     assert any("earns" in line for line in heard.log)
+    assert best["posterior"]["channels"][0]["verdict"].startswith("c1 earns ")
     assert "posterior" in heard.steps
+    assert "3,000 of 3,000 sweeps" in heard.log
     draws = pd.read_parquet(folder / "posterior.parquet")
     assert len(draws) == 1000
     assert (folder / "posterior.png").stat().st_size > 10_000
@@ -128,3 +133,19 @@ def test_a_job_whose_posterior_is_not_offered_says_so_and_keeps_its_result(tmp_p
     assert any(line.startswith("posterior: none: c3") for line in heard.log)
     assert read(tmp_path / "free", "best_model.json")["sol_id"]
     assert not (tmp_path / "free" / "posterior.json").exists()
+
+
+def test_a_summary_tells_each_channel_beside_what_the_data_say(default: tuple[Path, Heard]) -> None:
+    best = BestModel.model_validate(read(default[0], "best_model.json"))
+    for channel, told in zip(judged(best).channels, best.posterior.channels, strict=True):
+        assert (channel.name, channel.roas_low, channel.roas_high) == (told.name, told.q05, told.q95)
+        assert channel.verdict == told.verdict
+    unsure = best.posterior.model_copy(update={"converged": False})
+    told = judged(best.model_copy(update={"posterior": unsure}))
+    assert {channel.roas_low for channel in told.channels} == {None}
+
+
+def test_the_one_pager_has_a_panel_of_the_posterior(default: tuple[Path, Heard], tmp_path: Path) -> None:
+    trained(tmp_path / "off", posterior="off")
+    told, plain = (Image.open(folder / "onepager.png").height for folder in (default[0], tmp_path / "off"))
+    assert told > plain + 300

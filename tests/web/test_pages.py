@@ -12,9 +12,10 @@ import pytest
 from contracts import names
 from contracts.attempt import Manifest, ManifestFile, Progress
 from contracts.job import DeadLetter, Finding, Job, JobState, Queue, Slot, Upload
+from contracts.posterior import PosteriorShort, ShortInterval
 from contracts.problem import Problem
-from contracts.result import ChannelResult, Metrics, ModelInBrief, PartialTrial
-from contracts.summary import ModelSummary
+from contracts.result import Metrics, PartialTrial
+from contracts.summary import JudgedChannel, ModelSummary, SummarizedModel
 from functions.errors import Unavailable
 from tests.web.harness import S, Site
 
@@ -220,12 +221,12 @@ def test_a_reader_can_hold_the_page_still(site: Site) -> None:
 
 def summary_of(job: Job) -> ModelSummary:
     channels = [
-        ChannelResult(
+        JudgedChannel(
             name="tv_spend", spend=6_742_003, response=15_900_000, response_share=0.085, roas=2.358
         ),
-        ChannelResult(name="newsletter", response=7_900_000, response_share=0.039),
+        JudgedChannel(name="newsletter", response=7_900_000, response_share=0.039),
     ]
-    best = ModelInBrief(
+    best = SummarizedModel(
         sol_id="3_812_1",
         nrmse=0.0613,
         rssd=0.0871,
@@ -257,6 +258,12 @@ def summary_of(job: Job) -> ModelSummary:
     )
 
 
+def with_posterior(job: Job, told: PosteriorShort) -> bytes:
+    summary = summary_of(job)
+    best = summary.best_model.model_copy(update={"posterior": told})
+    return summary.model_copy(update={"best_model": best}).model_dump_json().encode()
+
+
 def test_a_success_shows_its_figures_its_picture_and_its_files(site: Site) -> None:
     job = site.job(S.SUCCEEDED)
     site.result(job, onepager__png=b"\x89PNG", models__parquet=b"PAR1" * 600)
@@ -282,6 +289,29 @@ def test_a_success_shows_its_figures_its_picture_and_its_files(site: Site) -> No
     assert files["models.parquet"]["size"] == 2400
     for file in files.values():
         assert site.client.get(file["url"]).status_code == 200
+
+
+def test_what_the_data_say_of_a_channel_is_shown_in_numbers_and_in_words(site: Site) -> None:
+    job = site.job(S.SUCCEEDED)
+    site.result(job, posterior__png=b"\x89PNG")
+    tv = ShortInterval(
+        name="tv_spend", metric="roas", q05=1.21, q50=1.62, q95=2.07, learned=0.8, inside=False
+    )
+    said = f"tv_spend earns 1.21 to 2.07 per unit of currency (90 %). {HOSTILE}"
+    told = PosteriorShort(converged=True, channels=[tv], sentences=[said])
+    site.ports.objects.create(names.model_summary(job), with_posterior(job, told))
+    html = site.client.get("/jobs/weekly-1").text
+    for text in ("1.21", "2.07", "1.62", "80.0 %", "2.36, outside", "earns 1.21 to 2.07 per unit"):
+        assert text in html
+    assert HOSTILE not in html
+    assert "/jobs/weekly-1/files/posterior.png" in Elements(html).values("img", "src")
+    told = PosteriorShort(converged=False, channels=[tv], sentences=["do not use it"])
+    other = site.job(S.SUCCEEDED, "weekly-2")
+    site.result(other)
+    site.ports.objects.create(names.model_summary(other), with_posterior(other, told))
+    html = site.client.get("/jobs/weekly-2").text
+    assert "do not use it" in html
+    assert "2.07" not in html
 
 
 def test_a_budget_answer_is_shown_and_where_there_is_none_its_reason(site: Site) -> None:

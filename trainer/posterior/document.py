@@ -9,7 +9,7 @@ from trainer.posterior.kernel import Floats
 from trainer.posterior.model import ORGANIC_SHARE
 from trainer.posterior.result import QUANTILES, Posterior
 from trainer.posterior.sampling import CHAINS
-from trainer.posterior.sentences import sentences
+from trainer.posterior.sentences import sentences, verdict
 
 
 def document(found: Posterior) -> PosteriorDocument:
@@ -72,4 +72,5 @@ def _channel(found: Posterior, i: int) -> PosteriorChannel:
         r_hat=float(found.r_hat[i]),
         ess=float(found.ess[i]),
         converged=bool(found.agreed[i]),
+        verdict=verdict(found, i),
     )

@@ -25,6 +25,8 @@ class Asked:
     cores: int
     step: Callable[[str], AbstractContextManager[Any]]
     log: Callable[[str], None]
+    tell: Callable[[str], None] = lambda _: None
+    """Is told how far it is."""
 
     def __call__(
         self, data: pd.DataFrame, config: ModelConfig, folder: Path, inputs: Inputs | None
@@ -39,7 +41,7 @@ class Asked:
             return None
         with self.step("posterior"):
             try:
-                found = posterior(data, config, inputs=inputs, cores=self.cores)
+                found = posterior(data, config, inputs=inputs, cores=self.cores, progress=self._progressed)
             except NotOffered as reason:
                 self.log(f"posterior: none: {reason}")
                 return None
@@ -48,3 +50,6 @@ class Asked:
         for line in (*answer.notes, f"posterior: {found.sweeps:,} sweeps; {' '.join(answer.sentences)}"):
             self.log(line)
         return answer
+
+    def _progressed(self, done: int, planned: int) -> None:
+        self.tell(f"{done:,} of {planned:,} sweeps")

@@ -26,7 +26,16 @@ def sentences(found: Posterior) -> list[str]:
             f"The chains do not agree on {', '.join(names)} after {found.sweeps:,} sweeps: do not use the "
             "posterior. More rows, fewer or less similar channels, a lift study or posterior.roas would help."
         ]
-    return [*_earnings(found), *_comparisons(found), *_little(found), *_advice(found)]
+    return [*_earnings(found), *_comparisons(found), *_assumed(found), *_advice(found)]
+
+
+def verdict(found: Posterior, channel: int) -> str:
+    """What one channel earns, how sure that is, and how much of it was assumed before."""
+    name, learned = found.channels[channel].name, float(found.learned[channel])
+    if not found.agreed[channel]:
+        return f"The chains do not agree on {name}: nothing is known."
+    earning = _earning(found, channel)
+    return f"{earning} {_little(name, learned)}" if learned < LITTLE else earning
 
 
 def _order(found: Posterior) -> list[int]:
@@ -35,14 +44,18 @@ def _order(found: Posterior) -> list[int]:
 
 
 def _earnings(found: Posterior) -> Iterator[str]:
-    inputs = found.model.inputs
     for i in _order(found):
-        low, high = (amount(float(value)) for value in np.quantile(found.metric(i), (0.05, 0.95)))
-        name = found.paid[i].name
-        if inputs.dependent_type == "revenue":
-            yield f"{name} earns {low} to {high} per unit of currency (90 %)."
-        else:
-            yield f"One more of {inputs.dependent_name} by {name} costs {low} to {high} (90 %)."
+        yield _earning(found, i)
+
+
+def _earning(found: Posterior, i: int) -> str:
+    inputs, channel = found.model.inputs, found.channels[i]
+    low, high = (amount(float(value)) for value in np.quantile(found.metric(i), (0.05, 0.95)))
+    if not channel.paid:
+        return f"{channel.name} earns {low} to {high} of {inputs.dependent_name} (90 %)."
+    if inputs.dependent_type == "revenue":
+        return f"{channel.name} earns {low} to {high} per unit of currency (90 %)."
+    return f"One more of {inputs.dependent_name} by {channel.name} costs {low} to {high} (90 %)."
 
 
 def _comparisons(found: Posterior) -> Iterator[str]:
@@ -60,13 +73,17 @@ def _comparisons(found: Posterior) -> Iterator[str]:
             yield f"{better} or {worse}: the data cannot tell which earns more ({odds})."
 
 
-def _little(found: Posterior) -> Iterator[str]:
+def _assumed(found: Posterior) -> Iterator[str]:
     for channel, learned in zip(found.channels, found.learned, strict=True):
         if learned < LITTLE:
-            yield (
-                f"{channel.name}: the data say little (learned {max(learned, 0):.0%}); "
-                "what is shown is mostly what was assumed before."
-            )
+            yield _little(channel.name, float(learned))
+
+
+def _little(name: str, learned: float) -> str:
+    return (
+        f"{name}: the data say little (learned {max(learned, 0):.0%}); "
+        "what is shown is mostly what was assumed before."
+    )
 
 
 def _advice(found: Posterior) -> Iterator[str]:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig
-from contracts.posterior import PosteriorDocument
+from contracts.posterior import ChosenModel, PosteriorDocument
 from trainer.engines import posterior_files
 from trainer.engines.choice import chosen
 from trainer.engines.native import files
 from trainer.engines.native.budget import files as reallocated
 from trainer.engines.native.budget.reallocation import Infeasible, reallocate
 from trainer.engines.native.pictures import allocator_picture, onepager, prophet_picture, search_picture
+from trainer.engines.native.records import ModelAnswer
 from trainer.engines.native.result import Result
 from trainer.engines.refresh import picture as refresh_picture
 from trainer.engines.refresh import report as refresh_report
@@ -37,27 +38,31 @@ def write(
     `log` is told why a budget question has no answer. A `refresh` is reported with its former models.
     """
     if posterior:
-        roas = result.best.summary.set_index("rn").loc[list(result.inputs.paid), "roi_total"]
-        best = chosen(
-            posterior, result.best.solution, dict(zip(result.inputs.spend_names, roas, strict=True))
-        )
-        posterior = posterior_files.write(posterior, best, folder)
+        posterior = posterior_files.write(posterior, _place(result.best, result, posterior), folder)
     files.write(result, config, folder, posterior)
     if refresh:
         refresh_report.write(result.best.solution, refresh, folder)
         refresh_picture.draw(config, folder)
-    _draw(result, config, folder)
+    _draw(result, config, folder, posterior)
     if config.budget:
         _answer_budget(result, config.budget, folder, log)
     add_parquet(folder)
 
 
-def _draw(result: Result, config: ModelConfig, folder: Path) -> None:
+def _place(model: ModelAnswer, result: Result, posterior: PosteriorDocument) -> ChosenModel:
+    """How a model lies in the posterior."""
+    roas = model.summary.set_index("rn").loc[list(result.inputs.paid), "roi_total"]
+    return chosen(posterior, model.solution, dict(zip(result.inputs.spend_names, roas, strict=True)))
+
+
+def _draw(result: Result, config: ModelConfig, folder: Path, posterior: PosteriorDocument | None) -> None:
     """The best model's one-pager, those of the other winners, and the pictures of search and Prophet."""
     title = f"What drove {config.columns.dependent}?"
-    onepager.draw(result, config, folder / "onepager.png", title)
-    for solution in result.other_winners:
-        onepager.draw(result, config, folder / f"{solution}.png", title, result.model(solution))
+    drawn = {"onepager": result.best}
+    drawn |= {solution: result.model(solution) for solution in result.other_winners}
+    for name, model in drawn.items():
+        told = posterior and posterior.model_copy(update={"best_model": _place(model, result, posterior)})
+        onepager.draw(result, config, folder / f"{name}.png", title, model, told)
     search_picture.draw(result, folder / "pareto_front.png")
     if result.inputs.prophet:
         prophet_picture.draw(result.inputs, config.annotations, folder / "prophet_decomp.png")

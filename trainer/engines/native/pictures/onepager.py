@@ -8,33 +8,41 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from contracts.model import ModelConfig
+from contracts.posterior import PosteriorDocument
 from trainer.engines.native.explain.efficiency import efficiency
 from trainer.engines.native.pictures import panels
 from trainer.engines.native.pictures.page import Page
 from trainer.engines.native.records import ModelAnswer
 from trainer.engines.native.result import Result
-from trainer.engines.pictures import style
+from trainer.engines.pictures import posterior_picture, style
 
 if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing needs it
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _WIDTH, _RIGHT = 16.0, 15.7  # of the picture and of its panels, in inches
+_TOLD = 1.25  # inches above the panel of the posterior, for the axis of the one above and its own title
 _DPI = 140
 
 
 def draw(
-    result: Result, config: ModelConfig, path: Path, title: str, model: ModelAnswer | None = None
+    result: Result,
+    config: ModelConfig,
+    path: Path,
+    title: str,
+    model: ModelAnswer | None = None,
+    posterior: PosteriorDocument | None = None,
 ) -> None:
     """Write the picture of a model, `result.best` unless another is given, to `path` as a PNG.
 
-    It is 2240 pixels wide, 16:10 or taller, as the number of channels needs. Money is in the currency of the
-    data, contributions in units of the dependent variable, per period or over the window as the axes say.
+    `posterior`, whose best model is that model, is shown in a panel at the bottom. The picture is 2240 pixels
+    wide, 16:10 or taller, as the number of channels needs. Money is in the currency of the data,
+    contributions are in units of the dependent variable, per period or over the window as the axes say.
     """
     import matplotlib
 
     with matplotlib.rc_context(style.settings()):
-        page = Page(result, model or result.best, config.annotations)
+        page = Page(result, model or result.best, config.annotations, posterior)
         _compose(page, config, title).savefig(path, dpi=_DPI, metadata={"Title": title})
 
 
@@ -45,7 +53,8 @@ def _compose(page: Page, config: ModelConfig, title: str) -> Figure:
     names = max(1.7, 0.3 + 0.077 * max(map(style.width, page.names.values())))
     board, curves = max(1.85, 0.31 * len(page.channels)), max(1.9, 0.17 * len(page.paid))
     second, third = 4.72, 4.72 + board + 0.98
-    height = third + curves + 0.85
+    told = page.posterior
+    height = third + curves + 0.85 + (_TOLD + board if told else 0)
     figure = Figure(figsize=(_WIDTH, height))
     _header(figure, page, config, title, height)
 
@@ -61,7 +70,26 @@ def _compose(page: Page, config: ModelConfig, title: str) -> Figure:
         panel(place(names + start * room, second, names + end * room, board), page)
     panels.curves(place(0.95, third, 8.15, curves), page)
     panels.residuals(place(12.3, third, _RIGHT, curves), page)
+    if told:
+        fourth = third + curves + _TOLD
+        _intervals(place(names, fourth, 8.15, board), told)
+        _sentences(figure, told, 8.8, fourth - 0.4, height)
     return figure
+
+
+def _intervals(axes: Axes, told: PosteriorDocument) -> None:
+    posterior_picture.panel(axes, told)
+    reading = "line: 90 %; thick: half of it; grey: what was assumed; dot: this model, hollow if outside"
+    style.question(axes, "What do the data say, and how surely?", reading)
+
+
+def _sentences(figure: Figure, told: PosteriorDocument, left: float, top: float, height: float) -> None:
+    """What the posterior says in words, as far as there is room."""
+    lines = [style.heading(line, 100) for line in told.sentences]
+    room = int((height - 0.45 - top) / 0.19)
+    shown = lines if len(lines) <= room else [*lines[: room - 1], "… more in posterior.png"]
+    place = (left / _WIDTH, 1 - top / height)
+    figure.text(*place, "\n".join(shown), va="top", fontsize=9, linespacing=1.5)
 
 
 def _header(figure: Figure, page: Page, config: ModelConfig, title: str, height: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contracts.model import Annotation
+from contracts.posterior import PosteriorDocument
 from trainer.engines.common import INTERCEPT
 from trainer.engines.native.explain.efficiency import METRIC, efficiency, marginal_efficiency
 from trainer.engines.native.records import MediaAnswer, ModelAnswer
@@ -15,9 +16,16 @@ from trainer.engines.pictures import style
 class Page:
     """A model of a result as the panels need it; paid channels before organic, best earner first."""
 
-    def __init__(self, result: Result, model: ModelAnswer, annotations: Sequence[Annotation] = ()) -> None:
+    def __init__(
+        self,
+        result: Result,
+        model: ModelAnswer,
+        annotations: Sequence[Annotation] = (),
+        posterior: PosteriorDocument | None = None,
+    ) -> None:
         self.result, self.model, self.inputs = result, model, result.inputs
         self.annotations = annotations
+        self.posterior = posterior
         self.total = float(self.model.fitted.sum())
         self.kind = self.inputs.dependent_type
         self.revenue = self.kind == "revenue"
