@@ -34,12 +34,8 @@ result_tables <- function(chosen, config) {
   )
   notes <- config$model$annotations
   if (length(notes)) tables$annotations <- data.frame(date = field(notes, "date"), text = field(notes, "text"))
-  if (is.null(output$clusters)) {
-    tables$pareto_clusters <- all_in_one(as.data.frame(output$resultHypParam))
-  } else {
-    tables$pareto_clusters <- cluster_members(output$clusters$data)
-    tables$pareto_clusters_ci <- every_interval(output$clusters, chosen$inputs$paid_media_selected)
-  }
+  tables$pareto_clusters <- cluster_members(output$clusters$data)
+  tables$pareto_clusters_ci <- every_interval(output, chosen$inputs)
   if (!is.null(output$resultCalibration)) tables$pareto_calibration <- lifts(output$resultCalibration, config$model)
   tables
 }
@@ -85,23 +81,20 @@ cluster_members <- function(members) {
   members[c(sort(features, method = "radix"), last)]
 }
 
-# Robyn has no rows for clusters of less than three models: they get rows without an interval.
-every_interval <- function(clusters, channels) {
-  known <- as.data.frame(clusters$df_cluster_ci)
-  sizes <- table(clusters$data$cluster)
-  channels <- sort(channels, method = "radix")
-  all <- expand.grid(cluster = as.integer(names(sizes)), rn = channels, stringsAsFactors = FALSE)[c("rn", "cluster")]
-  all$n <- as.integer(sizes[as.character(all$cluster)])
+# Robyn has no row where there is no interval (a cluster of less than three models, no finite CPA): they get one.
+every_interval <- function(output, inputs) {
+  known <- as.data.frame(output$clusters$df_cluster_ci)
+  channels <- sort(inputs$paid_media_selected, method = "radix")
+  clusters <- seq_len(max(output$clusters$data$cluster))
+  all <- expand.grid(cluster = clusters, rn = channels, stringsAsFactors = FALSE)[c("rn", "cluster")]
+  metric <- if (inputs$dep_var_type == "revenue") "roi_total" else "cpa_total"
+  counted <- as.data.frame(output$xDecompAgg)
+  counted <- counted[is.finite(counted[[metric]]), ]
+  all$n <- mapply(function(rn, cluster) sum(counted$rn == rn & counted$cluster %in% cluster), all$rn, all$cluster)
   row <- match(paste(all$cluster, all$rn), paste(known$cluster, known$rn))
   columns <- setdiff(names(known), names(all))
   all[columns] <- known[row, columns]
-  all$n <- ifelse(is.na(row), all$n, known$n[row])
   all
-}
-
-all_in_one <- function(pareto) {
-  pareto$n <- nrow(pareto)
-  pareto[c("nrmse", "decomp.rssd", "mape", "solID", "cluster", "n", "top_sol")]
 }
 
 # With the last day of each study, which Robyn was not given.

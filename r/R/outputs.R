@@ -16,7 +16,7 @@ select_models <- function(inputs, models) {
     quiet = TRUE,
     refresh = isTRUE(attr(models, "refresh"))
   ))
-  output <- with_clusters(output)
+  output <- with_clusters(output, inputs)
   pareto <- output$resultHypParam
   winners <- pareto[pareto$top_sol %in% TRUE, ]
   list(
@@ -50,19 +50,55 @@ all_candidates <- function(models) {
   do.call(rbind, lapply(trials, function(one) one$resultCollect$resultHypParam))
 }
 
-# Where Robyn could not cluster (too few models) all are one cluster, and its best is the winner.
-with_clusters <- function(output) {
+# Where Robyn gives up (fewer than four different models, or no cluster of three) all are one cluster, and its best
+# is the winner. As in Robyn, models with the media hyperparameters of an earlier one are in no cluster.
+with_clusters <- function(output, inputs) {
   if ("cluster" %in% names(output$resultHypParam)) {
     return(output)
   }
   say("too few models for clusters: all are one")
-  errors <- output$resultHypParam
-  best <- errors$solID[which.min(errors$error_score)]
+  members <- one_cluster(as.data.frame(output$resultHypParam))
   for (table in c("resultHypParam", "xDecompAgg", "mediaVecCollect", "xDecompVecCollect")) {
-    output[[table]]$cluster <- 1L
-    output[[table]]$top_sol <- output[[table]]$solID == best
+    output[[table]][c("cluster", "top_sol")] <- members[match(output[[table]]$solID, members$solID), c("cluster", "top_sol")]
   }
-  output$xDecompAgg[c("boot_mean", "boot_se", "ci_low", "ci_up")] <- NA_real_
-  output$clusters <- NULL
+  intervals <- intervals_of_one(output$xDecompAgg, members, inputs)
+  row <- match(output$xDecompAgg$rn, intervals$rn)
+  row[is.na(output$xDecompAgg$cluster)] <- NA
+  for (column in c("boot_mean", "boot_se", "ci_low", "ci_up")) output$xDecompAgg[[column]] <- intervals[[column]][row]
+  output$clusters <- list(
+    data = members, df_cluster_ci = intervals, n_clusters = 1L, models = members[members$top_sol, ]
+  )
   output
 }
+
+# The members of the only cluster, with the hyperparameters scaled to [0, 1] as lares does.
+one_cluster <- function(pareto) {
+  hyper <- pareto[grep("_(thetas|shapes|scales|alphas|gammas|penalty)$", names(pareto))]
+  features <- as.data.frame(lapply(hyper, function(x) {
+    if (length(unique(x)) == 1) rep(1, length(x)) else (x - min(x)) / (max(x) - min(x))
+  }), optional = TRUE)
+  validated <- "nrmse_test" %in% names(pareto) && !anyNA(pareto$nrmse_test)
+  errors <- intersect(c("nrmse", "nrmse_train", if (validated) "nrmse_test", "decomp.rssd", "mape"), names(pareto))
+  members <- cbind(features, pareto[c(errors, "solID")])[!duplicated(features), ]
+  score <- of_robyn("errors_scores")(members, ts_validation = validated)
+  members$cluster <- 1L
+  members$n <- nrow(members)
+  members$top_sol <- seq_len(nrow(members)) == which.min(score)
+  members
+}
+
+# Robyn's intervals of the paid channels, which need three models.
+intervals_of_one <- function(agg, members, inputs) {
+  if (nrow(members) < 3) {
+    return(data.frame(rn = character(), cluster = integer(), n = integer(), boot_mean = numeric(), boot_se = numeric(),
+                      boot_ci = character(), ci_low = numeric(), ci_up = numeric(), sd = numeric(), dist100 = numeric()))
+  }
+  agg <- agg[setdiff(names(agg), c("cluster", "top_sol"))]
+  found <- of_robyn("confidence_calcs")(
+    agg, list(df = members), inputs$paid_media_selected, inputs$dep_var_type, k = 1, cluster_by = "performance"
+  )$df_ci
+  found[setdiff(names(found), "cluster_title")]
+}
+
+# A function that Robyn does not export.
+of_robyn <- function(name) utils::getFromNamespace(name, "Robyn")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,10 +13,13 @@ from sklearn.cluster import KMeans
 
 from tests.engine.golden import read
 from tests.engine.test_golden import searched
-from trainer.engines.native.records import Clusters
+from trainer.engines.native import files
+from trainer.engines.native.records import Clusters, Inputs
 from trainer.engines.native.select import clusters
+from trainer.engines.native.select.clusters import with_membership
 from trainer.engines.native.select.hartigan_wong import kmeans
 from trainer.engines.native.select.r_random import RRandom
+from trainer.engines.tables import write_csv
 
 CASE = "weekly_search"
 
@@ -97,17 +104,53 @@ def test_too_few_models_are_one_cluster_with_the_best_as_winner(models: int):
     assert (few.confidence["boot_mean"].notna() == (models == 3)).all()
 
 
-def test_the_same_hyperparameters_twice_are_in_one_cluster():
-    result = searched(CASE)
-    pareto = result.candidates[result.candidates["solID"].isin(result.pareto)]
-    twins = pareto.head(5).assign(solID=[f"twin {i}" for i in range(5)])
-    copies = result.aggregated.merge(pareto.head(5)["solID"]).replace(
-        dict(zip(pareto["solID"], twins["solID"], strict=False))
-    )
-    more = clusters.cluster(
-        pd.concat([pareto, twins], ignore_index=True), pd.concat([result.aggregated, copies]), result.inputs
-    )
-    number = more.members.set_index("solID")["cluster"]
-    for i, solution in enumerate(pareto["solID"].head(5)):
-        assert number[f"twin {i}"] == number[solution]
-    np.testing.assert_array_equal(number[pareto["solID"]], found().members["cluster"])
+def clustered(case: dict[str, Any]) -> tuple[pd.DataFrame, Clusters]:
+    """A recorded table of models, and our clusters of it."""
+    inputs = SimpleNamespace(paid=("web", "tv"), dependent_type=case["dep_var_type"])
+    models = pd.DataFrame(case["models"]).assign(nrmse_test=np.nan, nrmse_train=lambda table: table["nrmse"])
+    values = pd.DataFrame(case["values"]).replace("Inf", np.inf)
+    return models, clusters.cluster(models, values, cast(Inputs, inputs))
+
+
+@pytest.mark.parametrize("case", read("clusters"), ids=lambda case: case["name"])
+def test_twins_channels_without_a_cpa_and_few_models_are_clustered_as_by_robyn(case: dict[str, Any]):
+    models, ours = clustered(case)
+    if case["clusters"] is None:  # Robyn gave up
+        assert len(ours.winners) == len(ours.wss) == 1
+        assert set(ours.members["cluster"]) == {1}
+        return
+    robyns = pd.DataFrame(case["clusters"]).astype({"cluster": int})
+    pd.testing.assert_frame_equal(ours.members[list(robyns)], robyns, rtol=1e-12, check_dtype=False)
+    members = with_membership(models, ours)
+    assert members["cluster"].isna().sum() == len(models) - len(robyns)
+    expected = pd.DataFrame(case["intervals"] or [], columns=list(case["intervals"])).astype({"cluster": int})
+    with_interval = files.intervals(ours.confidence).dropna(subset="boot_mean").reset_index(drop=True)
+    pd.testing.assert_frame_equal(with_interval[list(expected)], expected, rtol=1e-9, check_dtype=False)
+    without = ours.confidence[ours.confidence["boot_mean"].isna()]
+    assert without[["boot_se", "ci_low", "ci_up", "sd"]].isna().all(axis=None)
+
+
+def test_a_channel_without_any_cpa_has_no_interval_and_counts_no_model():
+    case = next(case for case in read("clusters") if case["name"] == "no CPA")
+    confidence = clustered(case)[1].confidence.set_index("rn")
+    assert confidence.loc["web", "n"].tolist() == [0, 0, 0]
+    assert confidence.loc["web", ["boot_mean", "boot_se", "ci_low", "ci_up", "sd"]].isna().all(axis=None)
+
+
+def test_a_model_without_a_cluster_has_an_empty_cell_and_the_others_whole_numbers(tmp_path: Path):
+    models, ours = clustered(read("clusters")[0])
+    write_csv(with_membership(models, ours)[["solID", "cluster", "top_sol"]], tmp_path / "table.csv")
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    assert [lines[1], lines[2], lines[9]] == ['"1_1_1",2,false', '"1_2_1",1,true', '"1_9_1",,']
+
+
+def test_numbers_in_the_text_of_an_interval_are_written_as_r_writes_them():
+    """R 4.2.2: sprintf("[%s, %s]", round(low, 2), round(up, 2))."""
+    ends = {
+        "ci_low": [100000, 120000, 2.675, 10000, 0],
+        "ci_up": [1234567.891, 99999.996, 3e6, 200000.5, 1e-9],
+    }
+    table = pd.DataFrame(ends).assign(sd=0.0)
+    assert files.intervals(table)["boot_ci"].tolist() == [
+        *("[1e+05, 1234567.89]", "[120000, 1e+05]", "[2.67, 3e+06]", "[10000, 200000.5]", "[0, 0]")
+    ]

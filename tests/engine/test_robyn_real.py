@@ -105,23 +105,41 @@ def test_the_files_are_those_of_the_native_engine(
     job: Material, theirs: Path, ours: Result, tmp_path: Path
 ) -> None:
     files.write(ours, job.config, tmp_path)
-    written = {path.name for path in tmp_path.iterdir()}
-    tables = sorted(name for name in written if name.endswith(".csv"))
     pictures = {"onepager.png", "pareto_front.png", "prophet_decomp.png", "allocator.png"}
-    assert written | pictures | {"provenance.json", "allocator.json"} <= {
-        path.name for path in theirs.iterdir()
-    }
-    for name in tables:
+    written = {path.name for path in theirs.iterdir()}
+    assert pictures | {"provenance.json", "allocator.json"} <= written
+    the_same_files(theirs, tmp_path)
+
+
+def test_few_models_of_conversions_have_the_same_clusters_and_files(tmp_path: Path) -> None:
+    columns = recorded("weekly_geometric").config.columns.model_dump(mode="json")
+    columns["dependent_type"] = "conversion"
+    job = material(tmp_path, columns=columns, search={"iterations": 7, "trials": 1})
+    engine, theirs, ours = load("robyn")(job, Heard().host()), tmp_path / "theirs", tmp_path / "ours"
+    theirs.mkdir()
+    ours.mkdir()
+    engine.search(range(1, 2), tmp_path / "1.rds")
+    engine.finish([tmp_path / "1.rds"], theirs)
+    result = fit(pd.read_parquet(job.prepared), job.config, prophet=prophet_of(theirs))
+    files.write(result, job.config, ours)
+    assert len(result.pareto) == 5
+    assert len(result.clusters.winners) == 1
+    the_same_files(theirs, ours)
+
+
+def the_same_files(theirs: Path, ours: Path) -> None:
+    """Robyn's folder has every file of ours, with the same tables and documents."""
+    written = {path.name for path in ours.iterdir()}
+    assert written <= {path.name for path in theirs.iterdir()}
+    for name in sorted(name for name in written if name.endswith(".csv")):
         keys = [key for key in ("solID", "rn", "cluster", "ds") if key in pd.read_csv(theirs / name)]
-        one, other = (pd.read_csv(folder / name).sort_values(keys) for folder in (theirs, tmp_path))
+        one, other = (pd.read_csv(folder / name).sort_values(keys) for folder in (theirs, ours))
         pd.testing.assert_frame_equal(
             one.reset_index(drop=True), other.reset_index(drop=True), rtol=1e-9, atol=1e-9, check_dtype=False
         )
-    assert list(pd.read_parquet(theirs / "models.parquet")) == list(
-        pd.read_parquet(tmp_path / "models.parquet")
-    )
+    assert list(pd.read_parquet(theirs / "models.parquet")) == list(pd.read_parquet(ours / "models.parquet"))
     for name in ("best_model.json", "model.json"):
-        same(json.loads((theirs / name).read_text()), json.loads((tmp_path / name).read_text()), name)
+        same(json.loads((theirs / name).read_text()), json.loads((ours / name).read_text()), name)
 
 
 NOT_COMPARED = {"solvers", "versions", "InputCollect"}

@@ -53,7 +53,7 @@ test_that("tables have the result's columns, and what Robyn measures of itself i
   expect_identical(names(aggregated)[1:20], SUMMARY)
   expect_identical(unique(aggregated$carryover_pct), 0.3)
   expect_identical(readLines(file.path(folder, "pareto_clusters_ci.csv")), c(
-    "rn,cluster,n,ci_low", "clicks,1,6,", "clicks,2,12,", "tv,1,9,0.1", "tv,2,12,"
+    "rn,cluster,n,ci_low", "clicks,1,6,", "clicks,2,12,", "tv,1,6,0.1", "tv,2,12,"
   ))
   expect_identical(readLines(file.path(folder, "annotations.csv")), c("date,text", '2024-01-01,"a, ""new"" price"'))
 })
@@ -98,12 +98,19 @@ test_that("without clusters all models are one", {
     output$mediaVecCollect <- output$xDecompVecCollect
     output
   }
+  internal <- of_robyn
+  of_robyn <<- function(name) function(table, ...) table$nrmse
+  on.exit(of_robyn <<- internal, add = TRUE)
   folder <- exported()
   best <- json_of(folder, "best_model.json")
   expect_length(best$winners, 1)
-  expect_identical(best$winners[[1]]$models, 18L)
+  expect_identical(best$winners[[1]]$models, 1L) # all have the same hyperparameters: the others are its twins
   members <- utils::read.csv(file.path(folder, "pareto_clusters.csv"))
-  expect_identical(unique(members[c("cluster", "n")]), data.frame(cluster = 1L, n = 18L))
+  expect_identical(members[c("solID", "cluster", "n")], data.frame(solID = "1_1_1", cluster = 1L, n = 1L))
+  expect_identical(members$tv_alphas, 1L)
+  told <- utils::read.csv(file.path(folder, "pareto_hyperparameters.csv"))
+  expect_identical(told$cluster[order(told$solID)], c(1L, rep(NA, 17)))
+  expect_identical(readLines(file.path(folder, "pareto_clusters_ci.csv"))[2], "clicks,1,1,,,,,,,")
 })
 
 test_that("provenance says what made the result", {

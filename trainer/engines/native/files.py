@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from trainer.engines.native.explain.solvers import compare_solvers
 from trainer.engines.native.records import Inputs, MediaAnswer, ModelAnswer
 from trainer.engines.native.recreate import document
 from trainer.engines.native.result import Result
+from trainer.engines.native.select.clusters import with_membership
 from trainer.engines.native.select.convergence import convergence
 from trainer.engines.posterior_files import short
 from trainer.engines.tables import write_csv
@@ -31,14 +33,13 @@ def write(
     result: Result, config: ModelConfig, folder: Path, posterior: PosteriorDocument | None = None
 ) -> None:
     """Write the tables, and the documents of the best model and the winners, into `folder`; it must exist."""
-    members = result.clusters.members[["solID", "cluster", "top_sol"]]
     _models(result).to_parquet(folder / "models.parquet", compression="zstd", index=False)
     tables = {
         "pareto_hyperparameters": _pareto_hyperparameters(result),
         "pareto_aggregated": _with_iterations(result.aggregated),
-        "pareto_alldecomp_matrix": _pareto_decomposition(result).merge(members, on="solID", how="left"),
+        "pareto_alldecomp_matrix": with_membership(_pareto_decomposition(result), result.clusters),
         "pareto_clusters": result.clusters.members,
-        "pareto_clusters_ci": _confidence(result.clusters.confidence),
+        "pareto_clusters_ci": intervals(result.clusters.confidence),
     }
     if not result.lift.empty:
         tables["pareto_calibration"] = _calibration(result.lift)
@@ -98,9 +99,9 @@ def _pareto_hyperparameters(result: Result) -> pd.DataFrame:
     positive = result.aggregated.groupby("solID")["pos"].all().rename("pos")
     pareto = result.candidates.set_index("solID", drop=False).loc[list(result.told)]
     pareto.loc[~pareto.index.isin(result.pareto), "robynPareto"] = np.nan
-    members = result.clusters.members.set_index("solID")[["cluster", "top_sol"]]
-    table = _with_iterations(pareto).join(positive).join(members)
-    moved = [*_IDS, *_SELECTION, *members]
+    table = _with_iterations(pareto).join(positive).reset_index(drop=True)
+    table = with_membership(table, result.clusters)
+    moved = [*_IDS, *_SELECTION, "cluster", "top_sol"]
     return table[[name for name in table.columns if name not in moved] + moved]
 
 
@@ -109,15 +110,22 @@ def _calibration(lift: pd.DataFrame) -> pd.DataFrame:
     return lift.rename(columns={"liftMedia": "rn"}).astype(dict.fromkeys(days, str))
 
 
-def _confidence(table: pd.DataFrame) -> pd.DataFrame:
+def intervals(table: pd.DataFrame) -> pd.DataFrame:
     """Robyn's columns of the clusters' intervals: the interval as text, and a step of its density's grid."""
     low, high = table["ci_low"], table["ci_up"]
-    text = [
-        f"[{a:.4g}, {b:.4g}]" if a <= b else None for a, b in zip(low.round(2), high.round(2), strict=True)
-    ]
+    ends = zip(low, high, strict=True)
+    text = [f"[{_as_r_writes(a)}, {_as_r_writes(b)}]" if math.isfinite(a) else None for a, b in ends]
     described = table.assign(dist100=(high - low + 2 * table["sd"]) / 99)
     described.insert(list(table).index("ci_low"), "boot_ci", text)
     return described
+
+
+def _as_r_writes(number: float) -> str:
+    """R's text of a number rounded to two decimals: 15 significant digits, in the shorter notation."""
+    value = round(number, 2)
+    fixed = np.format_float_positional(value, precision=15, fractional=False, trim="-")
+    scientific = np.format_float_scientific(value, precision=14, trim="-", exp_digits=2)
+    return fixed if len(fixed) <= len(scientific) else scientific
 
 
 def _winners(result: Result) -> list[dict[str, Any]]:

@@ -244,12 +244,14 @@ class Clusters:
     """Groups of similar Pareto solutions (Robyn: robyn_clusters), numbered from 1."""
 
     members: pd.DataFrame
-    """(Pareto solutions rows, in the order of proposals) the clustered hyperparameters scaled to [0, 1],
-    `nrmse`, `decomp.rssd`, `mape`, `solID`, `cluster`, `n` (its size), `top_sol` (True: the winner)."""
+    """(Pareto solutions in the order of proposals; the first of those with the same media hyperparameters)
+    the hyperparameters scaled to [0, 1], `nrmse`, `decomp.rssd`, `mape`, `solID`, `cluster`, `n` (its size),
+    `top_sol` (True: the winner)."""
     confidence: pd.DataFrame
     """(paid channels × clusters rows) `rn`, `cluster`, `n`, `boot_mean`, `boot_se`, `ci_low`, `ci_up`, `sd`
-    of ROAS (of CPA for conversions) within the cluster; NaN in a cluster of fewer than three models."""
+    of ROAS (of CPA for conversions) within the cluster; `n` counts models with a finite value. NaN without
+    any, and in a cluster of fewer than three models."""
     wss: Floats
     """Within-cluster sum of squares with 1, 2, ... clusters; one entry if there are too few models."""
     winners: tuple[str, ...]
-    """solID of the smallest error score of each cluster; the scores are scaled over the Pareto solutions."""
+    """solID of the smallest error score of each cluster; scores are scaled over the clustered solutions."""

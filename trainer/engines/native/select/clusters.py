@@ -41,9 +41,13 @@ def cluster(candidates: pd.DataFrame, aggregated: pd.DataFrame, inputs: Inputs) 
     """Cluster the Pareto solutions by their media hyperparameters (robyn_clusters, robyn-spec §13).
 
     `candidates` are the rows of `Result.candidates` of the Pareto solutions in the order of proposals,
-    `aggregated` their `ModelAnswer.summary` with `solID`. Fewer than four different ones are one cluster.
+    `aggregated` their `ModelAnswer.summary` with `solID`. Of solutions with the same media hyperparameters
+    only the first is clustered. Where Robyn gives up (fewer than four different ones, or no cluster of three)
+    all are one cluster.
     """
     features = _features(candidates)
+    features = features[~features.duplicated()]
+    candidates = candidates.loc[features.index]
     labels, wss = _labels(features.to_numpy())
     score = pd.Series(error_score(candidates), index=candidates.index)
     winners = score.groupby(labels).idxmin()
@@ -61,43 +65,37 @@ def cluster(candidates: pd.DataFrame, aggregated: pd.DataFrame, inputs: Inputs) 
     )
 
 
+def with_membership(table: pd.DataFrame, clusters: Clusters) -> pd.DataFrame:
+    """The table with `cluster` and `top_sol` of each row's `solID`; missing if it is in no cluster."""
+    members = clusters.members[["solID", "cluster", "top_sol"]]
+    return table.merge(members, on="solID", how="left").astype({"cluster": "Int64", "top_sol": "boolean"})
+
+
 def with_clusters(aggregated: pd.DataFrame, clusters: Clusters) -> pd.DataFrame:
     """The table with `cluster` and `top_sol` of each solution, and the intervals of each paid channel."""
-    members = clusters.members[["solID", "cluster", "top_sol"]]
-    intervals = clusters.confidence[["rn", "cluster", *_BOOTSTRAP[:-1]]]
-    return aggregated.merge(members, on="solID", how="left").merge(
-        intervals, on=["rn", "cluster"], how="left"
-    )
+    intervals = clusters.confidence[["rn", "cluster", *_BOOTSTRAP[:-1]]].astype({"cluster": "Int64"})
+    return with_membership(aggregated, clusters).merge(intervals, on=["rn", "cluster"], how="left")
 
 
 def _features(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Media hyperparameters that differ between the solutions, scaled to [0, 1]."""
+    """Media hyperparameters scaled to [0, 1]; 1 where all solutions have the same value."""
     names = [str(name) for name in candidates if str(name).endswith(_KINDS)]
     low, high = candidates[names].min(), candidates[names].max()
-    kept = [name for name in names if high[name] > low[name]]
-    scaled: pd.DataFrame = (candidates[kept] - low[kept]) / (high[kept] - low[kept])
-    return scaled
+    scaled: pd.DataFrame = (candidates[names] - low) / (high - low)
+    return scaled.fillna(1.0)
 
 
 def _labels(points: Floats) -> tuple[Labels, Floats]:
-    """The cluster of each row, from 1, and the sums of squares by number of clusters; twins stay together."""
-    different, twin = _distinct(points)
-    most = min(len(different) - 1, _MOST_TRIED)
+    """The cluster of each row, from 1, and the sums of squares by number of clusters."""
+    one = np.ones(len(points), dtype=np.int64), np.array([_sum_of_squares(points)])
+    most = min(len(points) - 1, _MOST_TRIED)
     if most < _FEWEST:
-        return np.ones(len(points), dtype=np.int64), np.array([_sum_of_squares(different)])
-    wss = _tried(different, most, RRandom(_SEED))
+        return one
+    wss = _tried(points, most, RRandom(_SEED))
     random = RRandom(_SEED)
-    _tried(different, most, random)  # the chosen clustering continues the random numbers of the trials
-    labels, _ = kmeans(different, different[random.choose(len(different), _number(wss))], most)
-    return labels[twin] + 1, wss
-
-
-def _distinct(points: Floats) -> tuple[Floats, NDArray[np.intp]]:
-    """The different rows in their order, and for every row its place among them."""
-    places: dict[bytes, int] = {}
-    twin = [places.setdefault(row.tobytes(), len(places)) for row in points]
-    _, first = np.unique(twin, return_index=True)
-    return points[first], np.array(twin, dtype=np.intp)
+    _tried(points, most, random)  # the chosen clustering continues the random numbers of the trials
+    labels, _ = kmeans(points, points[random.choose(len(points), _number(wss))], most)
+    return (labels + 1, wss) if np.bincount(labels).max() >= _SMALLEST_SAMPLE else one
 
 
 def _sum_of_squares(points: Floats) -> float:
@@ -128,9 +126,9 @@ def _confidence(members: pd.DataFrame, aggregated: pd.DataFrame, inputs: Inputs)
         for number in range(1, members["cluster"].max() + 1):
             solutions = members.loc[members["cluster"] == number, "solID"]
             sample = values.loc[name].loc[solutions].to_numpy(dtype=float)
-            enough = len(solutions) >= _SMALLEST_SAMPLE
-            interval = bootstrap(sample[np.isfinite(sample)]) if enough else _NOTHING
-            rows.append({"rn": name, "cluster": number, "n": len(solutions), **interval})
+            sample = sample[np.isfinite(sample)]  # a channel without effect has no CPA
+            interval = bootstrap(sample) if len(solutions) >= _SMALLEST_SAMPLE else _NOTHING
+            rows.append({"rn": name, "cluster": number, "n": len(sample), **interval})
     return pd.DataFrame(rows)
 
 
@@ -141,8 +139,10 @@ def bootstrap(sample: Floats) -> dict[str, float]:
     uncertainty of their mean. Its lower end is at least 0; `sd` is `se · sqrt(m - 1)`. NaN without values.
     """
     size = len(sample)
-    if size <= 1:
-        value = float(sample[0]) if size else math.nan
+    if not size:
+        return _NOTHING
+    if size == 1:
+        value = float(sample[0])
         return dict(zip(_BOOTSTRAP, (value, 0.0, value, value, 0.0), strict=True))
     drawn = RRandom(_BOOTSTRAP_SEED).draw(size, size * _SAMPLES).reshape(size, _SAMPLES)
     means = sample[drawn].mean(axis=0)
