@@ -30,7 +30,8 @@ best_model <- function(chosen, config) {
       search = config$model$search[c("iterations", "trials", "seed")],
       totals = totals(summary, inputs, rows),
       contributions = lapply(seq_len(nrow(summary)), function(i) contribution(summary[i, ], inputs)),
-      hyperparameters = hyper_values(row, config)
+      hyperparameters = hyper_values(row, config),
+      posterior = NULL # is added where there is one
     )
   )
 }
