@@ -133,7 +133,7 @@ deploy-apply: setup ## do what the plan says
 	@$(RUN) -m infra.deploy apply
 
 deploy-smoke: $(VENV)/dev.done ## one tiny request through the deployed system
-	@$(RUN) -m infra.ops smoke
+	@$(RUN) -m infra.ops smoke --project "$(PROJECT)"
 
 deploy-record: setup ## remember the release as one that works
 	@$(RUN) -m infra.deploy record --revision $(REVISION)

@@ -21,6 +21,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "native": ("trainer.engines.native",),
     "posterior": ("trainer.posterior",),
     "infra": ("infra",),
+    "ops": ("infra.ops",),
     "examples": ("examples",),
 }
 """The packages of each room; a module belongs to the longest one that its name begins with."""
@@ -37,6 +38,7 @@ TITLES: dict[str, str] = {
     "native": "trainer/engines/native",
     "posterior": "trainer/posterior",
     "infra": "infra: local system, demo, benchmarks, generators",
+    "ops": "infra/ops: commands for a system that runs",
     "examples": "examples",
 }
 
@@ -51,7 +53,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engines": ("contracts", "native", "posterior"),
     "native": ("contracts", "engines"),
     "posterior": ("contracts", "engines", "native"),
-    "infra": tuple(room for room in ROOMS if room not in ("infra", "examples", "gcp")),
+    "infra": tuple(room for room in ROOMS if room not in ("infra", "ops", "examples", "gcp")),
+    "ops": ("contracts", "shared", "handlers", "web", "embedded", "gcp", "infra"),
     "examples": ("infra", "native"),
 }
 """The rooms that each room may import, besides itself. A test compares it with what the code imports."""
