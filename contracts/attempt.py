@@ -21,6 +21,7 @@ from contracts.base import (
 from contracts.engines import EngineName
 from contracts.model import ModelConfig
 from contracts.problem import Problem
+from contracts.result import ResultWarning
 
 
 class TrainingConfig(Exchanged):
@@ -40,6 +41,7 @@ class TrainingConfig(Exchanged):
     former: str | None = Field(
         None, description="prefix of the former result that the model names (start_from or refresh_of)"
     )
+    warnings: list[ResultWarning] = Field([], description="what validation warns of, told in the result too")
 
 
 class Claim(Exchanged):

@@ -98,7 +98,7 @@ class JobFinished(Event):
     attempt: OfAttempt
     finished_at: Timestamp = Field(description="when the job reached the state, UTC")
     error: Problem | None = Field(None, description="why the job did not succeed; None if it did")
-    findings: list[Finding] = Field([], description="what validation noticed in the data")
+    findings: list[Finding] = Field([], description="what was noticed in the data and in the model")
     posterior: PosteriorShort | None = Field(
         None, description="what each paid channel earns, and how surely; left out: not known"
     )

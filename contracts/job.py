@@ -89,7 +89,7 @@ class Document(Exchanged):
 
 
 class Finding(Exchanged):
-    """One thing that validation noticed in the data."""
+    """One thing that was noticed in the data, or in the model that came of them."""
 
     severity: Literal["error", "warning", "change"] = Field(
         description="`error` ends the job; `change`: the data were changed as the request allows"
@@ -182,7 +182,7 @@ class Job(Document):
     progress: Progress | None = Field(None, description="how far the training is, copied from heartbeats")
     error: Problem | None = Field(None, description="why the job ended without success")
     findings: list[Finding] = Field(
-        [], max_length=MAX_FINDINGS, description="what validation noticed in the data, errors first"
+        [], max_length=MAX_FINDINGS, description="what was noticed in the data and in the model, errors first"
     )
     posterior: PosteriorShort | None = Field(
         None, description="what the data say about each channel; left out: there is no such result"

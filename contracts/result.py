@@ -15,6 +15,18 @@ from contracts.base import SCHEMA_VERSION, Exchanged, SchemaVersion
 from contracts.posterior import PosteriorDocument, PosteriorShort
 from contracts.series import Interval
 
+NO_EFFECT = "no-effect"
+"""Code of the warning that no paid channel has any effect in the best model."""
+
+
+class ResultWarning(Exchanged):
+    """What to know before one decides by a result: of the data it comes from, or of its best model."""
+
+    code: str = Field(description="short name of the kind of warning, e.g. `low-r2`")
+    column: str | None = Field(None, description="column concerned; None: the data, or the model, as a whole")
+    message: str = Field(description="what was found")
+    advice: str = Field("", description="what to do about it")
+
 
 class Metrics(Exchanged):
     """How well a model fits one part of the window; None where there is no such part."""
@@ -182,6 +194,7 @@ class ModelInBrief(Exchanged):
     posterior: PosteriorShort | None = Field(
         None, description="what the data say about each paid channel, and how surely; left out: not known"
     )
+    warnings: list[ResultWarning] = Field([], description="of the model, then of the data it was trained on")
 
 
 class BestModel(ModelInBrief):
@@ -325,6 +338,9 @@ class RefreshReport(Exchanged):
         description="how far hyperparameters could move, as a share of their ranges"
     )
     notes: list[str] = Field([], description="what a person should know of the data")
+    warnings: list[ResultWarning] = Field(
+        [], description="whether the model fits worse than the one it continues"
+    )
 
 
 class StepCost(Exchanged):

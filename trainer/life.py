@@ -31,6 +31,7 @@ from trainer.heartbeat import Pulse
 from trainer.posterior.job import Asked
 from trainer.timings import Steps, cpu_seconds, peak_memory_mb
 from trainer.transfer import download, upload
+from trainer.warnings import add_warnings
 
 _CONTINUED = re.compile(r"\w[\w.-]*\.(csv|json)", re.ASCII)
 """Files of a former result that another training needs; plain names only, never a path out of the folder."""
@@ -133,7 +134,7 @@ class Life:
             self.pulse.beat()  # so that the task that merges sees the whole log and progress
             with self.steps("upload"):
                 upload(self.runtime, shares[self.index], share)
-        return self._merged(engine, shares, folder) if self._merges(shares) else None
+        return self._merged(engine, config, shares, folder) if self._merges(shares) else None
 
     def _engine(self, config: TrainingConfig, folder: Path) -> Engine:
         with self.steps("load"):
@@ -175,7 +176,7 @@ class Life:
         self._log("INFO", f"task {merger.task + 1} of {merger.execution} merges the shares")
         return merger == ours
 
-    def _merged(self, engine: Engine, shares: Sequence[str], folder: Path) -> Path:
+    def _merged(self, engine: Engine, config: TrainingConfig, shares: Sequence[str], folder: Path) -> Path:
         """Merge the shares that are in the bucket, also this task's own; return the folder of the result."""
         paths = [folder / name.rsplit("/", 1)[-1] for name in shares]
         with self.steps("load"):
@@ -185,6 +186,7 @@ class Life:
         out.mkdir()
         engine.finish(paths, out)
         check_documents(out)
+        add_warnings(out, config)
         return out
 
     def _progressed(self, search: SearchProgress) -> None:

@@ -12,6 +12,7 @@ from contracts.attempt import TrainingConfig
 from contracts.job import Job, JobState, Queue, Slot, Waiting
 from contracts.model import ModelConfig
 from contracts.request import TrainRequest
+from contracts.result import ResultWarning
 from functions.attempts import seal
 from functions.errors import Permanent, Transient
 from functions.launch.sizes import placement
@@ -126,6 +127,13 @@ def _config(runtime: Runtime, job: Job) -> TrainingConfig:
         results=names.results(job),
         model=request.model_spec(),
         former=_former_results(runtime, request.former),
+        warnings=[
+            ResultWarning(
+                code=finding.code, column=finding.column, message=finding.message, advice=finding.advice
+            )
+            for finding in job.findings
+            if finding.severity == "warning"
+        ],
     )
     name = names.attempt_of(job).config
     create_once(runtime, name, json.dumps(_said(config, request), indent=2).encode())

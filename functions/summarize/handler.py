@@ -9,16 +9,16 @@ from typing import Any
 from contracts import names
 from contracts.attempt import Manifest, TrainingConfig
 from contracts.events import TrainingFinished
-from contracts.job import Job, JobState
+from contracts.job import Finding, Job, JobState
 from contracts.posterior import PosteriorShort
-from contracts.result import BestModel, Timings
+from contracts.result import NO_EFFECT, BestModel, Timings
 from contracts.series import last_days
 from contracts.summary import CountryRun, CountrySummary, ModelSummary, SummarizedModel
 from functions.message import Message
 from functions.patience import saying_what_is_awaited
 from functions.ports import NotFound, Ports
 from functions.runtime import Runtime
-from functions.steps import announce, commit_end, create_once
+from functions.steps import announce, commit_end, create_once, most_severe
 from functions.versions import read_ours
 
 
@@ -32,13 +32,7 @@ def handle(message: Message, runtime: Runtime) -> None:
     if job.state is JobState.TRAINED:
         with saying_what_is_awaited(runtime, job):
             _write_summary(runtime, job)
-        job = commit_end(
-            runtime,
-            job,
-            JobState.SUCCEEDED,
-            figures=figures(runtime.ports, job),
-            posterior=_posterior(runtime.ports, job),
-        )
+        job = _succeed(runtime, job)
     rebuild_aggregate(runtime.ports, job.country)
     announce(runtime, job)
 
@@ -48,17 +42,38 @@ def _write_summary(runtime: Runtime, job: Job) -> None:
     create_once(runtime, names.model_summary(job), summary.model_dump_json(indent=2).encode())
 
 
-def _posterior(ports: Ports, job: Job) -> PosteriorShort | None:
-    """What `job-finished` tells of the channels."""
-    text = ports.objects.read(f"{names.results(job)}best_model.json")
-    return BestModel.model_validate_json(text).posterior
+def _succeed(runtime: Runtime, job: Job) -> Job:
+    best = _best(runtime.ports, job)
+    return commit_end(
+        runtime,
+        job,
+        JobState.SUCCEEDED,
+        _first_line(best),
+        figures(runtime.ports, job, best),
+        findings=most_severe([*model_findings(job, best), *job.findings]),
+        posterior=best.posterior,
+    )
 
 
-def figures(ports: Ports, job: Job) -> dict[str, Any]:
+def _best(ports: Ports, job: Job) -> BestModel:
+    return BestModel.model_validate_json(ports.objects.read(f"{names.results(job)}best_model.json"))
+
+
+def model_findings(job: Job, best: BestModel) -> list[Finding]:
+    """What the result warns of and the job does not know yet from its data."""
+    known = {(finding.code, finding.message) for finding in job.findings}
+    new = [warning for warning in best.warnings if (warning.code, warning.message) not in known]
+    return [Finding(severity="warning", **warning.model_dump()) for warning in new]
+
+
+def _first_line(best: BestModel) -> str:
+    """What nobody may overlook, to stand beside the state; empty where there is nothing like that."""
+    return next((warning.message for warning in best.warnings if warning.code == NO_EFFECT), "")
+
+
+def figures(ports: Ports, job: Job, best: BestModel) -> dict[str, Any]:
     """What the log says of a job's result: how well the model fits, and what the training used."""
-    folder = names.results(job)
-    best = BestModel.model_validate_json(ports.objects.read(f"{folder}best_model.json"))
-    timings = Timings.model_validate_json(ports.objects.read(f"{folder}timings.json"))
+    timings = Timings.model_validate_json(ports.objects.read(f"{names.results(job)}timings.json"))
     return {
         "r2": best.train.r2,
         "nrmse": best.train.nrmse,
@@ -78,7 +93,7 @@ def _width(posterior: PosteriorShort) -> float | None:
 def summarize(ports: Ports, job: Job) -> ModelSummary:
     """The summary of a job's present attempt, from the files that the engine left."""
     folder = names.results(job)
-    best = BestModel.model_validate_json(ports.objects.read(f"{folder}best_model.json"))
+    best = _best(ports, job)
     config = read_ours(TrainingConfig, ports.objects.read(names.attempt_of(job).config))
     manifest = Manifest.model_validate_json(ports.objects.read(f"{folder}manifest.json"))
     return ModelSummary(

@@ -17,10 +17,12 @@ from rich.console import Console
 
 from contracts.base import canonical_json
 from contracts.events import TRAIN_REQUESTS
+from contracts.summary import ModelSummary
 from functions.adapters.embedded import Embedded, FolderInUse
 from functions.adapters.embedded.database import DamagedFolder
 from functions.errors import Unavailable
 from infra.local.batch import Submission, UnreadableRequests, read_requests
+from infra.local.earned import channels_table, fit, warning_lines
 from infra.local.follow import Client, describe, follow
 from infra.local.host import ADDRESS, Host, PortTaken, TooFewFiles, local_settings, running, say, state_file
 
@@ -94,17 +96,34 @@ def submit(folder: Path, path: Path, base: Path | None) -> int:
         embedded.bus.publish(TRAIN_REQUESTS, json.dumps(submission.body).encode())
     console = Console()
     ended = follow(client, [submission.job_id for submission in submissions], console)
-    good = [_report(console, client, submission, ended[submission.job_id]) for submission in submissions]
+    bucket = folder.resolve() / "bucket"
+    good = [_report(console, client, bucket, one, ended[one.job_id]) for one in submissions]
     return 0 if all(good) else 1
 
 
-def _report(console: Console, client: Client, submission: Submission, job: dict[str, Any]) -> bool:
+def _report(
+    console: Console, client: Client, bucket: Path, submission: Submission, job: dict[str, Any]
+) -> bool:
+    """Say how a job ended: what was earned and what warns, or why it failed; then where to look."""
     same = canonical_json(job["request"]) == canonical_json(submission.body)
     refused = "refused: this request_id was used before, with another request; choose another"
-    lines = [f"{submission.origin}: {describe(job) if same else refused}"]
-    lines += [*(_reasons(job) if same else []), f"  {client.url}/jobs/{submission.job_id}"]
-    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    _tell(console, f"{submission.origin}: {describe(job) if same else refused}")
+    summary = client.get(f"/api/jobs/{submission.job_id}")["summary"] if same else None
+    if summary:
+        earned = ModelSummary.model_validate(summary)
+        console.print(channels_table(earned.best_model, earned.dependent))
+        _tell(console, f"  {fit(earned)}")
+    if same:
+        _tell(console, *_reasons(job), *warning_lines(job["findings"]))
+    _tell(console, f"  {client.url}/jobs/{submission.job_id}")
+    if summary:
+        _tell(console, f"  {bucket / summary['results']}")
     return same and job["state"] == "SUCCEEDED"
+
+
+def _tell(console: Console, *lines: str) -> None:
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _reasons(job: dict[str, Any]) -> list[str]:

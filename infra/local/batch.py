@@ -14,6 +14,14 @@ from contracts.base import canonical_json
 from contracts.request import SettingsError, job_id_for, parse_settings
 
 _SUFFIXES = (".yaml", ".yml", ".json")
+_SHORT = {
+    **dict.fromkeys(("organic", "context", "factors"), "name"),
+    "paid_media": "spend",
+    "refresh_of": "job",
+}
+"""By field what a bare text means, as the request reads it."""
+_DEFAULTS = [("duplicates", "aggregate"), ("posterior", "on"), ("posterior", True)]
+"""Words that stand for a mapping with nothing but defaults."""
 
 
 class UnreadableRequests(ValueError):
@@ -134,12 +142,27 @@ def _value(text: str, origin: str, name: str) -> Any:
         raise UnreadableRequests(f"{origin}, column {name} {error}") from error
 
 
+def _written_out(field: str, value: Any) -> Any:
+    """The mapping that a field's short form stands for; any other value as it is."""
+    if field in _SHORT and isinstance(value, str):
+        return {_SHORT[field]: value}
+    return {} if (field, value) in _DEFAULTS else value
+
+
 def _set(body: Any, dotted: str, value: Any, origin: str) -> None:
-    """Set the value at a dotted path; a number in the path is an index of a list."""
+    """Set the value at a dotted path; a number in the path is an index of a list.
+
+    A short form on the way, such as the bare column of a channel, becomes the mapping it stands for.
+    """
     *parents, last = dotted.strip().split(".")
+    field = ""
     try:
         for part in parents:
-            body = body[int(part)] if isinstance(body, list) else body.setdefault(part, {})
+            field = field if part.isdecimal() else part
+            place = int(part) if isinstance(body, list) else part
+            below = body.setdefault(place, {}) if isinstance(body, dict) else body[place]
+            below = _written_out(field, below)
+            body[place], body = below, below
         body[int(last) if isinstance(body, list) else last] = value
     except (ValueError, IndexError, TypeError, AttributeError) as error:
         raise UnreadableRequests(f"{origin}: '{dotted}' does not fit the base request") from error

@@ -34,6 +34,7 @@ from infra.local.demo_data import (
     demo_settings,
     generate,
 )
+from infra.local.earned import amount, channels_table, fit, ratio
 from infra.local.follow import Client, describe
 from infra.local.host import ADDRESS, CONNECTION, Host, local_settings, running, say
 
@@ -206,34 +207,17 @@ class Demo:
         truth = self.second if job.upload else self.first
         summary = ModelSummary.model_validate_json(self.ports.objects.read(names.model_summary(job)))
         best = summary.best_model
-        table = Table(title=f"{job.job_id}: model {best.sol_id}", title_justify="left")
-        for column in ("channel", "spend EUR", "contribution EUR", "true EUR", "ROAS", "true ROAS"):
-            table.add_column(column, justify="left" if column == "channel" else "right")
-        for channel in best.channels:
-            table.add_row(
-                channel.name,
-                _money(channel.spend),
-                _money(channel.response),
-                _money(truth.contributions[channel.name]),
-                _ratio(channel.roas),
-                _ratio(truth.roas.get(channel.name)),
-            )
+        true = {
+            "true contribution": [amount(truth.contributions[channel.name]) for channel in best.channels],
+            "true ROAS": [ratio(truth.roas.get(channel.name)) for channel in best.channels],
+        }
+        table = channels_table(best, summary.dependent, true)
+        table.title = f"{job.job_id}: model {best.sol_id}"
         self.console.print(table)
-        self.console.print(
-            f"  R² {_ratio(best.train.r2)}   NRMSE {best.nrmse:.4f}   DECOMP.RSSD {_ratio(best.rssd)}"
-            f"   of {summary.candidates} candidates"
-        )
+        self.console.print(f"  {fit(summary)}")
         bucket = self.host.settings.folder / "bucket"
         for name in (names.model_summary(job), f"{names.results(job)}onepager.png"):
             self.console.print(f"  {bucket / name}", soft_wrap=True, highlight=False)
-
-
-def _money(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f}"
-
-
-def _ratio(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
 
 
 def demo(folder: Path) -> int:

@@ -69,7 +69,8 @@ def describe(job: dict[str, Any]) -> str:
         )
     if job.get("error"):
         return f"{state}: {job['error']['title']}"
-    return state
+    note = job["timeline"][-1]["note"] if state == "SUCCEEDED" else ""
+    return f"{state}: {note}" if note else state
 
 
 def follow(client: Client, job_ids: Iterable[str], console: Console) -> dict[str, dict[str, Any]]:

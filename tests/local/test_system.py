@@ -123,6 +123,10 @@ def test_submit_follows_a_request_to_its_end(system: System, tmp_path: Path):
     good = system.run("submit", str(write(tmp_path / "r.yaml", request("r1", SHORT))))
     assert good.returncode == 0, good
     assert "SUCCEEDED" in good.stdout
+    assert re.search(r"│ tv_spend +│ +[\d,]+ │ +[\d,]+ │ +[\d.]+ │ +[\d.]+ – [\d.]+ │", good.stdout), good
+    assert "! the search has not converged" in good.stdout
+    [folder] = re.findall(rf"  ({re.escape(str(system.folder))}\S+)", good.stdout)
+    assert (Path(folder) / "onepager.png").is_file()
     bad = system.run("submit", str(write(tmp_path / "b.yaml", {**request("r2", SHORT), "colour": "red"})))
     assert bad.returncode == 1
     assert "colour: unknown field" in bad.stdout

@@ -74,8 +74,7 @@ MUTATIONS: dict[str, list[Edit]] = {
     ],
     "end-not-announced-again": [
         Edit(summarize.handle, "    announce(runtime, job)\n", ""),
-        Edit(summarize.handle, "job = commit_end(runtime, job, JobState.SUCCEEDED, figures=figures(runtime.ports, job))",
-             "job = commit_end(runtime, job, JobState.SUCCEEDED, figures=figures(runtime.ports, job))\n        announce(runtime, job)"),
+        Edit(summarize.handle, "job = _succeed(runtime, job)", "job = _succeed(runtime, job)\n        announce(runtime, job)"),
     ],
     "rejection-not-announced-again": [
         Edit(accept.accept, "if job.state.terminal:", "if False:"),

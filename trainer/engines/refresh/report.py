@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from contracts.result import FormerModel
+from contracts.result import FormerModel, ResultWarning
 from trainer.engines.common import INTERCEPT
 from trainer.engines.documents import write_json
 from trainer.engines.refresh.continuation import Continuation
@@ -16,6 +17,8 @@ from trainer.engines.tables import write_csv
 
 STATUS = "refreshStatus"
 """0 for the first model of the chain, 1 for its refresh, and so on (Robyn's name)."""
+_LESS_R2 = 0.01
+_MORE_NRMSE = 1.05
 
 
 def write(solution: str, refresh: Continuation, folder: Path) -> None:
@@ -25,8 +28,10 @@ def write(solution: str, refresh: Continuation, folder: Path) -> None:
     models of the chain follow one another; of a refresh the decomposition has only the new periods.
     """
     former = refresh.former
-    write_json(_description(refresh), folder / REFRESH)
-    ours = _reports(Former(folder), solution)
+    found = Former(folder)
+    worse = list(worse_fit(found.model(solution), former.model(refresh.solution)))
+    write_json(_description(refresh) | {"warnings": [one.model_dump() for one in worse]}, folder / REFRESH)
+    ours = _reports(found, solution)
     theirs = _reports(former, refresh.solution)
     earlier = len(former.refresh.models) if former.refresh else 0
     for name, table in ours.items():
@@ -52,6 +57,23 @@ def _description(refresh: Continuation) -> dict[str, Any]:
         "bounds_freedom": refresh.freedom,
         "notes": list(refresh.notes),
     }
+
+
+def worse_fit(now: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[ResultWarning]:
+    """Whether a model fits worse than the one it continues, from the rows of both among the Pareto models."""
+    fell = before["rsq_train"] - now["rsq_train"] >= _LESS_R2
+    rose = now["nrmse"] >= before["nrmse"] * _MORE_NRMSE
+    changes = [
+        *([f"R² {before['rsq_train']:.2f} became {now['rsq_train']:.2f}"] if fell else []),
+        *([f"NRMSE {before['nrmse']:.4f} became {now['nrmse']:.4f}"] if rose else []),
+    ]
+    if changes:
+        yield ResultWarning(
+            code="refresh-fits-worse",
+            message=f"the refresh fits worse than the model it continues: {', '.join(changes)}",
+            advice="the new periods may differ from the old ones; train a new model on them and compare, or "
+            "give the refresh more freedom (refresh_of.bounds_freedom)",
+        )
 
 
 def _reports(files: Former, solution: str) -> dict[str, pd.DataFrame]:

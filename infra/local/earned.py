@@ -1,0 +1,74 @@
+"""What a training found, on a terminal: what each channel cost and earned, how well it fits, what warns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from contracts.result import ModelInBrief
+from contracts.summary import ModelSummary
+
+
+def channels_table(
+    best: ModelInBrief, dependent: str, beside: Mapping[str, Sequence[str]] | None = None
+) -> Table:
+    """A row per channel: spend, contribution in units of `dependent`, ROAS or CPA, its interval if any.
+
+    `beside` adds columns, a cell per channel of `best` in its order.
+    """
+    metric = "CPA" if any(channel.cpa is not None for channel in best.channels) else "ROAS"
+    columns = {
+        "spend": [amount(channel.spend) for channel in best.channels],
+        f"contribution to {dependent}": [amount(channel.response) for channel in best.channels],
+        metric: [ratio(channel.cpa if metric == "CPA" else channel.roas) for channel in best.channels],
+        **_intervals(best),
+        **(beside or {}),
+    }
+    table = Table(title=f"model {best.sol_id}", title_justify="left")
+    table.add_column("channel")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for channel, *cells in zip(best.channels, *columns.values(), strict=True):
+        table.add_row(channel.name, *cells)
+    return table
+
+
+def _intervals(best: ModelInBrief) -> dict[str, list[str]]:
+    """The posterior's interval of each channel's ROAS or CPA, where there is one to rely on."""
+    if best.posterior is None or not best.posterior.converged:
+        return {}
+    known = {one.name: f"{ratio(one.q05)} – {ratio(one.q95)}" for one in best.posterior.channels}
+    return {"90 % interval": [known.get(channel.name, "") for channel in best.channels]}
+
+
+def fit(summary: ModelSummary) -> str:
+    """How well the best model fits, in one line."""
+    best = summary.best_model
+    return (
+        f"R² {ratio(best.train.r2)}   NRMSE {best.nrmse:.4f}   DECOMP.RSSD {ratio(best.rssd)}"
+        f"   of {summary.candidates:,} candidates"
+    )
+
+
+def warning_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The findings of a job that warn, and what to do about each."""
+    lines = []
+    for finding in findings:
+        if finding["severity"] == "warning":
+            column = finding.get("column")
+            named = f"{column}: " if column and column not in finding["message"] else ""
+            lines += [f"  ! {named}{finding['message']}"]
+            lines += [f"    {finding['advice']}"] if finding["advice"] else []
+    return lines
+
+
+def amount(value: float | None) -> str:
+    """A sum without digits after the point; nothing where there is none."""
+    return "" if value is None else f"{value:,.0f}"
+
+
+def ratio(value: float | None) -> str:
+    """A number with two digits after the point; nothing where there is none."""
+    return "" if value is None else f"{value:.2f}"

@@ -1,0 +1,112 @@
+"""What an analyst must not overlook stands in the result, in its summary, on the job, and on its page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from contracts import names
+from contracts.job import JobState
+from infra.local.demo_data import generate
+from tests.pipeline.conftest import EXAMPLE, QuickEngine
+from tests.pipeline.world import World
+
+TV = json.loads(EXAMPLE.read_text())["channels"][0]
+QUANTILES = {"q05": 2.1, "q50": 2.4, "q95": 2.7}
+POSTERIOR = {"name": "tv_spend", "metric": "roas", **QUANTILES, "learned": 0.8, "inside": False}
+UNCONVERGED = [{"objective": "NRMSE", "converged": False, "message": "not yet"}]
+
+
+def trained(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    interval: tuple[float, float] = (1.5, 2.5),
+    search: dict[str, Any] | None = None,
+    **changes: Any,
+) -> str:
+    """A job whose engine finds the example's model with these changes; the interval is its cluster's."""
+
+    class Finding(QuickEngine):
+        def finish(self, shares: Sequence[Path], folder: Path) -> None:
+            super().finish(shares, folder)
+            best = json.loads((folder / "best_model.json").read_text()) | changes
+            (folder / "best_model.json").write_text(json.dumps(best))
+            row = {"solID": "1_1_1", "rn": "tv_spend", "ci_low": interval[0], "ci_up": interval[1]}
+            pd.DataFrame([row]).to_csv(folder / "pareto_aggregated.csv", index=False)
+
+    monkeypatch.setattr("trainer.life.load", lambda _: Finding)
+    job_id = world.submit("r1", search=world.request("r1")["search"] | (search or {}))
+    world.run()
+    assert world.job(job_id).state is JobState.SUCCEEDED
+    return job_id
+
+
+def told(world: World, job_id: str) -> list[str]:
+    """The codes of the model's warnings, which stand everywhere in the same words."""
+    job = world.job(job_id)
+    best = json.loads(world.ports.objects.read(f"{names.results(job)}best_model.json"))
+    summary = json.loads(world.ports.objects.read(names.model_summary(job)))
+    assert summary["best_model"]["warnings"] == best["warnings"]
+    page = world.web.get(f"/jobs/{job_id}").get_data(as_text=True)
+    [event] = world.finished(job_id)
+    warnings = [finding for finding in job.findings if finding.severity == "warning"]
+    assert [(one["code"], one["message"]) for one in best["warnings"]] == [
+        (one.code, one.message) for one in warnings
+    ]
+    for one in warnings:
+        assert str(one.message).replace("'", "&#39;") in page
+        assert one.message in [finding["message"] for finding in event["findings"]]
+        assert one.advice
+    return [one.code for one in warnings]
+
+
+def test_a_good_model_warns_of_nothing(world: World, monkeypatch: pytest.MonkeyPatch):
+    assert told(world, trained(world, monkeypatch)) == []
+
+
+def test_a_poor_fit_an_unfinished_search_and_a_silent_channel(world: World, monkeypatch: pytest.MonkeyPatch):
+    silent = TV | {"name": "radio", "modelled": "radio", "response": 0.0, "roas": 0.0}
+    fit = {"r2": 0.59, "nrmse": 0.2, "rows": 53}
+    job_id = trained(world, monkeypatch, train=fit, convergence=UNCONVERGED, channels=[TV, silent])
+    assert told(world, job_id) == ["channel-without-effect", "low-r2", "not-converged"]
+    silence, poor, search = [finding.message for finding in world.job(job_id).findings][:3]
+    assert "nothing to radio" in silence
+    assert "0.59" in poor
+    assert "NRMSE" in search
+
+
+def test_without_any_effect_the_job_says_so_first(world: World, monkeypatch: pytest.MonkeyPatch):
+    job_id = trained(world, monkeypatch, channels=[TV | {"response": 0.0, "roas": 0.0}], rssd=None)
+    assert told(world, job_id) == ["no-effect"]
+    assert world.job(job_id).timeline[-1].note == "no paid channel has any effect in the best model"
+    page = world.web.get(f"/jobs/{job_id}").get_data(as_text=True)
+    assert page.index("no paid channel has any effect") < page.index("Best model")
+    assert "no paid channel has any effect" in world.web.get("/").get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        ({}, "the posterior's 90 % interval: tv_spend (2.00, interval 2.10 to 2.70)"),
+        ({"best_by": "error_score"}, "the interval of its cluster: tv_spend (2.00, interval 2.20 to 2.50)"),
+    ],
+)
+def test_a_value_outside_the_interval_of_how_the_model_was_chosen(
+    world: World, monkeypatch: pytest.MonkeyPatch, search: dict[str, str], words: str
+):
+    posterior = {"converged": True, "channels": [POSTERIOR], "sentences": []}
+    job_id = trained(world, monkeypatch, (2.2, 2.5), search, posterior=posterior)
+    assert told(world, job_id) == ["outside-interval"]
+    assert words in world.job(job_id).findings[0].message
+
+
+def test_what_the_data_warn_of_stands_in_the_result_too(world: World, monkeypatch: pytest.MonkeyPatch):
+    table = generate().table
+    world.fill_warehouse(table.assign(ooh_spend=table["tv_spend"]))
+    job_id = trained(world, monkeypatch)
+    assert "similar-columns" in told(world, job_id)

@@ -1,0 +1,121 @@
+"""What to know before deciding by a model, read from the files of either engine's result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from contracts.attempt import TrainingConfig
+from contracts.result import NO_EFFECT, BestModel, Channel, RefreshReport, ResultWarning
+
+FAIR_R2 = 0.6
+"""Adjusted R² below which a model explains too little to decide by."""
+_NOTHING = 1e-9
+"""A contribution below this share of the predicted total is none."""
+
+
+def add_warnings(folder: Path, config: TrainingConfig) -> None:
+    """Write what there is to warn of into the best_model.json of a result: of the model, then of its data."""
+    path = folder / "best_model.json"
+    text = path.read_text(encoding="utf-8")
+    best = BestModel.model_validate_json(text)
+    found = [*_no_effect(best), *_fit(best), *_refresh(folder), *_interval(best, config, folder)]
+    warnings = [warning.model_dump() for warning in (*found, *config.warnings)]
+    path.write_text(json.dumps({**json.loads(text), "warnings": warnings}, indent=1), encoding="utf-8")
+
+
+def _no_effect(best: BestModel) -> Iterator[ResultWarning]:
+    """One warning if no paid channel has an effect, otherwise one of the channels that have none."""
+    silent = [one for one in best.channels if abs(one.response) <= _NOTHING * abs(best.totals.predicted)]
+    paid = [channel for channel in best.channels if channel.paid]
+    if all(channel in silent for channel in paid):
+        yield ResultWarning(
+            code=NO_EFFECT,
+            message="no paid channel has any effect in the best model",
+            advice=f"do not decide by it; check that {best.dependent} is what the channels should move, that "
+            "their spend varies within the window, and that no context column says the same as they do",
+        )
+        silent = [channel for channel in silent if not channel.paid]
+    if silent:
+        yield ResultWarning(
+            code="channel-without-effect",
+            message=f"the best model gives nothing to {', '.join(channel.name for channel in silent)}",
+            advice="that is seldom true: these data do not tell what it earns; a lift study (calibration), "
+            "or more periods in which its spend varies, would",
+        )
+
+
+def _fit(best: BestModel) -> Iterator[ResultWarning]:
+    r2 = best.train.r2
+    if r2 is not None and r2 < FAIR_R2:
+        yield ResultWarning(
+            code="low-r2",
+            message=f"R² is {r2:.2f}, below {FAIR_R2}: the model explains little of {best.dependent}",
+            advice="add what else moves it (prices, holidays, events, competitors), or train on more periods",
+        )
+    unconverged = [one.objective for one in best.convergence if not one.converged]
+    if unconverged:
+        yield ResultWarning(
+            code="not-converged",
+            message=f"the search has not converged ({', '.join(unconverged)}): a longer one may find better",
+            advice=f"raise search.iterations, now {best.search.iterations}, or search.trials, now "
+            f"{best.search.trials}",
+        )
+
+
+def _refresh(folder: Path) -> list[ResultWarning]:
+    path = folder / "refresh.json"
+    return RefreshReport.model_validate_json(path.read_bytes()).warnings if path.is_file() else []
+
+
+def _interval(best: BestModel, config: TrainingConfig, folder: Path) -> Iterator[ResultWarning]:
+    """The channels whose value lies outside the interval that belongs to how the model was chosen."""
+    by_posterior = _chosen_by_posterior(best, config)
+    limits = _posterior_limits(best) if by_posterior else _cluster_limits(best, folder)
+    values = {one.name: _value(one) for one in best.channels if one.paid}
+    outside = [
+        f"{name} ({_shown(value)}, interval {_shown(low)} to {_shown(high)})"
+        for name, (low, high) in limits.items()
+        if (value := values[name]) and not low <= value <= high
+    ]
+    if outside:
+        metric = "ROAS" if best.dependent_type == "revenue" else "CPA"
+        whose = "the posterior's 90 % interval" if by_posterior else "the interval of its cluster"
+        yield ResultWarning(
+            code="outside-interval",
+            message=f"the best model's {metric} lies outside {whose}: {', '.join(outside)}",
+            advice="decide by the interval rather than by the one value",
+        )
+
+
+def _chosen_by_posterior(best: BestModel, config: TrainingConfig) -> bool:
+    model = config.model
+    by_default = config.engine == "native" and not model.refresh_of and model.search.best_by is None
+    asked = model.search.best_by == "posterior"
+    return (asked or by_default) and best.posterior is not None and best.posterior.converged
+
+
+def _posterior_limits(best: BestModel) -> dict[str, tuple[float, float]]:
+    return {one.name: (one.q05, one.q95) for one in best.posterior.channels} if best.posterior else {}
+
+
+def _cluster_limits(best: BestModel, folder: Path) -> dict[str, tuple[float, float]]:
+    """By spend column; a channel of a cluster of two models, or without any models to cluster, has none."""
+    path = folder / "pareto_aggregated.csv"
+    if not path.is_file():
+        return {}
+    table = pd.read_csv(path, dtype={"solID": str})
+    rows = table[table["solID"] == best.sol_id].set_index("rn")[["ci_low", "ci_up"]].dropna()
+    limits = {str(name): (float(low), float(high)) for name, low, high in rows.itertuples()}
+    return {one.name: limits[one.modelled] for one in best.channels if one.paid and one.modelled in limits}
+
+
+def _value(channel: Channel) -> float | None:
+    return channel.roas if channel.cpa is None else channel.cpa
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.2g}"
