@@ -59,10 +59,15 @@ class Merge(Exchanged):
     task: int = Field(description="index of the task, counted from 0")
 
 
+SEARCHED = 0.7
+"""Share of a training that is done when all candidates have been evaluated."""
+
+
 class Progress(Exchanged):
     """How far a training is."""
 
     step: str = Field("starting", description="what is being done, in a few words")
+    done: float = Field(0, ge=0, le=1, description="share of the training that is done; never smaller again")
     trial: int = Field(0, description="trials that have begun")
     trials: int = Field(0, description="trials to run")
     iteration: int = Field(0, description="candidates evaluated so far, over all trials")
@@ -73,10 +78,16 @@ class Progress(Exchanged):
     cpu_s: float = Field(0, description="CPU time of all tasks together, in seconds")
 
     @classmethod
-    def of(cls, tasks: Sequence[Progress]) -> Progress:
-        """The progress of an attempt from that of its tasks, at least one; the last one says the step."""
+    def of(cls, tasks: Sequence[Progress], count: int) -> Progress:
+        """The progress of an attempt from that of its tasks, at least one of `count`; the last says the step.
+
+        All tasks search, and then one of them makes the result.
+        """
+        furthest = max(task.done for task in tasks)
+        searched = sum(task.done for task in tasks) / max(count, len(tasks))
         return cls(
             step=tasks[-1].step,
+            done=furthest if furthest > SEARCHED else searched,
             trial=sum(task.trial for task in tasks),
             trials=sum(task.trials for task in tasks),
             iteration=sum(task.iteration for task in tasks),

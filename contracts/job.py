@@ -225,6 +225,18 @@ class Job(Document):
         )
 
 
+_DONE = {S.ACCEPTED: 0.02, S.EXTRACTED: 0.05, S.QUEUED: 0.1, S.TRAINED: 0.97}
+_STARTED = 0.12
+
+
+def share_done(state: JobState, progress: Progress | None) -> float:
+    """Share of a job's steps that are done, from 0 to 1; 1 at its end. Only a new attempt lowers it."""
+    if state.terminal:
+        return 1.0
+    training = progress.done if progress else 0.0
+    return _DONE.get(state, _STARTED + (_DONE[S.TRAINED] - _STARTED) * training)
+
+
 class Waiting(Document):
     """What launch must know of a job to choose: the job's document, read in part. Never written."""
 

@@ -56,7 +56,7 @@ def read_heartbeats(ports: Ports, attempt: Attempt) -> Beat | None:
     beats = [Heartbeat.model_validate_json(ports.objects.read(info.name)) for info in infos]
     if not beats:
         return None
-    progress = Progress.of([beat.progress for beat in beats])
+    progress = Progress.of([beat.progress for beat in beats], beats[-1].tasks)
     return Beat(infos[-1].updated, beats[-1].execution, len(beats) >= beats[-1].tasks, progress)
 
 

@@ -13,7 +13,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contracts.attempt import Heartbeat, Manifest, ManifestFile, Merge, Outcome, Progress, TrainingConfig
+from contracts.attempt import (
+    SEARCHED,
+    Heartbeat,
+    Manifest,
+    ManifestFile,
+    Merge,
+    Outcome,
+    Progress,
+    TrainingConfig,
+)
 from contracts.base import error_lines
 from contracts.names import Attempt
 from contracts.problem import Problem
@@ -36,6 +45,11 @@ from trainer.warnings import add_warnings
 _CONTINUED = re.compile(r"\w[\w.-]*\.(csv|json)", re.ASCII)
 """Files of a former result that another training needs; plain names only, never a path out of the folder."""
 
+_PREPARED = 0.1
+_BEGUN = {"load": 0.0, "prepare": 0.02, "decompose": 0.05}
+_MERGED = {"posterior": 0.72, "select": 0.84, "outputs": 0.88, "upload": 0.98}
+"""Share of a training that is done where its steps begin: before the search, and after it."""
+
 
 def trials_of(task: int, tasks: int, trials: int) -> range:
     """The trials of a task, counted from 1; tasks have equally many, or one more."""
@@ -55,6 +69,8 @@ class Life:
         self.attempt = Attempt(self.task.job_id, self.task.attempt)
         self.objects = self.runtime.ports.objects
         self.index = self.task.cloud_run_task_index
+        self.done = 0.0
+        self.merging = False
         self.console = Console(
             self.objects,
             self.attempt,
@@ -85,6 +101,7 @@ class Life:
         except NotFound:
             return
         self.progress = Heartbeat.model_validate_json(text).progress
+        self.done = self.progress.done
 
     def _train_and_end(self, folder: Path) -> None:
         try:
@@ -123,6 +140,7 @@ class Life:
         )
         tasks = min(count, trials)  # with more tasks than trials, the last ones have nothing to do
         if self.index >= tasks:
+            self.done = SEARCHED
             return None
         engine = self._engine(config, folder)
         shares = [self.attempt.share(task, engine.share_suffix) for task in range(tasks)]
@@ -134,6 +152,7 @@ class Life:
             self.pulse.beat()  # so that the task that merges sees the whole log and progress
             with self.steps("upload"):
                 upload(self.runtime, shares[self.index], share)
+        self.done = max(self.done, SEARCHED)
         return self._merged(engine, config, shares, folder) if self._merges(shares) else None
 
     def _engine(self, config: TrainingConfig, folder: Path) -> Engine:
@@ -178,6 +197,7 @@ class Life:
 
     def _merged(self, engine: Engine, config: TrainingConfig, shares: Sequence[str], folder: Path) -> Path:
         """Merge the shares that are in the bucket, also this task's own; return the folder of the result."""
+        self.merging = True
         paths = [folder / name.rsplit("/", 1)[-1] for name in shares]
         with self.steps("load"):
             for name, path in zip(shares, paths, strict=True):
@@ -249,13 +269,23 @@ class Life:
         )
 
     def _now(self) -> Progress:
+        self.done = max(self.done, self._share())
         return self.progress.model_copy(
             update={
                 "step": self.steps.now,
+                "done": round(self.done, 3),
                 "memory_mb": round(peak_memory_mb(), 1),
                 "cpu_s": round(cpu_seconds(), 2),
             }
         )
+
+    def _share(self) -> float:
+        """Roughly how much of a training has been done when it is at this point."""
+        if self.merging:
+            return _MERGED.get(self.steps.current, SEARCHED)
+        searched = self.progress.iteration / self.progress.iterations if self.progress.iterations else 0.0
+        begun = _BEGUN.get(self.steps.current, _PREPARED)
+        return begun if not searched else _PREPARED + (SEARCHED - _PREPARED) * min(searched, 1.0)
 
     def _log(self, severity: Any, message: str) -> None:
         self.runtime.log(severity, message, job_id=self.task.job_id, attempt=self.task.attempt)

@@ -9,7 +9,7 @@ import yaml
 from flask import Flask
 from markupsafe import Markup
 
-from contracts.job import JobState
+from contracts.job import JobState, share_done
 
 OVERDUE = timedelta(minutes=10)
 """Age after which an upload without settings, or a step that should be quick, is marked as overdue."""
@@ -103,4 +103,6 @@ def register(app: Flask) -> None:
         breakable=breakable,
         settings_name=settings_name,
     )
-    app.jinja_env.globals.update(STATES=list(JobState), DOING=DOING, OVERDUE=OVERDUE, PICTURES=PICTURES)
+    app.jinja_env.globals.update(
+        STATES=list(JobState), DOING=DOING, OVERDUE=OVERDUE, PICTURES=PICTURES, share_done=share_done
+    )

@@ -6,17 +6,20 @@ import base64
 import json
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from contracts import names
 from contracts.attempt import Manifest, Progress
-from contracts.job import DeadLetter, Document, IgnoredFiles, Job, JobState, Queue, Upload
+from contracts.job import DeadLetter, Document, IgnoredFiles, Job, JobState, Queue, Upload, share_done
 from contracts.result import Allocation
 from contracts.summary import ModelSummary
 from functions.attempts import read_heartbeats
+from functions.errors import Transient
 from functions.ports import NotFound, ObjectInfo, Ports
 from functions.settings import Settings
 from functions.web.actions import job_of
@@ -27,6 +30,8 @@ PAGE_SIZE = 25
 STALE = timedelta(seconds=60)
 """Age of the last heartbeat after which a training may be dead."""
 SUMMARY = "model_summary.json"
+_READERS = 8
+"""How many running jobs of a list are looked at at the same time."""
 
 D = TypeVar("D", bound=Document)
 
@@ -90,6 +95,11 @@ class JobView:
         return self.life.progress if self.life else self.job.progress
 
     @property
+    def share(self) -> float:
+        """Share of the job's steps that are done."""
+        return share_done(self.job.state, self.progress)
+
+    @property
     def file_names(self) -> set[str]:
         """Names of the files that can be had."""
         return {file.name for file in self.files}
@@ -112,7 +122,18 @@ def state_of(text: str | None) -> JobState | None:
 def jobs(ports: Ports, state: JobState | None, country: str | None, before: str | None) -> ListPage:
     """A page of jobs."""
     equals = {"state": state.value if state else None, "country": country or None}
-    return _page(ports, Job, before, {name: value for name, value in equals.items() if value})
+    page = _page(ports, Job, before, {name: value for name, value in equals.items() if value})
+    with ThreadPoolExecutor(_READERS) as readers:
+        return ListPage(list(readers.map(partial(_with_progress, ports), page.items)), page.next_before)
+
+
+def _with_progress(ports: Ports, job: Job) -> Job:
+    """The job with the newest progress of its training; otherwise with what sweep copied last."""
+    beat = None
+    if job.state is JobState.RUNNING:
+        with suppress(Transient):
+            beat = read_heartbeats(ports, names.attempt_of(job))
+    return job.model_copy(update={"progress": beat.progress}) if beat else job
 
 
 def dead_letters(ports: Ports, before: str | None) -> ListPage:

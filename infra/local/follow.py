@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import requests
+from rich import progress as rich_progress
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from contracts.job import JobState
+from contracts.attempt import Progress
+from contracts.job import JobState, share_done
 
 PERIOD_S = 0.5
-_STEPS = {"ACCEPTED": 2, "EXTRACTED": 5, "QUEUED": 10, "RUNNING": 12, "TRAINED": 95}
 
 
 class Client:
@@ -46,16 +47,6 @@ class Client:
         return answer.ok, answer.json()
 
 
-def share_done(job: dict[str, Any]) -> float:
-    """How far a job is, in percent, estimated from its state and iterations."""
-    if JobState(job["state"]).terminal:
-        return 100
-    progress = job.get("progress") or {}
-    if job["state"] == "RUNNING" and progress.get("iterations"):
-        return 12 + 83 * float(progress["iteration"]) / float(progress["iterations"])
-    return _STEPS.get(job["state"], 0)
-
-
 def describe(job: dict[str, Any]) -> str:
     """One line on a job: state; in training step, trial, iteration and best errors; or why it failed."""
     state, progress = str(job["state"]), job.get("progress") or {}
@@ -73,6 +64,11 @@ def describe(job: dict[str, Any]) -> str:
     return f"{state}: {note}" if note else state
 
 
+def _percent(job: dict[str, Any]) -> float:
+    progress = Progress.model_validate(job["progress"]) if job.get("progress") else None
+    return 100 * share_done(JobState(job["state"]), progress)
+
+
 def follow(client: Client, job_ids: Iterable[str], console: Console) -> dict[str, dict[str, Any]]:
     """Show the jobs until every one has ended, and return their last documents by id."""
     columns = (
@@ -82,7 +78,7 @@ def follow(client: Client, job_ids: Iterable[str], console: Console) -> dict[str
         TextColumn("{task.description}", table_column=Column()),
     )
     ended: dict[str, dict[str, Any]] = {}
-    with Progress(*columns, console=console) as bars:
+    with rich_progress.Progress(*columns, console=console) as bars:
         waiting: dict[str, TaskID] = {
             job_id: bars.add_task("waiting to be accepted", total=100, name=job_id) for job_id in job_ids
         }
@@ -91,7 +87,7 @@ def follow(client: Client, job_ids: Iterable[str], console: Console) -> dict[str
                 job = client.job(job_id)
                 if job is None:
                     continue
-                bars.update(bar, completed=share_done(job), description=describe(job))
+                bars.update(bar, completed=_percent(job), description=describe(job))
                 if JobState(job["state"]).terminal:
                     ended[job_id] = job
                     del waiting[job_id]

@@ -70,8 +70,9 @@ def test_the_list_says_how_far_each_job_is_and_why_it_failed(site: Site) -> None
         "bad",
         error=Problem(type="invalid-data", title="The data cannot be trained on", errors=errors),
     )
-    progress = Progress(step="search", trial=2, trials=5, iteration=3400, iterations=10000, best_nrmse=0.0843)
-    site.job(S.RUNNING, "busy", country="AT", progress=progress)
+    search = {"step": "search", "trial": 2, "trials": 5, "iteration": 3400, "iterations": 10000}
+    busy = site.job(S.RUNNING, "busy", country="AT", progress=Progress(step="prepare"))
+    site.heartbeat(busy, **search, done=0.4, best_nrmse=0.0843)  # newer than what sweep has copied
     html = site.client.get("/").text
     for text in (
         "bad-request",
@@ -81,14 +82,23 @@ def test_the_list_says_how_far_each_job_is_and_why_it_failed(site: Site) -> None
     ):
         assert text in html
     assert "trial 2 of 5 · 3\u2009400 of 10\u2009000 candidates · best NRMSE 0.0843" in html
-    assert {"value": "3400", "max": "10000"}.items() <= dict(Elements(html).found)["progress"].items()
+    assert {"value": "0.46", "max": "1"}.items() <= dict(Elements(html).found)["progress"].items()
+    listed = {job["job_id"]: job for job in site.client.get("/api/jobs").json["jobs"]}
+    assert listed["busy"]["progress"]["iteration"] == 3400
     assert html.index("busy-request") < html.index("bad-request"), "newest first"
 
 
-def test_the_list_reads_no_objects(site: Site) -> None:
-    site.job(S.RUNNING)
-    client = site.with_ports(objects=None)
-    assert client.get("/").status_code == client.get("/api/jobs").status_code == 200
+def test_the_list_reads_no_objects_but_heartbeats_and_does_without_them(site: Site) -> None:
+    class Silent:
+        def list(self, prefix: str) -> None:
+            assert "heartbeat" in prefix
+            raise Unavailable("the store does not answer")
+
+    site.job(S.SUCCEEDED, "old")
+    site.job(S.RUNNING, progress=Progress(step="search"))
+    client = site.with_ports(objects=Silent())
+    assert "search" in client.get("/").text
+    assert client.get("/api/jobs").json["jobs"][0]["progress"]["step"] == "search"
 
 
 @pytest.mark.parametrize("state", list(JobState))
