@@ -29,3 +29,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
 def _reason(report: pytest.TestReport) -> str:
     told = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     return told.removeprefix("Skipped: ")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names hold no bytes: compressed ones contain the time, and all workers must collect the same tests."""
+    return argname if isinstance(val, bytes) else None

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from trainer.steps import STEPS
 
 from contracts.engines import ENGINES
 from contracts.model import ModelConfig
@@ -27,6 +26,7 @@ from tests.engine.robyn import Heard
 from trainer.engines.base import EngineError, Material
 from trainer.engines.registry import load
 from trainer.life import check_documents
+from trainer.timings import STEPS
 
 ROOT = Path(__file__).parents[2]
 WEEKS, TRIALS, ITERATIONS = 80, 3, 20
