@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -34,6 +34,23 @@ def _utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+_SPELLINGS: dict[str, str] = {}
+
+
+def spelled(pattern: str, words: str) -> StringConstraints:
+    """Text of a form; a problem with it is told in these words, and never as the pattern."""
+    _SPELLINGS[pattern] = words
+    return StringConstraints(pattern=pattern)
+
+
+class FieldProblems(ValueError):
+    """What fields cannot say together, each as `path: what is wrong`; paths begin at what is validated."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = list(lines)
+        super().__init__("; ".join(self.lines))
+
+
 Timestamp = Annotated[datetime, AfterValidator(_utc)]
 """A point in time, always UTC; written as ISO-8601."""
 
@@ -45,10 +62,23 @@ OfRevision = Annotated[str, Field(description="series of models that the request
 OfRequest = Annotated[str, Field(description="idempotency key: of the request, or of the uploaded files")]
 """Fields that many contracts have in common, each with its description."""
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Slug = Annotated[
+    str,
+    spelled(
+        r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        "must be 1 to 64 letters, digits, `_`, `.` or `-`, a letter or digit first, without accents",
+    ),
+]
 """A short name that is safe in an object name: letters, digits, `_`, `.`, `-`; 64 characters at most."""
 
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$")]
+Country = Annotated[
+    str,
+    spelled(
+        r"^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$",
+        "must be a short name such as DE or benelux: 1 to 16 letters, digits, `_` or `-`; what the data call "
+        "the country is said in country_value",
+    ),
+]
 """A country code or another short market name, such as `DE` or `benelux`."""
 
 
@@ -175,8 +205,15 @@ def _shown(name: object) -> str:
 
 def error_lines(error: ValidationError) -> list[str]:
     """Every problem of a failed validation as `path: what is wrong`, in the order of the fields."""
-    lines = [f"{_path(problem['loc'])}: {_message(problem)}" for problem in error.errors(include_url=False)]
+    lines = [line for problem in error.errors(include_url=False) for line in _lines(problem)]
     return list(dict.fromkeys(lines))
+
+
+def _lines(problem: Mapping[str, Any]) -> list[str]:
+    path, cause = _path(problem["loc"]), problem.get("ctx", {}).get("error")
+    if isinstance(cause, FieldProblems):
+        return [line if path == WHOLE else f"{path}.{line}" for line in cause.lines]
+    return [f"{path}: {_message(problem)}"]
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -189,9 +226,29 @@ def _path(location: tuple[int | str, ...]) -> str:
     return path or WHOLE
 
 
+_MESSAGES = {
+    "extra_forbidden": "unknown field; check the spelling or remove it",
+    "missing": "is required",
+    "model_type": "must be a mapping of field names to values",
+    "dict_type": "must be a mapping of names to values",
+    "list_type": "must be a list",
+    "string_type": "must be text; put it in quotation marks",
+}
+
+
 def _message(problem: Mapping[str, Any]) -> str:
-    if problem["type"] == "extra_forbidden":
-        return "unknown field; check the spelling or remove it"
-    if problem["type"] == "missing":
-        return "is required"
-    return str(problem["msg"]).removeprefix("Value error, ")
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "string_pattern_mismatch":
+        spelling = _SPELLINGS.get(context["pattern"], "is not written as this field needs it")
+        return f"{_quoted(problem['input'])} {spelling}"
+    if kind == "union_tag_invalid":
+        key = str(context["discriminator"]).strip("'")
+        return f"there is no {key} {context['tag']!r}; choose one of {context['expected_tags']}"
+    message = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    return _MESSAGES.get(kind) or message
+
+
+def _quoted(value: object, limit: int = 60) -> str:
+    """What somebody wrote, in quotation marks, on one line and cut short."""
+    text = " ".join(str(value).split())
+    return f"'{text[:limit]}…'" if len(text) > limit else f"'{text}'"

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from contracts.base import Authored, ColumnName, Range
+from contracts.base import Authored, ColumnName, FieldProblems, Range
 
 
 class ChannelBounds(Authored):
@@ -87,7 +87,7 @@ class BudgetQuestion(Authored):
             raise ValueError(f"{', '.join(twice)}: has channel_bounds and channel_budgets; give one of them")
         ignored = [name for name in _IGNORED[self.scenario] if getattr(self, name)]
         if ignored:
-            raise ValueError(f"{', '.join(ignored)}: not used with scenario {self.scenario}")
+            raise FieldProblems(f"{name}: not used with scenario {self.scenario}" for name in ignored)
         if self.start and self.end and self.end < self.start:
             raise ValueError(f"budget dates end ({self.end}) before they start ({self.start})")
         return self

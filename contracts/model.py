@@ -13,20 +13,37 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
-from contracts.base import Authored, ColumnName, PlainName, Range
+from contracts.base import Authored, ColumnName, FieldProblems, PlainName, Range, spelled
 from contracts.budget import BudgetQuestion
 from contracts.posterior import AskedPosterior, PosteriorConfig
 
 Day = date
 """A day; for fields that are themselves named `date`."""
 
-Note = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Note = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=60),
+    spelled(r"^[^\x00-\x1f\x7f]+$", "must be one line of text"),
+]
 """A short text of one line."""
 
-JobId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}-[0-9a-f]{12}$")]
+JobId = Annotated[
+    str,
+    spelled(
+        r"^[a-z0-9][a-z0-9-]{0,39}-[0-9a-f]{12}$",
+        "is no job id; one looks like de-weekly-0123456789ab, and stands on the job's page under Details and "
+        "in its job-finished message",
+    ),
+]
 """The id of a job, as `job-finished` messages and the status page show it."""
 
-SolutionId = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8}_[1-9]\d{0,8}_[1-9]\d{0,8}$")]
+SolutionId = Annotated[
+    str,
+    spelled(
+        r"^[1-9]\d{0,8}_[1-9]\d{0,8}_[1-9]\d{0,8}$",
+        "is no model; one looks like 3_812_1, and stands as solID in pareto_hyperparameters.csv",
+    ),
+]
 """The solID of a model."""
 
 Sign = Literal["positive", "negative", "default"]
@@ -162,11 +179,14 @@ class Columns(Authored):
 
     @model_validator(mode="after")
     def _each_column_once(self) -> Self:
-        seen: dict[str, str] = {}
+        first: dict[str, str] = {}
         for path, name in self.roles():
-            if name in seen:
-                raise ValueError(f"column '{name}' is named twice, as {seen[name]} and as {path}")
-            seen[name] = path
+            first.setdefault(name, path)
+        twice = [(path, name) for path, name in self.roles() if first[name] != path]
+        if twice:
+            raise FieldProblems(
+                f"{path}: column '{name}' is named twice, first as {first[name]}" for path, name in twice
+            )
         return self
 
 
@@ -203,7 +223,9 @@ class Prophet(Authored):
     components: list[ProphetComponent] = Field(
         ["trend", "season"], description="parts that are separated; [] for none; `season` is the yearly one"
     )
-    holiday_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = Field(
+    holiday_country: (
+        Annotated[str, spelled(r"^[A-Z]{2}$", "must be two capital letters, such as DE")] | None
+    ) = Field(
         None,
         description="ISO code of a calendar of public holidays, for the component `holiday`; left out: none",
     )
@@ -252,7 +274,7 @@ class Hyperparameters(Authored):
             if allowed and not allowed(low, high):
                 problems.append(f"{name}: [{low}, {high}] is outside its limits, {rule}")
         if problems:
-            raise ValueError("; ".join(problems))
+            raise FieldProblems(problems)
         return ranges
 
 
@@ -454,7 +476,7 @@ class ModelConfig(Authored):
             *self._no_posterior(),
         ]
         if problems:
-            raise ValueError("; ".join(problems))
+            raise FieldProblems(problems)
         return self
 
     def _reserved(self) -> Iterator[str]:

@@ -19,17 +19,26 @@ from pydantic import (
     model_validator,
 )
 
-from contracts.base import Authored, ColumnName, Country, PlainName, Slug, storable
+from contracts.base import Authored, ColumnName, Country, FieldProblems, PlainName, Slug, spelled, storable
 from contracts.engines import EngineName
 from contracts.model import ModelConfig
 
-RequestId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
+RequestId = Annotated[
+    str, spelled(r"^[!-~]{1,200}$", "must be 1 to 200 letters, digits or ASCII signs, without spaces")
+]
 """What makes a request the same request: 1 to 200 printable ASCII characters without spaces."""
 
 CountryValue = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 """A country as the data name it."""
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,127}$")]
+Identifier = Annotated[
+    str,
+    spelled(
+        r"^[A-Za-z_][A-Za-z0-9_$]{0,127}$",
+        "must be a plain name: letters, digits, `_` or `$`, no digit first; for any other write a view, or a "
+        "query (kind: sql)",
+    ),
+]
 """A database, schema or table name; it is quoted when it is used, so its case counts as written."""
 
 
@@ -55,9 +64,13 @@ class ObjectSource(Authored):
     """A CSV or Parquet file in the bucket, in one frozen version."""
 
     kind: Literal["object"] = Field(description="a file in the bucket")
-    name: Annotated[str, StringConstraints(pattern=r"^(drop-zone|sources)/[^\x00-\x1f\x7f]{1,900}$")] = Field(
-        description="object name, `sources/<country>/…` or `drop-zone/<country>/…`"
-    )
+    name: Annotated[
+        str,
+        spelled(
+            r"^(drop-zone|sources)/[^\x00-\x1f\x7f]{1,900}$",
+            "must be the name of a file in the bucket, such as sources/DE/sales.csv",
+        ),
+    ] = Field(description="object name, `sources/<country>/…` or `drop-zone/<country>/…`")
     generation: int | None = Field(
         None, ge=1, description="version of the file; left out: the one found first"
     )
@@ -126,7 +139,7 @@ class CalendarFlag(Authored):
     op: Literal["calendar"] = Field(description="what is computed")
     name: ColumnName = Field(description="name of the new column")
     months: list[Annotated[int, Field(ge=1, le=12)]] = Field([], description="months, 1 to 12")
-    days: list[Annotated[str, StringConstraints(pattern=r"^\d{2}-\d{2}$")]] = Field(
+    days: list[Annotated[str, spelled(r"^\d{2}-\d{2}$", "must be month and day, such as 12-24")]] = Field(
         [], description="days of every year, MM-DD"
     )
 
@@ -240,15 +253,15 @@ class TrainRequest(ModelConfig):
     @model_validator(mode="after")
     def _country_value_is_used(self) -> Self:
         if self.country_value and not self.country_column:
-            raise ValueError(
-                "country_value is given without country_column; name the column in which it stands"
+            raise FieldProblems(
+                ["country_value: is given without country_column; name the column in which it stands"]
             )
         return self
 
     @model_validator(mode="after")
     def _sheet_of_a_file(self) -> Self:
         if self.sheet is not None and self.source.kind != "object":
-            raise ValueError("sheet is only used with a source of kind object")
+            raise FieldProblems(["sheet: is only used with a source of kind object"])
         return self
 
     def model_spec(self) -> ModelConfig:

@@ -81,6 +81,57 @@ def test_all_problems_of_a_request_are_told_at_once_with_their_paths():
     ]
 
 
+COLUMNS = {"date": "d", "dependent": "y", "dependent_type": "revenue"}
+SENT = {"calibration": [], "budget": None}
+JOB_ID = "de-weekly-0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"hyperparameters": {"ranges": {"radio_gammas": [0.9, 0.1]}}},
+            {"hyperparameters.ranges.radio_gammas": "low 0.9 is above high 0.1"},
+        ),
+        (
+            {
+                **SENT,
+                "columns": {**COLUMNS, "paid_media": [{"spend": "tv", "exposure": "grp"}]},
+                "hyperparameters": {"ranges": {"tv_alphas": [0.5, 3]}},
+                "refresh_of": JOB_ID,
+                "search": {"start_from": JOB_ID},
+                "posterior": "on",
+                "window": {},
+            },
+            {
+                "hyperparameters.ranges.tv_alphas": "did you mean grp_alphas?",
+                "refresh_of": "leave search.start_from out",
+            },
+        ),
+        (
+            {"refresh_of": "Weekly job"},
+            {"refresh_of.job": "looks like de-weekly-0123456789ab, and stands on"},
+        ),
+        ({"search": {"start_from": "x"}}, {"search.start_from": "'x' is no job id; one looks like"}),
+        ({"country": "Deutschland (neu)"}, {"country": "a short name such as DE"}),
+        ({"country_value": "x", "country_column": None}, {"country_value": "without country_column"}),
+        ({"budget": {"scenario": "historical", "total": 2}}, {"budget.total": "not used with scenario"}),
+        ({"adstock": "geo"}, {"adstock": "must be 'geometric'"}),
+        ({"source": {"kind": "tabel"}}, {"source": "there is no kind 'tabel'; choose one of 'table'"}),
+        ({"columns": "tv"}, {"columns": "must be a mapping"}),
+    ],
+)
+def test_a_problem_stands_at_its_field_in_words(change: dict, told: dict[str, str]):
+    with pytest.raises(ValidationError) as caught:
+        TrainRequest.model_validate({**example("train_request"), **change})
+    lines = error_lines(caught.value)
+    assert len(lines) == len(told), lines
+    for line, (path, words) in zip(lines, told.items(), strict=True):
+        assert line.startswith(f"{path}: ")
+        assert words in line
+        assert "^" not in line
+
+
 STUDY = {"channels": ["radio"], "start": "2024-01-01", "end": "2024-02-01", "lift": 1, "spend": 1}
 JOB = job_id_for("de-weekly-2026-w46")
 DAY = {"date": "2024-11-29", "name": "black week"}
