@@ -328,12 +328,12 @@ def _interval(found: Found, name: str, cluster: int, drawn: Row) -> Row:
     solutions = found.members.loc[found.members["cluster"] == cluster, "solID"]
     metric = "cpa_total" if found.world.conversion else "roi_total"
     values = np.array([found.told(one).summary().set_index("rn").loc[name, metric] for one in solutions])
-    sample, row = values[np.isfinite(values)], {"rn": name, "cluster": cluster, "n": len(solutions)}
+    sample = values[np.isfinite(values)]
     size, error = len(sample), drawn["boot_se"]
+    row = {"rn": name, "cluster": cluster, "n": size}
     if len(solutions) < 3 or not size:
-        numbers = dict.fromkeys(("boot_mean", "ci_low", "ci_up", "dist100"), math.nan)
-        error = math.nan if len(solutions) < 3 else 0.0
-        return row | numbers | {"boot_se": error, "sd": error, "boot_ci": math.nan}
+        names = ("boot_mean", "boot_se", "boot_ci", "ci_low", "ci_up", "sd", "dist100")
+        return row | dict.fromkeys(names, math.nan)
     mean, spread = sample.mean(), sample.std()
     assert drawn["boot_mean"] == pytest.approx(mean, abs=6 * spread / math.sqrt(size * 1000) + 1e-12)
     assert error == pytest.approx(spread / math.sqrt(size), rel=0.15)
@@ -342,7 +342,7 @@ def _interval(found: Found, name: str, cluster: int, drawn: Row) -> Row:
     return row | {
         "boot_mean": drawn["boot_mean"],
         "boot_se": error,
-        "boot_ci": f"[{round(low, 2):.4g}, {round(high, 2):.4g}]",
+        "boot_ci": f"[{round(low, 2):.15g}, {round(high, 2):.15g}]",
         "ci_low": low,
         "ci_up": high,
         "sd": sd,
