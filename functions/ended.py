@@ -7,8 +7,10 @@ from typing import Any
 
 from contracts.job import Job, JobState
 from functions.runtime import Runtime
+from functions.settings import Settings
 
 EVENT = "job-ended"
+FIGURES = ("queue_wait_s", "train_s", "total_s")
 
 
 def log_end(runtime: Runtime, job: Job, **figures: Any) -> None:
@@ -27,20 +29,34 @@ def log_end(runtime: Runtime, job: Job, **figures: Any) -> None:
         attempt=job.attempt,
         state=job.state.value,
         problem=job.error and job.error.type,
-        engine=_asked(job, "engine", runtime.settings.engines[0]),
-        size=_asked(job, "size", "auto"),
+        **asked(job, runtime.settings),
         country=job.country,
         attempts=job.attempt,
-        queue_wait_s=_seconds(_reached(job, JobState.QUEUED), _reached(job, JobState.RUNNING)),
-        train_s=_seconds(_reached(job, JobState.RUNNING), _reached(job, JobState.TRAINED)),
-        total_s=_seconds(job.accepted_at, job.updated_at),
+        **seconds(job),
         **{**progress, **figures},
     )
 
 
-def _asked(job: Job, field: str, default: str) -> str:
-    """A field of the request, valid or not, cut short because metrics use it as a label."""
-    value = job.request.get(field)
+def asked(job: Job, settings: Settings) -> dict[str, str]:
+    """Engine and size that a job's request asks for, valid or not; those that count if it does not say."""
+    return {
+        "engine": _short(job.request.get("engine"), settings.engines[0]),
+        "size": _short(job.request.get("size"), "auto"),
+    }
+
+
+def seconds(job: Job) -> dict[str, float | None]:
+    """How long a job's last attempt waited and trained, and the whole job took; None if it did not."""
+    running = _reached(job, JobState.RUNNING)
+    return {
+        "queue_wait_s": _seconds(_reached(job, JobState.QUEUED), running),
+        "train_s": _seconds(running, _reached(job, JobState.TRAINED)),
+        "total_s": _seconds(job.accepted_at, job.updated_at),
+    }
+
+
+def _short(value: Any, default: str) -> str:
+    """Cut short, because metrics use it as a label."""
     return value[:20] if isinstance(value, str) else default
 
 

@@ -138,21 +138,23 @@ def _json(ports: Ports, name: str) -> dict[str, Any]:
     return value
 
 
-def rebuild_aggregate(ports: Ports, country: str) -> None:
-    """Write all succeeded runs of a country, best first. Lines of the present aggregate are taken over.
+def rebuild_aggregate(ports: Ports, country: str, *, anew: bool = False) -> None:
+    """Write all succeeded runs of a country, best first.
+
+    Lines of the present aggregate are taken over, unless it is written anew from the summaries of all runs.
 
     Raises:
         functions.ports.Conflict: somebody else wrote it at the same time.
     """
     name = names.summary(country)
     info = ports.objects.stat(name)
-    known = _known_runs(ports, name) if info is not None else {}
+    known = _known_runs(ports, name) if info is not None and not anew else {}
     jobs = ports.jobs.find(Job, country=country, state=JobState.SUCCEEDED.value)
     trained = [job for job in jobs if job.timeline[-2].state is JobState.TRAINED]
     runs = [known.get((job.job_id, job.attempt)) or _run(ports, job) for job in trained]
     runs.sort(key=lambda run: (run.nrmse, run.job_id))
     text = CountrySummary(country=country, runs=runs).model_dump_json(indent=2).encode()
-    if {(run.job_id, run.attempt) for run in runs} != set(known):
+    if anew or {(run.job_id, run.attempt) for run in runs} != set(known):
         ports.objects.replace(name, text, if_generation=info.generation if info is not None else 0)
 
 

@@ -1,0 +1,67 @@
+"""What people do to a system that runs: pause, resume, replay, backfill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from contracts.job import DeadLetter, Job, JobState
+from functions.retries import retry_on_conflict
+from functions.settings import GcpSettings
+from functions.summarize.handler import rebuild_aggregate
+from functions.web import actions
+from infra.ops.gcloud import gcloud
+from infra.ops.place import Place
+from infra.ops.report import Report, Usage
+
+
+def pause_queues(place: Place, queues: Sequence[str], paused: bool) -> Report:
+    """Let queues start nothing new, or start again: those named, or all. What trains goes on.
+
+    Raises:
+        Usage: there is no such queue.
+    """
+    known = place.runtime.settings.queues
+    if unknown := sorted(set(queues) - set(known)):
+        raise Usage(f"there is no queue {', '.join(unknown)}; there are: {', '.join(known)}")
+    changed = [actions.pause(place.runtime, queue, paused) for queue in queues or known]
+    return Report([{"queue": one.name, "paused": one.paused, "running": len(one.slots)} for one in changed])
+
+
+def pause_schedule(place: Place, schedule: str, paused: bool) -> Report:
+    """Stop a schedule of Cloud Scheduler, or let it go on. `mmm-sweep` is the clock of the whole system.
+
+    Raises:
+        Usage: an installation on one machine has no schedules.
+    """
+    settings = place.runtime.settings
+    if not isinstance(settings, GcpSettings):
+        raise Usage("an installation on one machine has no schedules")
+    verb = "pause" if paused else "resume"
+    gcloud(settings.project, "scheduler", "jobs", verb, schedule, f"--location={settings.region}")
+    return Report([{"schedule": schedule, "paused": paused}])
+
+
+def replay(place: Place, letter: str | None) -> Report:
+    """Send one dead letter again, or all that were not sent again yet."""
+    letters = [letter] if letter else _unreplayed(place)
+    sent = [actions.replay(place.runtime, one) for one in letters]
+    rows = [{"letter": one.letter_id, "subscription": one.subscription, "done": "replayed"} for one in sent]
+    return Report(rows, f"{len(rows)} dead letters sent again")
+
+
+def _unreplayed(place: Place) -> list[str]:
+    found = place.ports.jobs.find(DeadLetter)
+    return [letter.letter_id for letter in reversed(found) if letter.replayed_at is None]
+
+
+def backfill(place: Place, country: str | None) -> Report:
+    """Write the list of runs of one country, or of all, from the summaries of its jobs."""
+    jobs = place.ports.jobs.find(Job, state=JobState.SUCCEEDED.value)
+    countries = sorted({job.country for job in jobs if country in (None, job.country)})
+    if country and not countries:
+        raise Usage(f"no job of {country} has succeeded")
+    for one in countries:
+        retry_on_conflict(partial(rebuild_aggregate, place.ports, one, anew=True))
+    counts = [sum(job.country == one for job in jobs) for one in countries]
+    return Report([{"country": one, "jobs": count} for one, count in zip(countries, counts, strict=True)])
