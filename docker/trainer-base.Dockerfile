@@ -36,7 +36,7 @@ COPY --from=build /linked-packages /tmp/
 # hadolint ignore=DL3008
 RUN apt-get update \
     && xargs --arg-file=/tmp/linked-packages \
-        apt-get install --yes --no-install-recommends ca-certificates fonts-dejavu-core python3 tzdata \
+        apt-get install --yes --no-install-recommends ca-certificates fonts-dejavu-core fonts-droid-fallback python3 tzdata \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /usr/local/lib/R /usr/local/lib/R
 COPY --from=build /opt/venv /opt/venv

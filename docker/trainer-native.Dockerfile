@@ -43,6 +43,11 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.title="MMM trainer, native engine" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}"
+# for names in Chinese, Japanese and Korean, which matplotlib's own font lacks
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends fonts-droid-fallback \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --no-create-home --uid 10001 mmm \
     && install --directory --owner mmm /data
 COPY --from=build /opt/venv /opt/venv

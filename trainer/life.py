@@ -206,7 +206,8 @@ class Life:
         out.mkdir()
         engine.finish(paths, out)
         check_documents(out)
-        add_warnings(out, config)
+        for warning in add_warnings(out, config):
+            self.console(f"warning: {warning.message}")
         return out
 
     def _progressed(self, search: SearchProgress) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from contracts.attempt import TrainingConfig
 from contracts.result import NO_EFFECT, BestModel, Channel, RefreshReport, ResultWarning
+from trainer.engines.pictures.style import unreadable_scripts
 
 FAIR_R2 = 0.6
 """Adjusted R² below which a model explains too little to decide by."""
@@ -17,14 +18,24 @@ _NOTHING = 1e-9
 """A contribution below this share of the predicted total is none."""
 
 
-def add_warnings(folder: Path, config: TrainingConfig) -> None:
-    """Write what there is to warn of into the best_model.json of a result: of the model, then of its data."""
+def add_warnings(folder: Path, config: TrainingConfig) -> list[ResultWarning]:
+    """Write what there is to warn of into the best_model.json of a result; return what is new.
+
+    First what the result warns of, then what validation did.
+    """
     path = folder / "best_model.json"
     text = path.read_text(encoding="utf-8")
     best = BestModel.model_validate_json(text)
-    found = [*_no_effect(best), *_fit(best), *_refresh(folder), *_interval(best, config, folder)]
+    found = [
+        *_no_effect(best),
+        *_fit(best),
+        *_refresh(folder),
+        *_interval(best, config, folder),
+        *_fonts(best),
+    ]
     warnings = [warning.model_dump() for warning in (*found, *config.warnings)]
     path.write_text(json.dumps({**json.loads(text), "warnings": warnings}, indent=1), encoding="utf-8")
+    return found
 
 
 def _no_effect(best: BestModel) -> Iterator[ResultWarning]:
@@ -88,6 +99,18 @@ def _interval(best: BestModel, config: TrainingConfig, folder: Path) -> Iterator
             code="outside-interval",
             message=f"the best model's {metric} lies outside {whose}: {', '.join(outside)}",
             advice="decide by the interval rather than by the one value",
+        )
+
+
+def _fonts(best: BestModel) -> Iterator[ResultWarning]:
+    columns, channels = [one.name for one in best.contributions], [one.name for one in best.channels]
+    scripts = unreadable_scripts([best.dependent, *columns, *channels])
+    if scripts:
+        yield ResultWarning(
+            code="names-without-font",
+            message=f"the pictures show boxes in place of names: no installed font has {', '.join(scripts)}",
+            advice="the numbers are right; install a font that has it (Debian: fonts-noto-cjk for CJK) where "
+            "the training runs, or give the columns other names",
         )
 
 

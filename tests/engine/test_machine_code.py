@@ -47,3 +47,33 @@ def test_a_warm_process_compiles_nothing_and_needs_no_place_to_write(tmp_path: P
     assert used != cache
     assert not used.exists()  # what it copied is gone
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == before
+
+
+ONE_FUNCTION = """
+import numba.core.event
+from trainer.engines.native.search.machine_code import compiled
+@compiled
+def doubled(x):
+    return 2 * x
+with numba.core.event.install_recorder("numba:compile") as recorder:
+    assert doubled(1.5) == 3.0
+print(len(recorder.buffer), numba.config.CACHE_DIR)
+"""
+
+
+def test_without_a_folder_for_machine_code_it_is_kept_in_the_user_s_own(tmp_path: Path) -> None:
+    module = tmp_path / "notebook.py"
+    module.write_text(ONE_FUNCTION)
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+    told = [
+        subprocess.run(
+            [sys.executable, str(module)], env=environment, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    own = tmp_path / "cache" / "mmm-trainer"
+    assert [folder for _, folder in told] == [str(own)] * 2
+    assert int(told[0][0]) > 0
+    assert int(told[1][0]) == 0
+    assert list(own.rglob("*.nbc"))

@@ -15,6 +15,7 @@ from contracts.job import JobState
 from infra.local.demo_data import generate
 from tests.pipeline.conftest import EXAMPLE, QuickEngine
 from tests.pipeline.world import World
+from trainer.engines.refresh.report import worse_fit
 
 TV = json.loads(EXAMPLE.read_text())["channels"][0]
 QUANTILES = {"q05": 2.1, "q50": 2.4, "q95": 2.7}
@@ -27,6 +28,7 @@ def trained(
     monkeypatch: pytest.MonkeyPatch,
     interval: tuple[float, float] = (1.5, 2.5),
     search: dict[str, Any] | None = None,
+    refresh: dict[str, Any] | None = None,
     **changes: Any,
 ) -> str:
     """A job whose engine finds the example's model with these changes; the interval is its cluster's."""
@@ -37,6 +39,8 @@ def trained(
             best = json.loads((folder / "best_model.json").read_text()) | changes
             (folder / "best_model.json").write_text(json.dumps(best))
             row = {"solID": "1_1_1", "rn": "tv_spend", "ci_low": interval[0], "ci_up": interval[1]}
+            if refresh:
+                (folder / "refresh.json").write_text(json.dumps(refresh))
             pd.DataFrame([row]).to_csv(folder / "pareto_aggregated.csv", index=False)
 
     monkeypatch.setattr("trainer.life.load", lambda _: Finding)
@@ -103,6 +107,22 @@ def test_a_value_outside_the_interval_of_how_the_model_was_chosen(
     job_id = trained(world, monkeypatch, (2.2, 2.5), search, posterior=posterior)
     assert told(world, job_id) == ["outside-interval"]
     assert words in world.job(job_id).findings[0].message
+
+
+def test_a_refresh_that_fits_worse_and_names_that_no_font_has(world: World, monkeypatch: pytest.MonkeyPatch):
+    before, now = {"rsq_train": 0.92, "nrmse": 0.051}, {"rsq_train": 0.711, "nrmse": 0.09}
+    assert list(worse_fit(before, now)) == list(worse_fit(now, {"rsq_train": 0.714, "nrmse": 0.088})) == []
+    [worse] = worse_fit(now, before)
+    report = json.loads((EXAMPLE.parent / "refresh_report.json").read_text())
+    name = {"name": "\U00013000", "kind": "context", "coefficient": 1.0, "contribution": 1.0, "share": 0.1}
+    refreshed = report | {"warnings": [worse.model_dump()]}
+    job_id = trained(world, monkeypatch, refresh=refreshed, contributions=[name])
+    assert told(world, job_id) == ["refresh-fits-worse", "names-without-font"]
+    fit, font = [finding.message for finding in world.job(job_id).findings][:2]
+    assert "R² 0.92 became 0.71, NRMSE 0.0510 became 0.0900" in fit
+    assert "no installed font has Egyptian" in font
+    console = world.ports.objects.read(f"{names.results(world.job(job_id))}console.log").decode()
+    assert f"warning: {font}" in console
 
 
 def test_what_the_data_warn_of_stands_in_the_result_too(world: World, monkeypatch: pytest.MonkeyPatch):

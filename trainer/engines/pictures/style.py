@@ -6,8 +6,8 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
-from unicodedata import east_asian_width
+from typing import TYPE_CHECKING, Any, cast
+from unicodedata import east_asian_width, name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,6 +84,18 @@ def settings() -> dict[Any, object]:
 
     installed = set(fontManager.get_font_names())
     return _RC | {"font.family": [_FONT, *(name for name in _FALLBACKS if name in installed)]}
+
+
+def unreadable_scripts(texts: Iterable[str]) -> list[str]:
+    """The scripts of these texts that no installed font has, by their Unicode names; boxes are drawn."""
+    foreign = {character for text in texts if not text.isascii() for character in text}
+    if not foreign:
+        return []
+    from matplotlib.font_manager import findfont, get_font  # here, because only such names need it
+
+    for family in cast(list[str], settings()["font.family"]):
+        foreign -= {chr(code) for code in get_font(findfont(family)).get_charmap()}
+    return sorted({name(character, "unknown").split()[0].capitalize() for character in foreign})
 
 
 def channel_colours(channels: Iterable[str]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Compiling with numba, and its cache of machine code.
 
-The cache is built once, for one CPU baseline (NUMBA_CPU_NAME, NUMBA_CPU_FEATURES), and then only read. numba
-ignores a cache that it cannot write to and compiles everything again; so a read-only cache is copied.
+The cache is NUMBA_CACHE_DIR, or else a folder of the user's own, wherever a process was started. In an image
+it is built once, for one CPU baseline (NUMBA_CPU_NAME, NUMBA_CPU_FEATURES), and then only read. numba ignores
+a cache that it cannot write to and compiles everything again; so a read-only cache is copied.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.misc.appdirs import AppDirs
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -41,4 +43,5 @@ def _writable(cache: str) -> str:
     return copy
 
 
-numba.config.CACHE_DIR = _writable(numba.config.CACHE_DIR)  # type: ignore[attr-defined]
+_OWN = AppDirs("mmm-trainer", appauthor=False).user_cache_dir  # type: ignore[no-untyped-call]
+numba.config.CACHE_DIR = _writable(numba.config.CACHE_DIR or _OWN)  # type: ignore[attr-defined]
