@@ -34,8 +34,8 @@ $(VENV)/dev.done: requirements/dev.txt requirements/gcp.txt $(VENV)/local.done
 demo: setup ## one run of everything, on generated data, with a table of what came of it
 	@$(RUN) -m infra.local --folder .demo demo
 
-up: setup ## keep the system running on 127.0.0.1 (PORT=8080, FOLDER=.local)
-	@$(LOCAL) up --port $(PORT)
+up: setup ## keep the system running on 127.0.0.1 (PORT=8080, FOLDER=.local, ENGINES=native,robyn)
+	@$(LOCAL) up --port $(PORT) $(if $(ENGINES),--engines "$(ENGINES)")
 
 submit: setup ## publish a request and follow it: REQUEST=request.yaml, a folder, or a CSV (with BASE=base.yaml)
 	@test -n "$(REQUEST)" || { echo "say which: make submit REQUEST=request.yaml"; exit 2; }

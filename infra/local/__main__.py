@@ -8,14 +8,16 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import psutil
 import requests
 from rich.console import Console
 
 from contracts.base import canonical_json
+from contracts.engines import ENGINES, EngineName
 from contracts.events import TRAIN_REQUESTS
 from contracts.summary import ModelSummary
 from functions.adapters.embedded import Embedded, FolderInUse
@@ -35,6 +37,7 @@ def main() -> int:
     up_parser = commands.add_parser("up")
     up_parser.add_argument("--port", type=int, required=True)
     up_parser.add_argument("--address", default=ADDRESS, help="where to listen; 0.0.0.0 in a container")
+    up_parser.add_argument("--engines", type=_engines, default=["native"], help="the default one first")
     submit_parser = commands.add_parser("submit")
     submit_parser.add_argument("request", type=Path)
     submit_parser.add_argument("--base", type=Path)
@@ -49,7 +52,7 @@ def main() -> int:
 def _run(args: argparse.Namespace) -> int:
     match args.command:
         case "up":
-            return up(args.folder, args.port, args.address)
+            return up(args.folder, args.port, args.address, args.engines)
         case "submit":
             return submit(args.folder, args.request, args.base)
         case "cancel" | "retry":
@@ -64,13 +67,23 @@ def _run(args: argparse.Namespace) -> int:
             return demo(args.folder)
 
 
-def up(folder: Path, port: int, address: str = ADDRESS) -> int:
+def _engines(text: str) -> list[EngineName]:
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in ENGINES:
+            raise argparse.ArgumentTypeError(f"there is no engine '{name}', only {' and '.join(ENGINES)}")
+    return cast(list[EngineName], names)
+
+
+def up(folder: Path, port: int, address: str, engines: Sequence[EngineName]) -> int:
     """Keep the system running until Ctrl-C."""
+    if "robyn" in engines and not _robyn_is_installed():
+        return 1
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        with Host(local_settings(folder), port, address=address) as host:
+        with Host(local_settings(folder, engines=engines), port, address=address) as host:
             say(f"MMM Trainer runs at {host.url}")
             say(f"  drop-zone  {host.settings.folder / 'bucket' / 'drop-zone'}/<country>/")
             say(f"  warehouse  {host.settings.folder / 'warehouse'}/<connection>.duckdb")
@@ -81,6 +94,18 @@ def up(folder: Path, port: int, address: str = ADDRESS) -> int:
         return 1
     say("stopped")
     return 0
+
+
+def _robyn_is_installed() -> bool:
+    from trainer.engines.base import EngineError
+    from trainer.engines.robyn import check_installation
+
+    try:
+        say("engine robyn: " + ", ".join(check_installation().splitlines()))
+    except EngineError as error:
+        sys.stderr.write(f"the engine robyn cannot be used here: {error}\n")
+        return False
+    return True
 
 
 def submit(folder: Path, path: Path, base: Path | None) -> int:

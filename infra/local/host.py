@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ import psutil
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from contracts.engines import EngineName
 from contracts.events import SUBSCRIPTIONS, SWEEP_REQUESTS, SweepRequest
 from contracts.job import Job, JobState
 from functions.adapters.embedded import Embedded
@@ -38,6 +39,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SWEEP_PERIOD_S = 60.0
 MIN_FILES = 512
 """That the host may have open: connections, databases and files of a dozen threads."""
+OF_ROBYN = ("R_LIBS", "R_LIBS_USER", "RETICULATE_PYTHON")
+"""Where R's packages are, and the Python that has nevergrad: trainings with the engine robyn inherit them."""
 CONNECTION = "demo"
 """The warehouse of an installation on one machine."""
 
@@ -59,12 +62,14 @@ class QuietHandler(WSGIRequestHandler):
         """Log nothing: every handled message has its own line."""
 
 
-def local_settings(folder: Path, slots: int = 2) -> EmbeddedSettings:
-    """The settings of an installation on one machine."""
+def local_settings(
+    folder: Path, slots: int = 2, engines: Sequence[EngineName] = ("native",)
+) -> EmbeddedSettings:
+    """The settings of an installation on one machine; the first engine is the default."""
     return EmbeddedSettings(
         family="embedded",
         folder=folder.resolve(),
-        engines=["native"],
+        engines=list(engines),
         queues={"default": slots},
         cores=os.cpu_count() or 1,
         log_format="text",
@@ -76,7 +81,8 @@ def task_environment(settings: EmbeddedSettings) -> dict[str, str]:
     values = json.loads(settings.model_dump_json(exclude_defaults=True))
     own = {f"MMM_{k.upper()}": v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
     cache = os.environ.get("NUMBA_CACHE_DIR", str(ROOT / ".numba"))
-    return {**own, "MMM_LOG_FORMAT": "text", "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": cache}
+    robyn = {name: os.environ[name] for name in OF_ROBYN if name in os.environ}
+    return {**own, **robyn, "MMM_LOG_FORMAT": "text", "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": cache}
 
 
 def functions_app() -> WSGIApplication:

@@ -14,7 +14,7 @@ from tests.engine.robyn import Heard, material
 from tests.engine.test_refresh import request, train
 from trainer.engines.base import EngineError, SearchProgress
 from trainer.engines.registry import load
-from trainer.engines.robyn import RFailed
+from trainer.engines.robyn import RFailed, check_installation
 
 
 @pytest.fixture
@@ -173,3 +173,11 @@ def test_without_r_the_error_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EngineError, match="Rscript is not on its PATH"):
         search(tmp_path, Heard())
+
+
+def test_an_installation_that_is_not_complete_is_told_with_its_reason(says) -> None:
+    says("echo 'R 4.2.2' >&2")
+    assert check_installation().splitlines()[1:] == ["R 4.2.2"]
+    says("""echo '@error {"kind": "failed", "message": "nevergrad is missing", "call": ""}' >&2; exit 1""")
+    with pytest.raises(EngineError, match=r"^nevergrad is missing$"):
+        check_installation()

@@ -112,10 +112,7 @@ class RobynEngine:
         source = scratch / "in"
         source.mkdir()
         self._write_inputs(source)
-        rscript = shutil.which("Rscript")
-        if rscript is None:
-            raise EngineError("this trainer has no R: Rscript is not on its PATH; use the engine native")
-        command = [rscript, str(SCRIPT), "--in", str(source), "--cores", str(self._host.cores), *words]
+        command = [_rscript(), str(SCRIPT), "--in", str(source), "--cores", str(self._host.cores), *words]
         listener = _Listener(self._host, planned)
         if status := _listen(command, listener):
             raise listener.failure(status)
@@ -151,6 +148,32 @@ class RobynEngine:
             study.model_dump(mode="json") | {"last_period": str(days[touched.stop - 1])}
             for study, touched in zip(config.calibration, rows, strict=True)
         ]
+
+
+def check_installation() -> str:
+    """The versions of R and of everything that the engine needs, a line each.
+
+    Raises:
+        EngineError: something is missing; the message says what.
+    """
+    command = [_rscript(), str(SCRIPT), "--check"]
+    answer = subprocess.run(  # noqa: S603 (no shell; every word is ours)
+        command, capture_output=True, text=True, errors="replace", env=_environment(), check=False
+    )
+    told = answer.stderr.strip()
+    if answer.returncode:
+        errors = [
+            json.loads(line.partition(" ")[2]) for line in told.splitlines() if line.startswith("@error ")
+        ]
+        raise EngineError(errors[0]["message"] if errors else told)
+    return told
+
+
+def _rscript() -> str:
+    found = shutil.which("Rscript")
+    if found is None:
+        raise EngineError("this trainer has no R: Rscript is not on its PATH; use the engine native")
+    return found
 
 
 def _listen(command: Sequence[str], listener: _Listener) -> int:
