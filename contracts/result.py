@@ -233,6 +233,9 @@ class RobynModel(Exchanged):
 
     select_model: str = Field(description="name of the model")
     hyper_values: dict[str, float | None] = Field(description="its hyperparameters")
+    hyper_updated: dict[str, list[float]] = Field(
+        {}, description="the ranges that were searched; one number: it was fixed"
+    )
     errors: dict[str, float | None] = Field(description="its metrics and objectives")
     summary: list[dict[str, Any]] = Field(description="a row per variable")
     performance: dict[str, Any] = Field(description="spend, response and ROAS or CPA of all paid media")

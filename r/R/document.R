@@ -8,16 +8,17 @@ model_document <- function(chosen, solution, config) {
   row <- as.list(chosen$output$resultHypParam[chosen$output$resultHypParam$solID == solution, ])
   list(
     schema_version = 1,
-    InputCollect = input_document(inputs),
+    InputCollect = input_document(inputs, config$model),
     ModelsCollect = search_document(chosen, config$model$search),
     ExportedModel = list(
       select_model = solution,
       performance = performance(summary, inputs),
       summary = summary_rows(summary, inputs$dep_var_type),
       errors = row[c(METRICS[1:9])],
-      hyper_values = hyper_values(row, config)
+      hyper_values = hyper_values(row, config),
+      hyper_updated = lapply(chosen$models$hyper_updated, as.list)
     ),
-    config = config$model,
+    config = as_requested(config$model),
     prophet = list(
       components = named_list(inputs$dt_mod[inputs$prophet_vars]),
       factors = named_list(inputs$dt_mod[inputs$factor_vars])
@@ -26,7 +27,13 @@ model_document <- function(chosen, solution, config) {
   )
 }
 
-input_document <- function(inputs) {
+# Without what the engine adds to the studies.
+as_requested <- function(model) {
+  model$calibration <- lapply(model$calibration, function(study) study[names(study) != "last_period"])
+  model
+}
+
+input_document <- function(inputs, model) {
   single <- c("date_var", "dayInterval", "intervalType", "dep_var", "dep_var_type", "paid_media_total",
               "window_start", "rollingWindowStartWhich", "window_end", "rollingWindowEndWhich",
               "rollingWindowLength", "totalObservations", "adstock")
@@ -36,9 +43,16 @@ input_document <- function(inputs) {
   c(
     inputs[single],
     lapply(stats::setNames(several, several), function(name) as.list(inputs[[name]])),
-    list(prophet_country = inputs$prophet_country, hyperparameters = lapply(inputs$hyperparameters, as.list))
+    list(
+      prophet_country = inputs$prophet_country,
+      # robyn_inputs refuses the names of penalties
+      hyperparameters = lapply(inputs$hyperparameters[!is_penalty(inputs$hyperparameters)], as.list),
+      calibration_input = records(studies(model))
+    )
   )
 }
+
+records <- function(table) lapply(seq_len(NROW(table)), function(i) as.list(table[i, ]))
 
 search_document <- function(chosen, search) {
   models <- chosen$models
@@ -48,7 +62,8 @@ search_document <- function(chosen, search) {
     ts_validation = models$ts_validation, add_penalty_factor = models$add_penalty_factor,
     intercept = models$intercept, intercept_sign = models$intercept_sign,
     nevergrad_algo = models$nevergrad_algo, solver = "robyn",
-    pareto_fronts = chosen$output$pareto_fronts, n_clusters = length(chosen$winners)
+    pareto_fronts = chosen$output$pareto_fronts, n_clusters = length(chosen$winners),
+    plot_folder = HERE_IN_R
   )
 }
 

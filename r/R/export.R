@@ -119,11 +119,15 @@ provenance <- function(config, ready) {
   )
 }
 
+# The folder of whoever opens the objects or the JSON model in R: the trainer's own is gone by then.
+HERE_IN_R <- "./"
+
 # For those who go on in R; without the pictures of the clusters, which hold all data many times.
 save_objects <- function(chosen, folder) {
   output <- chosen$output
   output$clusters <- output$clusters[intersect(KEEP_OF_CLUSTERS, names(output$clusters))]
   output$OutputModels <- chosen$models
+  output$plot_folder <- HERE_IN_R
   output$selectID <- chosen$best
   saveRDS(chosen$inputs, file.path(folder, "InputCollect.rds"))
   saveRDS(chosen$models, file.path(folder, "OutputModels.rds"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from trainer.engines.native.recreate import recreate
 from trainer.engines.native.result import Result
 from trainer.engines.native.training import fit
 from trainer.engines.registry import load
-from trainer.engines.robyn import RFailed
+from trainer.engines.robyn import RFailed, _environment
 
 ERRORS = ["nrmse", "decomp.rssd", "mape", "rsq_train", "nrmse_train", "lambda"]
 CHANGED: dict[str, Any] = {
@@ -111,20 +111,62 @@ def test_the_files_are_those_of_the_native_engine(
     the_same_files(theirs, tmp_path)
 
 
-def test_few_models_of_conversions_have_the_same_clusters_and_files(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Few:
+    """Both engines' results of a search of seven candidates."""
+
+    job: Material
+    robyn: Path
+    native: Path
+    result: Result
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Few:
+    folder = tmp_path_factory.mktemp("few")
     columns = recorded("weekly_geometric").config.columns.model_dump(mode="json")
     columns["dependent_type"] = "conversion"
-    job = material(tmp_path, columns=columns, search={"iterations": 7, "trials": 1})
-    engine, theirs, ours = load("robyn")(job, Heard().host()), tmp_path / "theirs", tmp_path / "ours"
+    job = material(folder, columns=columns, search={"iterations": 7, "trials": 1})
+    engine, theirs, ours = load("robyn")(job, Heard().host()), folder / "robyn", folder / "native"
     theirs.mkdir()
     ours.mkdir()
-    engine.search(range(1, 2), tmp_path / "1.rds")
-    engine.finish([tmp_path / "1.rds"], theirs)
+    engine.search(range(1, 2), folder / "1.rds")
+    engine.finish([folder / "1.rds"], theirs)
     result = fit(pd.read_parquet(job.prepared), job.config, prophet=prophet_of(theirs))
     files.write(result, job.config, ours)
-    assert len(result.pareto) == 5
-    assert len(result.clusters.winners) == 1
-    the_same_files(theirs, ours)
+    return Few(job, theirs, ours, result)
+
+
+def test_few_models_of_conversions_have_the_same_clusters_and_files(few: Few) -> None:
+    assert len(few.result.pareto) == 5
+    assert len(few.result.clusters.winners) == 1
+    the_same_files(few.robyn, few.native)
+
+
+@pytest.mark.parametrize("engine", ["native", "robyn"])
+def test_plain_r_goes_on_with_the_model_of_either_engine(few: Few, engine: str, tmp_path: Path) -> None:
+    """robyn_read, _recreate, _response, _allocator and _refresh, and the objects of the engine robyn."""
+    folder, data = getattr(few, engine), tmp_path / "data.csv"
+    pd.read_parquet(few.job.prepared).to_csv(data, index=False)
+    found = use_in_r(folder / "model.json", data, tmp_path, *([folder] if engine == "robyn" else []))
+    exported = json.loads((folder / "model.json").read_text())["ExportedModel"]
+    for name, value in found["errors"].items():
+        assert value == pytest.approx(exported["errors"][name], rel=1e-6), name
+    assert found["allocator"]
+    assert found["refreshed"].count("_") == 2
+    assert engine == "native" or found["written"]
+
+
+def use_in_r(model: Path, data: Path, folder: Path, *objects: Path) -> dict[str, Any]:
+    """What Robyn itself makes of a model, in a folder of its own."""
+    script = Path(__file__).with_name("use_model.R")
+    command = ["Rscript", str(script), str(model), str(data), *map(str, objects)]
+    done = subprocess.run(
+        command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads((folder / "found.json").read_text())
+    return found
 
 
 def the_same_files(theirs: Path, ours: Path) -> None:

@@ -80,6 +80,7 @@ robyn_run <- documented("robyn_run", function(given) {
   models <- list(trial1 = list(resultCollect = tables_of(given$InputCollect, given$seed, numbers), trial = 1L))
   rest <- given[c("cores", "trials", "iterations", "ts_validation", "add_penalty_factor", "seed")]
   models <- c(models, rest, list(intercept = TRUE, intercept_sign = "non_negative", nevergrad_algo = "TwoPointsDE",
+                                 hyper_updated = c(given$InputCollect$hyperparameters, list(lambda = c(0, 1), train_size = 1)),
                                  convergence = "old", ts_validation_plot = "old"))
   attr(models, "hyper_fixed") <- FALSE
   attr(models, "refresh") <- isTRUE(given$refresh)
@@ -152,7 +153,7 @@ robyn_outputs <- documented("robyn_outputs", function(given) {
       resultHypParam = every, xDecompAgg = bound("xDecompAgg"),
       df_caov_pct = data.frame(rn = agg$rn, type = "Carryover", carryover_pct = 0.3, solID = agg$solID)
     ),
-    allSolutions = every$solID, pareto_fronts = 1L,
+    allSolutions = every$solID, pareto_fronts = 1L, plot_folder = "/gone/Robyn_1/",
     clusters = list(data = clusters, df_cluster_ci = data.frame(rn = "tv", cluster = 1L, n = 9L, ci_low = 0.1), wss = "a plot")
   )
 })

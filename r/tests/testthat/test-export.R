@@ -113,6 +113,20 @@ test_that("without clusters all models are one", {
   expect_identical(readLines(file.path(folder, "pareto_clusters_ci.csv"))[2], "clicks,1,1,,,,,,,")
 })
 
+test_that("what goes on in R names no folder of the trainer, and holds ranges and studies as Robyn takes them", {
+  study <- list(channels = list("tv"), start = "2024-01-01", end = "2024-01-14", last_period = "2024-01-08", lift = 5,
+                spend = 9, confidence = 0.9, scope = "total")
+  folder <- exported(config_of(calibration = list(study)))
+  expect_identical(readRDS(file.path(folder, "OutputCollect.rds"))$plot_folder, "./")
+  model <- json_of(folder, "model.json")
+  expect_identical(model$ModelsCollect$plot_folder, "./")
+  expect_identical(model$ExportedModel$hyper_updated[c("lambda", "train_size")],
+                   list(lambda = list(0L, 1L), train_size = list(1L)))
+  expect_identical(model$InputCollect$calibration_input[[1]]$liftEndDate, "2024-01-08")
+  expect_null(model$config$calibration[[1]]$last_period)
+  expect_identical(model$config$calibration[[1]]$end, "2024-01-14")
+})
+
 test_that("provenance says what made the result", {
   Sys.setenv(IMAGE_DIGEST = "sha256:1")
   on.exit(Sys.unsetenv("IMAGE_DIGEST"))

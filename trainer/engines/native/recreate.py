@@ -102,9 +102,34 @@ def _inputs(inputs: Inputs, config: ModelConfig) -> dict[str, Any]:
         "rollingWindowLength": inputs.stop - inputs.first,
         "totalObservations": len(inputs.dates),
         "adstock": inputs.adstock,
-        "hyperparameters": {**inputs.bounds, "train_size": inputs.train_size, **inputs.penalties},
-        "calibration_input": [study.model_dump(mode="json") for study in config.calibration],
+        "hyperparameters": _ranges(inputs),
+        "calibration_input": _studies(inputs, config),
     }
+
+
+def _ranges(inputs: Inputs) -> dict[str, list[float]]:
+    """What was searched, as Robyn's `hyperparameters`; one number is a fixed value."""
+    validated = {"train_size": inputs.train_size} if inputs.train_size else {}
+    return {name: sorted(set(bounds)) for name, bounds in {**inputs.bounds, **validated}.items()}
+
+
+def _studies(inputs: Inputs, config: ModelConfig) -> list[dict[str, Any]]:
+    """The studies that Robyn scales rightly, each with the first day of its last period as its end."""
+    both = zip(config.calibration, inputs.studies, strict=True)
+    return [
+        {
+            "channel": "+".join(study.channels),
+            "liftStartDate": str(study.start),
+            "liftEndDate": str(inputs.dates[rows.stop - 1]),
+            "liftAbs": study.lift,
+            "spend": study.spend,
+            "confidence": study.confidence,
+            "metric": config.columns.dependent,
+            "calibration_scope": study.scope,
+        }
+        for study, rows in both
+        if len(rows.weights) > 1 and min(rows.weights) == 1.0 and abs(study.lift) == rows.error_scale
+    ]
 
 
 def _search(result: Result, config: ModelConfig) -> dict[str, Any]:
@@ -122,6 +147,7 @@ def _search(result: Result, config: ModelConfig) -> dict[str, Any]:
         "solver": search.solver,
         "pareto_fronts": result.fronts,
         "n_clusters": len(result.clusters.winners),
+        "plot_folder": "./",  # of whoever opens the file in R
     }
 
 
@@ -133,7 +159,14 @@ def _model(result: Result, model: ModelAnswer) -> dict[str, Any]:
         "summary": _summary(result, model),
         "errors": {name: candidate[name] for name in _ERRORS},
         "hyper_values": {name: candidate[name] for name in _hyperparameters(inputs)},
+        "hyper_updated": _searched(inputs),
     }
+
+
+def _searched(inputs: Inputs) -> dict[str, list[float]]:
+    """Every range of the search, around which a refresh by Robyn goes on."""
+    beside = {"lambda": inputs.lambda_range, "train_size": inputs.train_size or (1.0, 1.0)}
+    return _ranges(inputs) | {n: sorted(set(bounds)) for n, bounds in {**beside, **inputs.penalties}.items()}
 
 
 def _performance(inputs: Inputs, model: ModelAnswer) -> dict[str, Any]:
