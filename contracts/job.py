@@ -103,11 +103,16 @@ class Finding(Exchanged):
 
 
 class Upload(Document):
-    """One version of an uploaded data file, and the jobs that it started."""
+    """One version of an uploaded data file, and the jobs that it started.
+
+    Or of a folder of parts; its record of generation 0 says what is missing, or which version is the last.
+    """
 
     kind: ClassVar[str] = "uploads"
-    name: str = Field(description="object name of the data file")
-    generation: int = Field(description="version of the data file")
+    name: str = Field(description="object name of the data file, or the folder of its parts")
+    generation: int = Field(
+        description="version of the data file; of a folder made of the versions of all its parts, 0: of none"
+    )
     country: OfCountry
     state: Literal["WAITING", "STARTED", "REJECTED"] = Field(
         "WAITING", description="WAITING for settings, STARTED a job, or REJECTED for the reason given"
@@ -116,9 +121,11 @@ class Upload(Document):
     settings: list[str] = Field(
         [], description="`name#generation` of the settings it was started with, in order"
     )
-    reason: str = Field("", description="why the upload was rejected; empty otherwise")
+    reason: str = Field("", description="why the upload was rejected, or what is missing of a folder")
     continues: int | None = Field(
-        None, description="version that was the beginning of this file, taken while the file still grew"
+        None,
+        description="version that was the beginning of this one, taken while it still grew; of a "
+        "record of generation 0 the last version",
     )
 
     @property

@@ -7,6 +7,14 @@ from dataclasses import dataclass
 
 from contracts.job import Job
 
+PARTS_MARK = "_SUCCESS"
+"""File that is written into a folder of parts when all of them are there."""
+
+
+def parts_mark(folder: str) -> str:
+    """The mark of a folder of parts."""
+    return f"{folder}/{PARTS_MARK}"
+
 
 def dataset(country: str, job_id: str) -> str:
     """What was extracted."""

@@ -61,7 +61,7 @@ class SqlSource(Authored):
 
 
 class ObjectSource(Authored):
-    """A CSV or Parquet file in the bucket, in one frozen version."""
+    """A file in the bucket, or a folder of Parquet parts, in one frozen version."""
 
     kind: Literal["object"] = Field(description="a file in the bucket")
     name: Annotated[
@@ -70,9 +70,12 @@ class ObjectSource(Authored):
             r"^(drop-zone|sources)/[^\x00-\x1f\x7f]{1,900}$",
             "must be the name of a file in the bucket, such as sources/DE/sales.csv",
         ),
-    ] = Field(description="object name, `sources/<country>/…` or `drop-zone/<country>/…`")
+    ] = Field(
+        description="object name, `sources/<country>/…` or `drop-zone/<country>/…`; of a Parquet dataset the "
+        "folder of its parts"
+    )
     generation: int | None = Field(
-        None, ge=1, description="version of the file; left out: the one found first"
+        None, ge=1, description="version of the file or folder; left out: the one found first"
     )
 
     @field_validator("name")

@@ -159,9 +159,14 @@ def announce_object(runtime: Runtime, info: ObjectInfo) -> None:
 
 
 def uploaded_file(runtime: Runtime, upload: FileVersion) -> ObjectInfo | None:
-    """The uploaded file in the version that a job was made for; None if it was deleted or replaced since."""
+    """The uploaded file in the version that a job was made for; None if it was deleted or replaced since.
+
+    Of a folder of parts the mark: whether the parts are the same turns out when they are read.
+    """
     info = runtime.ports.objects.stat(upload.name)
-    return info if info is not None and info.generation == upload.generation else None
+    if info is None:
+        return runtime.ports.objects.stat(names.parts_mark(upload.name))
+    return info if info.generation == upload.generation else None
 
 
 def wake(runtime: Runtime, job: Job) -> None:

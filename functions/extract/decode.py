@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from functions.errors import BadSource
-from functions.extract import csv_text
+from functions.extract import csv_text, parquet
 from functions.extract.packed import archive, packing, unpacked
 from functions.ports import ObjectWriter
 from functions.reading import NESTED, ours, said, unusable_in
@@ -116,7 +116,7 @@ def _batches(
     if sheet is not None:
         raise BadSource(f"`sheet` names a sheet of a workbook, but {name} is none; leave `sheet` out.")
     if magic.startswith(_PARQUET):
-        return _of_parquet(name, stream)
+        return parquet.read_batches(name, stream)
     if not name.lower().endswith(_TEXT_ENDINGS) and "." in name:
         raise BadSource(
             f"{name} is neither Parquet nor an Excel workbook, and its name does not end in "
@@ -156,19 +156,6 @@ def _unpacked(name: str, stream: BinaryIO) -> BinaryIO:
     return content
 
 
-def _of_parquet(name: str, stream: BinaryIO) -> Iterator[pa.RecordBatch]:
-    from functions.extract.parquet import read_batches
-
-    try:
-        yield from read_batches(name, stream)
-    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        if isinstance(error, OSError) and type(error) is not OSError:
-            raise  # the connection, not the content: for that, pyarrow raises plain OSErrors
-        raise BadSource(
-            f"{name} is damaged or was cut short; write and upload it again ({error})."
-        ) from error
-
-
 def _row_groups(batches: Iterator[pa.RecordBatch], columns: _Columns) -> Iterator[pa.Table]:
     """Tables of about one row group each, in the types of the dataset."""
     pending: list[pa.RecordBatch] = []
@@ -194,7 +181,7 @@ class _Columns:
                 f"There are {len(delivered.names):,} columns, and at most {MAX_COLUMNS:,} are read. "
                 "Leave out those that the model does not need."
             )
-        kinds = [_plain_type(field.type) for field in delivered]
+        kinds = [plain_type(field.type) for field in delivered]
         self._names = delivered.names
         self._kept = [i for i, kind in enumerate(kinds) if kind is not None]
         self.unusable = unusable_in(delivered.metadata) | {
@@ -235,13 +222,13 @@ class _Columns:
         return pa.nulls(len(column), field.type)
 
 
-def _plain_type(kind: pa.DataType) -> pa.DataType | None:
-    """How a type is stored; None if it is not."""
+def plain_type(kind: pa.DataType) -> pa.DataType | None:
+    """How values of a type are stored; None if they are not."""
     types = pa.types
     if isinstance(kind, pa.BaseExtensionType):
-        return _plain_type(kind.storage_type)
+        return plain_type(kind.storage_type)
     if types.is_dictionary(kind):
-        return _plain_type(kind.value_type)
+        return plain_type(kind.value_type)
     if types.is_integer(kind):
         return kind if types.is_uint64(kind) else pa.int64()
     if types.is_decimal(kind) or types.is_floating(kind):

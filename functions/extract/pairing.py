@@ -33,9 +33,14 @@ def settings_for(objects: ObjectStore, country: str, data: str) -> ObjectInfo | 
     return _first(objects, _stems(data), ".") or _first(objects, [f"drop-zone/{country}"], "/")
 
 
+def beginnings(settings: str) -> list[str]:
+    """How the names of the data begin to which settings belong, in the cases that people write."""
+    return _cases(_SETTINGS.sub("", settings))
+
+
 def data_for(objects: ObjectStore, settings: str) -> Iterator[ObjectInfo]:
     """The data files to which settings belong, as far as their names begin alike."""
-    for prefix in _cases(_SETTINGS.sub("", settings)):
+    for prefix in beginnings(settings):
         yield from (data for data in list(objects.list(prefix)) if belong(settings, data.name))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -36,10 +37,51 @@ def read_batches(name: str, stream: BinaryIO) -> Iterator[pa.RecordBatch]:
     """The rows of a Parquet file, in batches that decode to about 32 MB at most.
 
     Raises:
-        BadSource: no rows, no column without lists, maps or structs, or more than fits into the bounds.
+        BadSource: the file is damaged, has no rows, no column without lists, maps or structs, or more than
+            fits into the bounds.
+    """
+    with telling_damage(name):
+        yield from within_bounds(name, read_rows(name, stream))
+
+
+@contextmanager
+def telling_damage(name: str) -> Iterator[None]:
+    """Raise BadSource where the block finds a file damaged."""
+    try:
+        yield
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and type(error) is not OSError:
+            raise  # the connection, not the content: for that, pyarrow raises plain OSErrors
+        raise BadSource(
+            f"{name} is damaged or was cut short; write and upload it again ({error})."
+        ) from error
+
+
+def within_bounds(name: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches, as long as they decode to no more than MAX_DECODED.
+
+    Raises:
+        BadSource: they decode to more.
+    """
+    decoded = 0
+    for batch in batches:
+        decoded += _decoded_bytes(batch)
+        if decoded > MAX_DECODED:
+            raise BadSource(
+                f"{name} decodes to more than {MAX_DECODED // _MB} MB; upload only the rows and columns "
+                "that the model needs."
+            )
+        yield batch
+
+
+def read_rows(name: str, stream: BinaryIO) -> Iterator[pa.RecordBatch]:
+    """The rows of a Parquet file, without a bound on all of them together.
+
+    Raises:
+        BadSource: no rows, no column without lists, maps or structs, or too large a row group.
         pyarrow.ArrowException, OSError: the file is damaged.
     """
-    _check_footer(name, stream)
+    check_footer(name, stream)
     delivered = pq.ParquetFile(stream).schema_arrow
     nested = {field.name: NESTED.format(str(field.type)[:80]) for field in delivered if _is_nested(field)}
     flat = [field for field in delivered if field.name not in nested]
@@ -53,20 +95,17 @@ def read_batches(name: str, stream: BinaryIO) -> Iterator[pa.RecordBatch]:
     file = pq.ParquetFile(stream, buffer_size=_MB, pre_buffer=False, read_dictionary=text)
     _check_sizes(name, file.metadata)
     rows = max(1, min(_ROWS_PER_BATCH, _CELLS_PER_BATCH // max(1, file.metadata.num_columns)))
-    decoded = 0
     columns = [field.name for field in flat] if nested else None
     for batch in file.iter_batches(batch_size=rows, columns=columns):
-        for part in _cut(batch.replace_schema_metadata(told)):
-            decoded += _decoded_bytes(part)
-            if decoded > MAX_DECODED:
-                raise BadSource(
-                    f"{name} decodes to more than {MAX_DECODED // _MB} MB; upload only the rows and columns "
-                    "that the model needs."
-                )
-            yield part
+        yield from _cut(batch.replace_schema_metadata(told))
 
 
-def _check_footer(name: str, stream: BinaryIO) -> None:
+def check_footer(name: str, stream: BinaryIO) -> None:
+    """Look at the size of a footer before it is read; leaves the stream at its beginning.
+
+    Raises:
+        BadSource: it is larger than MAX_FOOTER.
+    """
     stream.seek(-8, os.SEEK_END)
     size, magic = int.from_bytes(stream.read(4), "little"), stream.read(4)
     stream.seek(0)

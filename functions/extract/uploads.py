@@ -11,12 +11,15 @@ from typing import Any
 
 from contracts.base import WHOLE
 from contracts.job import FileVersion, Job, Upload
+from contracts.names import PARTS_MARK, parts_mark
 from contracts.request import SETTINGS_FIELDS, SettingsError, job_id_for, parse_settings, upload_key
 from functions.errors import BadMessage
 from functions.extract.accept import MAX_REQUEST_BYTES, accept
 from functions.extract.dataset import extract
+from functions.extract.gathering import gather
 from functions.extract.growing import forget_beginning, replace_beginning
 from functions.extract.pairing import belong, data_for, is_of_country, is_settings, settings_for
+from functions.extract.parts import folder_of, folders_for, is_part
 from functions.message import Message
 from functions.notifications import object_event
 from functions.ports import Conflict, NotFound, ObjectInfo
@@ -30,6 +33,10 @@ def handle_upload(message: Message, runtime: Runtime) -> None:
         BadMessage: the file lies where no country can be told from its name.
     """
     event = object_event(message.attributes, message.data)
+    folder = None if is_settings(event.name) else folder_of(runtime.ports.objects, event.name)
+    if folder is not None:
+        _part_arrived(runtime, folder, event)
+        return
     info = runtime.ports.objects.stat(event.name)
     if event.name.endswith("/") or info is None or info.generation != event.generation:
         runtime.log("INFO", "stale: the file is gone or was replaced", object=event.name)
@@ -40,7 +47,7 @@ def handle_upload(message: Message, runtime: Runtime) -> None:
         _finish_begun(runtime, event)
         _settings_arrived(runtime, country, info)
     else:
-        _data_arrived(runtime, country, info)
+        _begin(runtime, record(runtime, country, info))
 
 
 def _finish_begun(runtime: Runtime, event: ObjectInfo) -> None:
@@ -56,17 +63,27 @@ def _country(name: str) -> str:
     parts = name.split("/")
     if len(parts) < 3 or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,15}", parts[1]):
         raise BadMessage(f"'{name}' is not in the folder of a country; put it at drop-zone/<country>/<file>")
+    if parts[2:] == [PARTS_MARK]:
+        raise BadMessage(f"'{name}' marks a folder of parts; put that folder at drop-zone/<country>/<folder>")
     return parts[1]
 
 
-def _data_arrived(runtime: Runtime, country: str, data: ObjectInfo) -> None:
-    upload = record(runtime, country, data)
+def _part_arrived(runtime: Runtime, folder: str, event: ObjectInfo) -> None:
+    country = _country(folder)
+    if is_part(folder, event.name) or event.name == parts_mark(folder):
+        upload = gather(runtime, country, folder, event)
+        if upload is not None:
+            _begin(runtime, upload)
+
+
+def _begin(runtime: Runtime, upload: Upload) -> None:
+    """Start the jobs of an upload with the settings that it was started with, or that are there now."""
     forget_beginning(runtime, upload)
     if upload.state == "STARTED":
         for reference in upload.settings:
             _start(runtime, upload, _version(reference))
         return
-    settings = settings_for(runtime.ports.objects, country, data.name)
+    settings = settings_for(runtime.ports.objects, upload.country, upload.name)
     if upload.state == "WAITING" and settings is not None:
         start(runtime, upload, settings)
 
@@ -75,8 +92,13 @@ def _settings_arrived(runtime: Runtime, country: str, settings: ObjectInfo) -> N
     waiting = runtime.ports.jobs.find(Upload, country=country, state="WAITING")
     if is_of_country(settings.name, country):
         for upload in waiting:
-            start(runtime, upload, settings)
+            if upload.generation:  # 0: a folder of parts that is incomplete
+                start(runtime, upload, settings)
         return
+    for folder in folders_for(runtime.ports.objects, settings.name):
+        gathered = gather(runtime, country, folder)
+        if gathered is not None:
+            start(runtime, gathered, settings)
     for data in data_for(runtime.ports.objects, settings.name):
         start(runtime, record(runtime, country, data), settings)
     for upload in waiting:

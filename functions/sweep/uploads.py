@@ -1,4 +1,4 @@
-"""Uploads that wait for their settings."""
+"""Uploads that wait for their settings, or folders of parts for what is missing of them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ PATIENCE = timedelta(days=7)
 
 
 def sweep_uploads(runtime: Runtime) -> None:
-    """Reject uploads whose settings did not come within `PATIENCE`."""
+    """Reject uploads that did not get what they wait for within `PATIENCE`."""
     now = runtime.ports.clock.now()
     for upload in runtime.ports.jobs.find(Upload, state="WAITING"):
         if now - upload.since >= PATIENCE:
-            reason = f"no settings came within {PATIENCE.days} days; upload the file again, with its settings"
+            reason = _reason(upload)
             changed = upload.model_copy(update={"state": "REJECTED", "reason": reason})
             runtime.ports.jobs.replace(changed, upload.version)
             runtime.log("WARNING", f"upload rejected: {reason}", object=upload.name)
+
+
+def _reason(upload: Upload) -> str:
+    if upload.generation:
+        return f"no settings came within {PATIENCE.days} days; upload the file again, with its settings"
+    return f"{upload.reason}; they did not come within {PATIENCE.days} days. Upload the folder again, whole"
