@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from calendar import monthrange
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from math import floor
 from typing import Literal, NamedTuple
@@ -108,6 +109,84 @@ def outside(dates: Sequence[date], interval: Interval, window: Window) -> Obstac
         f"the modelling window from {start} to {end} lies outside the data, which go from {dates[0]} to "
         f"{last}",
         "correct window.start and window.end, or deliver the data of that time",
+    )
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How the window of a former model moves on; rows of the new series."""
+
+    steps: int
+    """Periods that are new."""
+    first: int
+    last: int
+    dates: Sequence[date]
+    """(N,) of the new series."""
+
+    @property
+    def rows(self) -> int:
+        """Periods of the window, as many as it had."""
+        return self.last - self.first + 1
+
+    @property
+    def added_start(self) -> date:
+        """The first new period."""
+        return self.dates[self.last - self.steps + 1]
+
+
+def move_window(dates: Sequence[date], end: date | None, former_end: date, rows: int) -> Moved:
+    """The window of a former model, moved on to the new window's end (robyn-spec §16).
+
+    By rows, not by days: months differ in length, and a window's end need not be a date of the series.
+
+    Args:
+        dates: (N,) of the new series.
+        end: the last day of the new window; None: that of the series.
+        former_end: first day of the former window's last period.
+        rows: periods of the former window.
+    """
+    last = rows_within(dates, None, end)[-1]
+    return Moved(steps=last - bisect_left(dates, former_end), first=last - rows + 1, last=last, dates=dates)
+
+
+def continuation_obstacles(moved: Moved, former_end: date) -> Iterator[Obstacle]:
+    """Why data do not continue a former model whose window moves on so (robyn-spec §16)."""
+    dates, last = moved.dates, moved.dates[moved.last]
+    span = f"the data, from {dates[0]} to {last}"
+    if former_end >= last:
+        yield Obstacle(
+            "not-newer",
+            f"the former window ends on {former_end}; {span}, hold nothing newer",
+            "they must hold newer periods: deliver them, or correct window.end",
+        )
+    elif dates[bisect_left(dates, former_end)] != former_end:
+        yield Obstacle(
+            "former-window",
+            f"the former window ends on {former_end}, which is no date of {span}",
+            "deliver periods that begin on the same days as the former ones, the former window's included",
+        )
+    elif moved.steps >= moved.rows:
+        yield Obstacle(
+            "former-window",
+            f"{moved.steps} periods are new, the window has {moved.rows}",
+            "train a new model",
+        )
+    elif moved.first < 0:
+        yield Obstacle(
+            "former-window",
+            f"the window has {moved.rows} periods, {span}, only {moved.last + 1}",
+            "deliver older ones too",
+        )
+
+
+def other_interval(interval: Interval, former: Interval) -> Obstacle | None:
+    """That the periods of data are not as long as those of the model that they are to continue."""
+    if interval == former:
+        return None
+    return Obstacle(
+        "former-interval",
+        f"the former data have a row per {former}, these have one per {interval}",
+        f"deliver data per {former}, or train a new model",
     )
 
 

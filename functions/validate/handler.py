@@ -92,12 +92,14 @@ def _known_report(runtime: Runtime, job: Job) -> ValidationReport | None:
 
 def _prepare(runtime: Runtime, job: Job, request: TrainRequest, info: ObjectInfo) -> ValidationReport:
     """Write the prepared data, then the report, whose existence says that both are there."""
+    from functions.validate.former import former_model
     from functions.validate.prepare import prepare, to_parquet
 
     objects = runtime.ports.objects
     request = request.model_copy(update={"engine": request.engine or runtime.settings.engines[0]})
+    former = former_model(runtime, request)
     with objects.reader(info.name, info.generation) as stream:
-        prepared = prepare(stream, request, info.fingerprint)
+        prepared = prepare(stream, request, info.fingerprint, former)
     metadata = {"job_id": job.job_id, "fingerprint": info.fingerprint}
     if prepared.table is not None:
         data = to_parquet(prepared.table)

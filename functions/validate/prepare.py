@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.request import TrainRequest
-from contracts.series import Interval
+from contracts.result import BestModel
+from contracts.series import Interval, Obstacle
 from contracts.validation import ColumnProfile, ResolvedWindow, ValidationReport
 from functions.reading import read_as
 from functions.validate import checks, plan
@@ -33,6 +34,7 @@ from functions.validate.derive import derive
 from functions.validate.duplicates import treat_duplicates
 from functions.validate.findings import Findings
 from functions.validate.footers import without_footer
+from functions.validate.former import check_former
 from functions.validate.numbers import read_numbers
 from functions.validate.profile import profile
 from functions.validate.resample import resample
@@ -61,10 +63,16 @@ class _Series:
 
 
 @np.errstate(over="ignore")  # what becomes infinite is a finding
-def prepare(dataset: pa.Table | Path | BinaryIO, request: TrainRequest, fingerprint: str) -> Prepared:
+def prepare(
+    dataset: pa.Table | Path | BinaryIO,
+    request: TrainRequest,
+    fingerprint: str,
+    former: BestModel | Obstacle | None = None,
+) -> Prepared:
     """Clean, derive, resample and check a dataset (a table, or where its Parquet can be read).
 
-    Everything that is wrong with the data is a finding; all are found at once.
+    Everything that is wrong with the data is a finding; all are found at once. `former` is the best model of
+    the job that the request starts from, or why it is not to be had.
 
     Raises:
         functions.errors.BadData: the dataset is not a whole Parquet file, or too large.
@@ -74,7 +82,9 @@ def prepare(dataset: pa.Table | Path | BinaryIO, request: TrainRequest, fingerpr
     table = without_footer(check_columns(table, request, findings), request, findings)
     rows = select_rows(table, request, findings)
     plan.check_holidays(request, findings)
-    series = _series(rows, request, findings) if rows.num_rows else None
+    if isinstance(former, Obstacle):
+        findings.error(*former)
+    series = _series(rows, request, former, findings) if rows.num_rows else None
     usable = series is not None and not findings.any_error
     prepared = _table(series.frame, request) if series and usable else None
     metadata = table.schema.metadata
@@ -101,7 +111,9 @@ def to_parquet(table: pa.Table) -> bytes:
     return out.getvalue()
 
 
-def _series(rows: pa.Table, request: TrainRequest, findings: Findings) -> _Series:
+def _series(
+    rows: pa.Table, request: TrainRequest, former: BestModel | Obstacle | None, findings: Findings
+) -> _Series:
     frame, unusable = _typed(rows, request, findings)
     delivered = frame.copy()
     frame = treat_missing(frame, request, unusable, findings)
@@ -121,6 +133,8 @@ def _series(rows: pa.Table, request: TrainRequest, findings: Findings) -> _Serie
     if request.columns.date in frame:
         frame, interval = resample(frame, request, interval, findings)
     window = _check(frame, interval, request, findings)
+    if window and interval:
+        check_former(frame[request.columns.date].dt.date.to_list(), interval, request, former, findings)
     frame = fill_outside(frame, window, interval, request, findings)
     return _Series(frame, interval, window, profiles)
 

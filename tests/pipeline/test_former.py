@@ -117,6 +117,64 @@ def test_the_former_job_is_looked_at_once(world: World) -> None:
     assert refused(world, "early", refresh_of=first) == errors
 
 
+def weekly(until: str, since: str = "2022-01-03") -> pd.DataFrame:
+    table = generate().table
+    return table[(table["date"] >= since) & (table["date"] <= until)]
+
+
+@pytest.mark.parametrize(
+    ("table", "resample", "code", "told"),
+    [
+        (weekly("2024-12-30"), None, "not-newer", "the former window ends on 2024-12-30"),
+        (weekly("2024-06-03"), None, "not-newer", "from 2022-01-03 to 2024-06-03, hold nothing newer"),
+        (weekly("2025-12-22", "2025-01-06"), None, "former-window", "no date of the data"),
+        (weekly("2025-12-22", "2024-12-30"), None, "former-window", "the window has 53 periods"),
+        (generate().table, "month", "former-interval", "a row per week, these have one per month"),
+    ],
+)
+def test_data_that_do_not_continue_the_former_model_are_rejected_before_a_slot_is_taken(
+    world: World, table: pd.DataFrame, resample: str | None, code: str, told: str
+) -> None:
+    first = world.submit("first")  # its best model is of the weeks 2024-01-01 to 2024-12-30
+    world.run()
+    world.fill_warehouse(table, name="newer_sales")
+    source = {**world.request("any")["source"], "table": "newer_sales"}
+    changes: dict[str, Any] = {"resample": {"interval": resample}} if resample else {}
+    second = world.submit("second", refresh_of=first, source=source, **changes)
+    world.deliver()
+    job = world.job(second)
+    assert (job.state, world.states(second)) == (JobState.REJECTED, ["ACCEPTED", "EXTRACTED", "REJECTED"])
+    assert [told in finding.message for finding in job.findings if finding.code == code] == [True]
+
+
+def test_a_window_s_end_that_is_not_newer_is_rejected_though_the_data_are(world: World) -> None:
+    first = world.submit("first")
+    world.run()
+    second = world.submit("second", refresh_of=first, window={"end": "2024-12-30"})
+    world.deliver()
+    assert world.job(second).state is JobState.REJECTED
+    assert "correct window.end" in world.job(second).findings[0].advice
+
+
+@pytest.mark.parametrize("way", ["refresh_of", "start_from"])
+def test_a_former_result_that_was_deleted_is_told_with_what_is_wrong_with_the_data(
+    world: World, way: str
+) -> None:
+    first = world.submit("first")
+    world.run()
+    (world.embedded.folder / "bucket" / f"{names.results(world.job(first))}best_model.json").unlink()
+    search = {"iterations": 5, "trials": 1}
+    changes = {"refresh_of": first} if way == "refresh_of" else {"search": {**search, "start_from": first}}
+    columns = {**world.request("any")["columns"], "context": ["no_such_column"]}
+    columns = columns if way == "start_from" else world.request("any")["columns"]
+    second = world.submit("second", columns=columns, **changes)
+    world.deliver()
+    job = world.job(second)
+    assert job.state is JobState.REJECTED
+    codes = {finding.code for finding in job.findings if finding.severity == "error"}
+    assert codes == ({"former-gone"} if way == "refresh_of" else {"former-gone", "missing-column"})
+
+
 def test_a_former_result_that_was_deleted_meanwhile_ends_the_job_with_the_reason(world: World) -> None:
     first = world.submit("first", search=SEARCH)
     world.run()

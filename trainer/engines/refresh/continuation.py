@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.model import ModelConfig, Window
-from contracts.series import Interval, rows_within
+from contracts.series import Interval, Moved, continuation_obstacles, move_window, other_interval
 from trainer.engines.checks import dates_of
 from trainer.engines.common import INTERCEPT, InvalidInputs, SearchRange
 from trainer.engines.refresh.former import Former, searched
@@ -30,29 +30,6 @@ class Reference:
     """Share of the fitted total of every variable, the intercept among them."""
     steps: int
     """Periods by which the window has moved on."""
-
-
-@dataclass(frozen=True)
-class Moved:
-    """How the window moves on; rows of the new data, 0-based."""
-
-    steps: int
-    """Periods that are new."""
-    first: int
-    last: int
-    dates: NDArray[np.datetime64]
-    """(N,) of the new data."""
-
-    @property
-    def rows(self) -> int:
-        """Periods of the window, as many as it had."""
-        return self.last - self.first + 1
-
-    @property
-    def added_start(self) -> np.datetime64:
-        """The first new period."""
-        date: np.datetime64 = self.dates[self.last - self.steps + 1]
-        return date
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +62,8 @@ def move_on(data: pd.DataFrame, interval: Interval, config: ModelConfig, former:
         raise ValueError("config.refresh_of names no former job")
     dates = dates_of(data, config)
     solution = refresh.solution or former.best.sol_id
-    moved = _moved(dates, config, former)
+    window = former.best.window
+    moved = move_window(dates.tolist(), config.window.end, window.end, window.rows)
     problems = [
         *_date_problems(moved, interval, former),
         *_model_problems(solution, config, former),
@@ -107,27 +85,11 @@ def move_on(data: pd.DataFrame, interval: Interval, config: ModelConfig, former:
     )
 
 
-def _moved(dates: NDArray[np.datetime64], config: ModelConfig, former: Former) -> Moved:
-    """By rows, not by days: months differ in length, and a window's end need not be a date of the data."""
-    window = former.best.window
-    last = rows_within(dates.tolist(), None, config.window.end)[-1]
-    before = int(np.searchsorted(dates, np.datetime64(window.end)))
-    return Moved(steps=last - before, first=last - window.rows + 1, last=last, dates=dates)
-
-
 def _date_problems(moved: Moved, interval: Interval, former: Former) -> Iterator[str]:
-    window, dates = former.best.window, moved.dates
-    span = f"the data, from {dates[0]} to {dates[moved.last]}"
-    if interval != former.best.interval:
-        yield f"the former data have a row per {former.best.interval}, these have one per {interval}"
-    if np.datetime64(window.end) >= dates[moved.last]:
-        yield f"the former window ends on {window.end}; {span}, must hold newer periods"
-    elif np.datetime64(window.end) not in dates:
-        yield f"the former window ends on {window.end}, which is no date of {span}"
-    elif moved.steps >= moved.rows:
-        yield f"{moved.steps} periods are new, the window has {moved.rows}; train a new model"
-    elif moved.first < 0:
-        yield f"the window has {moved.rows} periods, {span}, only {moved.last + 1}; deliver older ones too"
+    if obstacle := other_interval(interval, former.best.interval):
+        yield str(obstacle)
+    for obstacle in continuation_obstacles(moved, former.best.window.end):
+        yield str(obstacle)
 
 
 def _model_problems(solution: str, config: ModelConfig, former: Former) -> Iterator[str]:
@@ -164,7 +126,7 @@ def _narrowed(config: ModelConfig, moved: Moved, freedom: float, former: Mapping
     return config.model_copy(
         update={
             "refresh_of": None,
-            "window": Window(start=moved.dates[moved.first].item(), end=moved.dates[moved.last].item()),
+            "window": Window(start=moved.dates[moved.first], end=moved.dates[moved.last]),
             "hyperparameters": config.hyperparameters.model_copy(update={"ranges": asked | around}),
             "search": config.search.model_copy(update=search),
         }
