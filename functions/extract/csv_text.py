@@ -19,10 +19,12 @@ from itertools import accumulate
 from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from functions.errors import BadSource
 from functions.extract.headers import header_line, named, skipped
+from functions.extract.wrapped import is_wrapped, unwrapped, unwrapping
 from functions.reading import said
 
 ENCODING = b"mmm.encoding"
@@ -42,6 +44,8 @@ _BOMS = {
 _SEPARATOR_LINE = re.compile(r"\ufeff?\"?sep=(.)\"?[,;\t| ]*[\r\n]+", re.IGNORECASE)
 _SINGLE_QUOTED = re.compile(r"'[^'\r\n]*'([,;\t|]'[^'\r\n]*')+[,;\t|]?\s*(?:[\r\n]|$)")
 _ESCAPED = re.compile(r'\\"(?![,;\t|\r\n]|$)')
+_FORMULA = re.compile(r'^="([^"]*)"$')
+"""A text that a spreadsheet is to take for no number: `="007"`."""
 _LOOKED_AT = 4096
 _MOST_MENDED = 100_000
 _SHOWN = 10
@@ -53,12 +57,14 @@ class _Dialect(NamedTuple):
     delimiter: str
     quote: str = '"'
     escape: str | None = None
+    wrapped: bool = False
+    """Whether each line as a whole stands in quotes, those in it doubled."""
 
     def rows(self, text: str) -> list[_Row]:
         """The rows of a text that are not empty, with the number of characters up to the end of each."""
         lines = list(io.StringIO(text, newline=""))
         reader = csv.reader(
-            lines,
+            map(unwrapped, lines) if self.wrapped else lines,
             delimiter=self.delimiter,
             quotechar=self.quote,
             escapechar=self.escape,
@@ -66,7 +72,11 @@ class _Dialect(NamedTuple):
         )
         ends = [0, *accumulate(map(len, lines))]
         try:
-            return [_Row(fields, ends[reader.line_num]) for fields in reader if fields]
+            return [
+                _Row([_FORMULA.sub(r"\1", cell) for cell in fields], ends[reader.line_num])
+                for fields in reader
+                if fields
+            ]
         except csv.Error:  # a field beyond the csv module's limit: this is not the delimiter
             return [_Row([lines[0]], ends[1])]
 
@@ -104,7 +114,7 @@ def read_batches(name: str, stream: BinaryIO, wanted: Collection[str] = ()) -> I
     schema = _schema(form)
     rows = 0
     try:
-        for batch in _spliced(_open(stream, form, odd), odd, schema):
+        for batch in _spliced(_open(name, stream, form, odd), odd, schema):
             rows += batch.num_rows
             yield batch
     except pa.ArrowInvalid as error:
@@ -121,13 +131,15 @@ def _schema(form: _Format) -> pa.Schema:
     return pa.schema([(column, pa.string()) for column in names], metadata | said(form.notes))
 
 
-def _open(stream: BinaryIO, form: _Format, odd: _OddRows) -> pa_csv.CSVStreamingReader:
+def _open(name: str, stream: BinaryIO, form: _Format, odd: _OddRows) -> pa_csv.CSVStreamingReader:
     stream.seek(form.start)
-    dialect = form.dialect
+    dialect, encoding = form.dialect, form.encoding
+    if dialect.wrapped:
+        stream, encoding = unwrapping(name, stream, encoding), "utf-8"
     return pa_csv.open_csv(
         stream,
         read_options=pa_csv.ReadOptions(
-            encoding=form.encoding,
+            encoding=encoding,
             block_size=_BLOCK_BYTES,
             use_threads=False,  # only then rows have numbers
             column_names=[str(i) for i in range(len(form.header))],
@@ -146,7 +158,7 @@ def _open(stream: BinaryIO, form: _Format, odd: _OddRows) -> pa_csv.CSVStreaming
 def _spliced(batches: Iterator[pa.RecordBatch], odd: _OddRows, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The rows as pyarrow reads them, and those that were mended, each in its place."""
     number, first = 1, ""  # of the next row in the file; the first cell of the last one
-    for batch in batches:
+    for batch in map(_without_formulas, batches):
         done = 0
         while done < batch.num_rows:
             if odd.rows and odd.rows[0].number <= number:
@@ -163,6 +175,17 @@ def _spliced(batches: Iterator[pa.RecordBatch], odd: _OddRows, schema: pa.Schema
     for row in odd.rows:
         if row.fields:
             yield _one_row(odd.mended(row, last=first), schema)
+
+
+def _without_formulas(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch in which formulas that are only a text are that text."""
+    columns = [
+        pc.replace_substring_regex(column, _FORMULA.pattern, r"\1")
+        if pc.any(pc.starts_with(column, '="')).as_py()
+        else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def _one_row(fields: list[str], schema: pa.Schema) -> pa.RecordBatch:
@@ -292,8 +315,8 @@ def _dialect(name: str, text: str, wanted: Collection[str], declared: str | None
     if declared is not None:
         if declared not in _DELIMITERS:
             raise BadSource(f"{name} says sep={declared}. Separate columns by {_named_delimiters()}.")
-        return _Dialect(declared, quote, escape)
-    possible = [_Dialect(delimiter, quote, escape) for delimiter in _DELIMITERS]
+        return _Dialect(declared, quote, escape, is_wrapped(text))
+    possible = [_Dialect(delimiter, quote, escape, is_wrapped(text)) for delimiter in _DELIMITERS]
     return max(possible, key=lambda dialect: _fit(text, dialect, wanted))
 
 

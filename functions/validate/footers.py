@@ -1,6 +1,6 @@
-"""Rows that hold no period: totals and notes below the data, and headers in between.
+"""Rows that hold no period: totals and notes below the data, units above them, and headers in between.
 
-Reports of platforms end with them. Only what stands below the last period is left out, and it is said.
+Reports of platforms have them. Only what stands beside the periods is left out, and it is said.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from contracts.request import TrainRequest
 from functions.validate.findings import Findings, some
 from functions.validate.numbers import read_numbers
-from functions.validate.source import as_text
+from functions.validate.source import ROW, as_text
 
 _ROWS_LOOKED_AT = 20
+_FEWEST_ROWS = 3
 _SUM_TOLERANCE = 1e-3
 _TOTAL = re.compile(
     r"(grand |sub-?|net |gross )?totals?|sums?|(gesamt|end|zwischen)?summe|gesamt(ergebnis|wert|betrag)?"
@@ -28,6 +29,7 @@ _TOTAL = re.compile(
     re.IGNORECASE,
 )
 _LETTER = re.compile(r"[^\W\d_]")
+_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\D{0,5}\d[\d.,'’\s]*\D{0,5}")
 
 
@@ -91,6 +93,31 @@ def _is_sum(table: pa.Table, request: TrainRequest) -> bool:
     last, sums = numbers.iloc[-1].to_numpy(), numbers.iloc[:-1].sum().to_numpy()
     with np.errstate(invalid="ignore"):
         return bool(((np.abs(last - sums) <= _SUM_TOLERANCE * np.abs(sums)) & (sums != 0)).any())
+
+
+def without_units(rows: pa.Table, request: TrainRequest, findings: Findings) -> pa.Table:
+    """The numbered rows, without a first one that says units or types.
+
+    It has no digit in the date and the numbers, and all dates below have.
+    """
+    date = request.columns.date
+    names = [name for name in (date, *request.columns.numeric) if name in rows.column_names]
+    if date not in names or rows.num_rows < _FEWEST_ROWS:
+        return rows
+    if not all(pa.types.is_string(rows.schema.field(name).type) for name in names):
+        return rows
+    texts = {name: as_text(rows.column(name).slice(0, _ROWS_LOOKED_AT)).to_pylist() for name in names}
+    first = {name: column[0] or "" for name, column in texts.items()}
+    if any(_DIGIT.search(text) for text in first.values()) or not any(first.values()):
+        return rows
+    if not all(_DIGIT.search(text or "") for text in texts[date][1:]):
+        return rows
+    told = some(f"'{text}'" for text in first.values() if text)
+    number = rows.column(ROW)[0].as_py()
+    findings.change(
+        "units-row", f"above the data stands a row that holds no period, left out: {told}", "", None, [number]
+    )
+    return rows.slice(1)
 
 
 def _without_headers(table: pa.Table, date: str, findings: Findings) -> pa.Table:

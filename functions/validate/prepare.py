@@ -33,7 +33,7 @@ from functions.validate.dates import read_dates
 from functions.validate.derive import derive
 from functions.validate.duplicates import treat_duplicates
 from functions.validate.findings import Findings
-from functions.validate.footers import without_footer
+from functions.validate.footers import without_footer, without_units
 from functions.validate.former import check_former
 from functions.validate.numbers import read_numbers
 from functions.validate.profile import profile
@@ -80,7 +80,7 @@ def prepare(
     table = read(dataset, request)
     findings = Findings()
     table = without_footer(check_columns(table, request, findings), request, findings)
-    rows = select_rows(table, request, findings)
+    rows = without_units(select_rows(table, request, findings), request, findings)
     plan.check_holidays(request, findings)
     if isinstance(former, Obstacle):
         findings.error(*former)

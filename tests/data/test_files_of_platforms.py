@@ -52,6 +52,18 @@ def quoted(delimiter: str, quote: str) -> str:
 
 
 NOTHING: dict[str, str | bytes] = {
+    "lines in quotes": lines(*(f'"{line}"' for line in LINES)),
+    "lines in quotes, cells in doubled ones": lines(
+        *('"' + ",".join(f'""{cell}""' for cell in line.split(",")) + '"' for line in LINES), end="\r\n"
+    ),
+    "lines in quotes, UTF-16, semicolons": lines(
+        *('"' + line.replace(",", ";") + '";;' for line in LINES)
+    ).encode("utf-16"),
+    "cells as formulas": lines(*(",".join(f'="{cell}"' for cell in line.split(",")) for line in LINES)),
+    "quoted formulas": lines(*(",".join(f'"=""{cell}"""' for cell in line.split(",")) for line in LINES)),
+    "units below the names": lines(
+        HEADER, ",".join("(YYYY-MM-DD)" if name == "DATE" else "EUR" for name in HEADER.split(",")), *ROWS
+    ),
     "sep= line": lines("sep=,", *LINES),
     "sep= line, semicolons": lines("sep=;", *(line.replace(",", ";") for line in LINES), end="\r\n"),
     "quoted sep= line with a mark": b"\xef\xbb\xbf" + lines('"sep=,"', *LINES).encode(),
