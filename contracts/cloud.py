@@ -177,7 +177,7 @@ RIGHTS: dict[str, Rights] = {
         publishes=(TRAINING_READY, JOB_FINISHED, DEAD_LETTERS),
         reads=("datasets/", "prepared/", "robyn/"),
         creates=("prepared/",),
-        documents=("jobs",),
+        documents=("jobs", "countries"),
         seldom={f"publish:{DEAD_LETTERS}": _LETTER, "read:robyn/": "a request that starts from a former job"},
     ),
     "launch": Rights(
@@ -261,7 +261,7 @@ UNINDEXED = ("rest", "version", "fields.deadline", "fields.updated_at")
 """Fields of every collection that no query asks for, so that writing them costs no index entries."""
 EXPIRING = ("extracts", "uploads", "dead-letters")
 """Collections whose documents may carry `expires`, the time from which the database removes them."""
-COLLECTIONS = ("jobs", "uploads", "queues", "extracts", "dead-letters", "ignored")
+COLLECTIONS = ("jobs", "uploads", "queues", "extracts", "dead-letters", "ignored", "countries")
 
 
 def names() -> dict[str, Any]:

@@ -63,6 +63,7 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 """From each state, the states that may follow."""
 
 MAX_FINDINGS = 50
+MAX_COUNTRIES = 300
 MAX_IGNORED = 50
 """How many files a document of ignored files lists."""
 
@@ -295,6 +296,19 @@ class IgnoredFiles(Document):
     KEY: ClassVar[str] = "files"
     files: list[IgnoredFile] = Field([], description="the first of them, by name")
     more: int = Field(0, description="how many there are beside those")
+
+    @property
+    def key(self) -> str:
+        """There is one such document."""
+        return self.KEY
+
+
+class KnownCountries(Document):
+    """The countries that have had usable data, so that another spelling of one is noticed."""
+
+    kind: ClassVar[str] = "countries"
+    KEY: ClassVar[str] = "known"
+    countries: list[str] = Field([], max_length=MAX_COUNTRIES, description="oldest first")
 
     @property
     def key(self) -> str:

@@ -48,7 +48,7 @@ class Findings:
 
     def sorted(self) -> list[Finding]:
         """All findings: errors, warnings, changes, each in the order of the steps."""
-        return sorted(self._found, key=lambda finding: _ORDER[finding.severity])
+        return by_severity(self._found)
 
     def _add(
         self,
@@ -71,6 +71,11 @@ class Findings:
                 advice=shortened(advice),
             )
         )
+
+
+def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors, warnings, changes; each in the order in which they were found."""
+    return sorted(findings, key=lambda finding: _ORDER[finding.severity])
 
 
 def _where(first: Iterable[int], count: int) -> str:

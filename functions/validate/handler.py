@@ -22,6 +22,7 @@ from functions.steps import (
     refuse,
     request_of,
 )
+from functions.validate.countries import new_country, remember_country
 
 
 def handle(message: Message, runtime: Runtime) -> None:
@@ -70,6 +71,8 @@ def _validate(runtime: Runtime, job: Job, info: ObjectInfo) -> None:
         refuse(runtime, job, error)
         return
     errors = [finding for finding in report.findings if finding.severity == "error"]
+    if report.valid:
+        remember_country(runtime, job.country)
     if not report.valid:
         lines = [finding.message for finding in errors]
         problem = BadData(f"{len(errors)} problem(s) in the data", lines).problem
@@ -92,6 +95,7 @@ def _known_report(runtime: Runtime, job: Job) -> ValidationReport | None:
 
 def _prepare(runtime: Runtime, job: Job, request: TrainRequest, info: ObjectInfo) -> ValidationReport:
     """Write the prepared data, then the report, whose existence says that both are there."""
+    from functions.validate.findings import by_severity
     from functions.validate.former import former_model
     from functions.validate.prepare import prepare, to_parquet
 
@@ -100,13 +104,16 @@ def _prepare(runtime: Runtime, job: Job, request: TrainRequest, info: ObjectInfo
     former = former_model(runtime, request)
     with objects.reader(info.name, info.generation) as stream:
         prepared = prepare(stream, request, info.fingerprint, former)
+    report = prepared.report
+    if warning := new_country(runtime, job.country):
+        report = report.model_copy(update={"findings": by_severity([*report.findings, warning])})
     metadata = {"job_id": job.job_id, "fingerprint": info.fingerprint}
     if prepared.table is not None:
         data = to_parquet(prepared.table)
         create_once(runtime, names.prepared(job.country, job.job_id), data, metadata)
     try:
-        report = prepared.report.model_dump_json(indent=2).encode()
-        objects.create(names.validation(job.country, job.job_id), report, metadata)
+        text = report.model_dump_json(indent=2).encode()
+        objects.create(names.validation(job.country, job.job_id), text, metadata)
     except AlreadyExists as error:
         raise Conflict("validated by somebody else at the same time") from error
-    return prepared.report
+    return report
