@@ -15,11 +15,22 @@ from pydantic import (
     Discriminator,
     Field,
     StringConstraints,
+    ValidationError,
     field_validator,
     model_validator,
 )
 
-from contracts.base import Authored, ColumnName, Country, FieldProblems, PlainName, Slug, spelled, storable
+from contracts.base import (
+    Authored,
+    ColumnName,
+    Country,
+    FieldProblems,
+    PlainName,
+    Slug,
+    error_lines,
+    spelled,
+    storable,
+)
 from contracts.engines import EngineName
 from contracts.model import ModelConfig
 
@@ -188,6 +199,19 @@ class Duplicates(Authored):
     )
 
 
+def _as_duplicates(value: Any) -> Any:
+    if value == "aggregate":
+        return Duplicates()
+    if isinstance(value, dict):
+        try:
+            return Duplicates.model_validate(value)
+        except ValidationError as error:  # told here, so that `reject` is not told as missed
+            raise FieldProblems(error_lines(error)) from error
+    if value != "reject" and not isinstance(value, Duplicates):
+        raise ValueError("must be 'reject', 'aggregate' or a mapping with aggregate")
+    return value
+
+
 class Resample(Authored):
     """Aggregate to longer periods; a week starts on Monday, a month on its first day."""
 
@@ -227,10 +251,7 @@ class TrainRequest(ModelConfig):
     )
     duplicates: Annotated[
         Literal["reject"] | Duplicates,
-        BeforeValidator(
-            lambda value: {} if value == "aggregate" else value,
-            json_schema_input_type=Literal["reject", "aggregate"] | Duplicates,
-        ),
+        BeforeValidator(_as_duplicates, json_schema_input_type=Literal["reject", "aggregate"] | Duplicates),
     ] = Field("reject", description="several rows of one date end the job, or are aggregated")
     missing: Missing = Field(Missing(), description="what to do with empty cells, per kind of column")
     resample: Resample | None = Field(

@@ -117,6 +117,8 @@ JOB_ID = "de-weekly-0123456789ab"
         ({"country_value": "x", "country_column": None}, {"country_value": "without country_column"}),
         ({"budget": {"scenario": "historical", "total": 2}}, {"budget.total": "not used with scenario"}),
         ({"adstock": "geo"}, {"adstock": "must be 'geometric'"}),
+        ({"duplicates": "sum"}, {"duplicates": "must be 'reject', 'aggregate' or a mapping"}),
+        ({"duplicates": {"aggregate": {"a": "median"}}}, {"duplicates.aggregate.a": "must be 'sum'"}),
         ({"source": {"kind": "tabel"}}, {"source": "there is no kind 'tabel'; choose one of 'table'"}),
         ({"columns": "tv"}, {"columns": "must be a mapping"}),
     ],

@@ -114,13 +114,13 @@ def test_a_refresh_that_fits_worse_and_names_that_no_font_has(world: World, monk
     assert list(worse_fit(before, now)) == list(worse_fit(now, {"rsq_train": 0.714, "nrmse": 0.088})) == []
     [worse] = worse_fit(now, before)
     report = json.loads((EXAMPLE.parent / "refresh_report.json").read_text())
-    name = {"name": "\U00013000", "kind": "context", "coefficient": 1.0, "contribution": 1.0, "share": 0.1}
+    name = json.loads(EXAMPLE.read_text())["contributions"][1] | {"name": "\U00013000 \U0001fbc5\ufe0f"}
     refreshed = report | {"warnings": [worse.model_dump()]}
     job_id = trained(world, monkeypatch, refresh=refreshed, contributions=[name])
     assert told(world, job_id) == ["refresh-fits-worse", "names-without-font"]
     fit, font = [finding.message for finding in world.job(job_id).findings][:2]
     assert "R² 0.92 became 0.71, NRMSE 0.0510 became 0.0900" in fit
-    assert "no installed font has Egyptian" in font
+    assert "no installed font has Egyptian, emoji and symbols" in font
     console = world.ports.objects.read(f"{names.results(world.job(job_id))}console.log").decode()
     assert f"warning: {font}" in console
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, cast
-from unicodedata import east_asian_width, name
+from unicodedata import category, east_asian_width, name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +95,15 @@ def unreadable_scripts(texts: Iterable[str]) -> list[str]:
 
     for family in cast(list[str], settings()["font.family"]):
         foreign -= {chr(code) for code in get_font(findfont(family)).get_charmap()}
-    return sorted({name(character, "unknown").split()[0].capitalize() for character in foreign})
+    return sorted({_script(character) for character in foreign} - {""})
+
+
+def _script(character: str) -> str:
+    """What a letter belongs to, by its Unicode name; marks, which have no place of their own, to nothing."""
+    if category(character).startswith("L"):
+        word = name(character, "unknown").split()[0]
+        return word if word == "CJK" else word.capitalize()
+    return "emoji and symbols" if category(character).startswith("S") else ""
 
 
 def channel_colours(channels: Iterable[str]) -> dict[str, str]:
