@@ -10,20 +10,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from functions.errors import Failure
-from infra.ops import actions, place
+from infra import deploy
+from infra.ops import actions, billing, keys, place
 from infra.ops.clean import clean
+from infra.ops.doctor import doctor
 from infra.ops.gcloud import CloudRefused
+from infra.ops.idle import idle_cost
 from infra.ops.performance import performance
 from infra.ops.place import Place
 from infra.ops.report import Report, Usage, render
 from infra.ops.smoke import smoke
+from infra.ops.training_cost import cost_of_jobs
 
-if TYPE_CHECKING:
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,6 +56,13 @@ def _parser() -> argparse.ArgumentParser:
     _replay(_verb(verbs, "replay", "send dead letters again"))
     _backfill(_verb(verbs, "backfill", "write the lists of runs of countries from the summaries of all jobs"))
     _performance(_verb(verbs, "performance", "how long jobs wait and train, by engine and size"))
+    _doctor(_verb(verbs, "doctor", "whether a deployed installation is whole and has its rights"))
+    _cost(_verb(verbs, "cost", "what was billed, from the billing export in BigQuery"))
+    _cost_job(_verb(verbs, "cost-job", "what trainings cost, from their times and list prices"))
+    _idle_cost(_verb(verbs, "idle-cost", "what a month without work costs; needs no cloud"))
+    key = verbs.add_parser("key", help="keys for Snowflake").add_subparsers(required=True, metavar="DO")
+    _keys(key)
+    _rollback(verbs.add_parser("rollback", help="deploy the last release that worked, or another"))
     return parser
 
 
@@ -98,6 +109,68 @@ def _performance(one: argparse.ArgumentParser) -> None:
     one.add_argument("--against", type=Path, help="a former answer with --json; a worse P95 is a finding")
     one.add_argument("--tolerance", type=float, default=25, help="how much worse may be, in percent (25)")
     _does(one, lambda at, given: performance(at, given.days, given.against, given.tolerance))
+
+
+def _doctor(one: argparse.ArgumentParser) -> None:
+    _does(one, lambda at, _: doctor(at))
+
+
+def _cost(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--project", required=True, help="the installation's project; it pays for the query")
+    one.add_argument("--table", required=True, help="project.dataset.gcp_billing_export_v1_…")
+    one.add_argument("--days", type=int, default=30, help="how many (30)")
+    one.add_argument("--by", default="day,category", help=f"of {','.join(billing.BY)} (day,category)")
+    one.set_defaults(
+        act=lambda given: billing.cost(given.project, given.table, given.days, given.by.split(","))
+    )
+
+
+def _cost_job(one: argparse.ArgumentParser) -> None:
+    one.add_argument("job", nargs="?", help="the id of one (all of the last days)")
+    one.add_argument("--days", type=int, default=30, help="of jobs (30)")
+    _does(one, lambda at, given: cost_of_jobs(at, given.job, given.days))
+
+
+def _idle_cost(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--environment", choices=["dev", "prod"], required=True, help="whose engines have images"
+    )
+    one.set_defaults(act=lambda given: idle_cost(deploy.setting(given.environment, "engines")))
+
+
+def _keys(verbs: Verbs) -> None:
+    one = _key(verbs, "set", "add a key as the newest version of its secret")
+    one.add_argument("file", type=Path, help="the private key, PEM")
+    one.set_defaults(act=lambda given: keys.key_set(given.project, given.connection, given.file))
+    one = _key(verbs, "test", "log in to Snowflake with the newest key")
+    one.add_argument("--file", type=Path, help="with this key instead, before it is set")
+    one.set_defaults(act=lambda given: keys.key_test(given.project, given.connection, given.file))
+    one = _key(verbs, "retire", "which versions but the newest there are")
+    one.add_argument("--disable", action="store_true", help="disable them, if the newest can log in")
+    one.set_defaults(act=lambda given: keys.key_retire(given.project, given.connection, given.disable))
+    one = _verb(verbs, "check", "fingerprint and age of every newest key")
+    one.add_argument("--project", required=True)
+    one.set_defaults(act=lambda given: keys.key_check(given.project, datetime.now(UTC)))
+
+
+def _key(verbs: Verbs, name: str, what: str) -> argparse.ArgumentParser:
+    one = _verb(verbs, name, what)
+    one.add_argument("--project", required=True)
+    one.add_argument("connection", help="its name, as requests say it")
+    return one
+
+
+def _rollback(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--project", required=True)
+    one.add_argument("--environment", required=True, choices=["dev", "prod"])
+    one.add_argument("--to", help="address of a deployed.json (that of the last release that worked)")
+    one.set_defaults(act=_rolled_back, format="table")
+
+
+def _rolled_back(given: argparse.Namespace) -> Report:
+    to = ["--to", given.to] if given.to else []
+    status = deploy.main(["rollback", "--project", given.project, "--environment", given.environment, *to])
+    return Report([], good=status == 0)
 
 
 def _verb(verbs: Verbs, name: str, what: str) -> argparse.ArgumentParser:

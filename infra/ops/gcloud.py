@@ -13,13 +13,16 @@ class CloudRefused(RuntimeError):
     """Google Cloud, or its command line, did not do what was asked."""
 
 
-def gcloud(project: str, *words: str, stdin: str | None = None) -> Any:
+def gcloud(project: str, *words: str, stdin: str | None = None, scoped: bool = True) -> Any:
     """Run one command of gcloud on a project and return its answer.
+
+    `scoped`: the command takes the project as an option, as nearly all do.
 
     Raises:
         CloudRefused: there is no gcloud, or it ended with an error.
     """
-    return _run(["gcloud", *words, f"--project={project}", "--format=json", "--quiet"], stdin)
+    where = [f"--project={project}"] if scoped else []
+    return _run(["gcloud", *words, *where, "--format=json", "--quiet"], stdin)
 
 
 def bq(project: str, sql: str) -> list[dict[str, Any]]:

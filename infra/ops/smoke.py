@@ -102,7 +102,7 @@ def _end_check(job: Job | None, timeout_s: float) -> Row:
 
 
 def _result_checks(place: Place, job: Job | None, end: float) -> list[Row]:
-    rows = [_page_check(place)]
+    rows = [page_check(place)]
     if job and job.state is JobState.SUCCEEDED:
         missing = _within(end, lambda: _missing(place.ports, job))
         rows.append(_row("the summaries are there", not missing, ", ".join(missing)))
@@ -117,7 +117,7 @@ def _missing(ports: Ports, job: Job) -> list[str]:
     ]
 
 
-def _page_check(place: Place) -> Row:
+def page_check(place: Place) -> Row:
     """On one machine the page answers; in the cloud it sends a stranger to the sign-in."""
     what = "the page sends strangers to the sign-in" if place.project else "the page answers"
     if place.page is None:

@@ -1,0 +1,210 @@
+"""Doctor and keys against a stand-in for gcloud; what the commands are, the real gcloud has to know."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from contracts.cloud import ALL_SUBSCRIPTIONS, ALL_TOPICS, FUNCTIONS, INDEXES, RIGHTS
+from functions.adapters.embedded import Embedded
+from functions.log import Log
+from functions.runtime import Runtime
+from functions.settings import GcpSettings, TrainerJobs
+from infra.ops.doctor import APIS, doctor
+from infra.ops.place import Place
+from infra.ops.report import Row
+from tests.ops.cloud import Cloud
+from tests.ops.conftest import Run
+
+PROJECT, REGION = "acme-dev", "europe-west1"
+SETTINGS = GcpSettings(
+    family="gcp",
+    engines=["native"],
+    queues={"default": 2},
+    project=PROJECT,
+    region=REGION,
+    bucket="acme-dev-mmm",
+    database="mmm",
+    trainer_jobs=TrainerJobs(native="trainer-native"),
+)
+SNOWFLAKE = {"w": {"account": "acme-eu", "user": "U", "role": "R", "warehouse": "bad name'"}}
+
+
+def account(name: str) -> str:
+    return f"serviceAccount:mmm-{name}@{PROJECT}.iam.gserviceaccount.com"
+
+
+def policy(**roles: list[str]) -> dict[str, Any]:
+    return {"bindings": [{"role": f"projects/p/roles/{role}", "members": who} for role, who in roles.items()]}
+
+
+def service(name: str, **variables: str) -> dict[str, Any]:
+    env = [{"name": f"MMM_{key.upper()}", "value": value} for key, value in variables.items()]
+    status = {"conditions": [{"type": "Ready", "status": "True"}], "url": "http://127.0.0.1:9"}
+    spec = {"template": {"spec": {"containers": [{"env": env}]}}}
+    return {"metadata": {"name": name}, "spec": spec, "status": status}
+
+
+def who(has: str) -> list[str]:
+    return [account(name) for name, rights in RIGHTS.items() if getattr(rights, has)]
+
+
+def whole() -> dict[str, Any]:
+    """What gcloud answers of an installation without connections, of which nothing is missing."""
+    page = service("mmm-web", iap_audience=f"/projects/7/locations/{REGION}/services/mmm-web")
+    pushes = {"oidcToken": {"serviceAccountEmail": f"mmm-push@{PROJECT}.iam.gserviceaccount.com"}}
+    subscriptions = [
+        {"name": f"projects/p/subscriptions/{name}", "pushConfig": pushes, "deadLetterPolicy": {}}
+        for name in ALL_SUBSCRIPTIONS
+    ]
+    agent = "serviceAccount:service-7@gcp-sa-pubsub.iam.gserviceaccount.com"
+    topics = {
+        f"gcloud pubsub topics get-iam-policy {topic}": {
+            "bindings": [{"role": "roles/pubsub.publisher", "members": [*publishers(topic), agent]}]
+        }
+        for topic in ALL_TOPICS
+    }
+    starts = [account(name) for name, rights in RIGHTS.items() if rights.runs == "starts"]
+    stops = [account(name) for name, rights in RIGHTS.items() if rights.runs == "stops"]
+    apis = APIS.read_text().split('"')[1::2]
+    return topics | {
+        "gcloud services list": [{"config": {"name": api}} for api in apis],
+        "gcloud run services list": [service(f"mmm-{name}") for name in FUNCTIONS] + [page],
+        "gcloud run services list --filter=metadata.name=mmm-web": [page],
+        "gcloud run services list --filter=metadata.name=mmm-extract": [service("mmm-extract")],
+        "gcloud scheduler jobs describe": {"state": "ENABLED"},
+        "gcloud pubsub subscriptions list": subscriptions,
+        "gcloud storage buckets get-iam-policy": policy(
+            mmmObjectReader=who("reads"), mmmObjectWriter=who("creates"), mmmObjectLister=who("lists")
+        ),
+        "gcloud projects get-iam-policy": {
+            "bindings": [{"role": "roles/datastore.user", "members": who("documents")}]
+        },
+        "gcloud run jobs get-iam-policy": policy(mmmLauncher=starts, mmmStopper=stops),
+        "gcloud iam service-accounts get-iam-policy": policy(mmmSigner=[account("web")]),
+        "gcloud firestore indexes composite list": [{"state": "READY"} for _ in INDEXES],
+        "gcloud projects describe": {"projectNumber": "7"},
+    }
+
+
+def publishers(topic: str) -> list[str]:
+    return [account(name) for name, rights in RIGHTS.items() if topic in rights.publishes]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """The ports of one machine with the settings of a project: doctor's own calls go to gcloud."""
+    runtime = Runtime(Embedded(tmp_path / "folder").ports(), SETTINGS, Log("text"))
+    return Place(runtime, "http://127.0.0.1:9", project=PROJECT)
+
+
+def problems(rows: list[Row]) -> list[tuple[str, str]]:
+    return [(row["part"], row["text"]) for row in rows if row["level"] == "problem"]
+
+
+def test_of_a_whole_installation_only_a_silent_page_is_told(place: Place, cloud: Cloud) -> None:
+    cloud.answer(whole())
+    report = doctor(place)
+    [(part, text)] = problems(report.rows)  # nothing listens at the page's address
+    assert (part, "no answer" in text, report.good) == ("page", True, False)
+    assert len({row["part"] for row in report.rows}) == 14
+
+
+def test_everything_that_is_missing_is_named_with_what_to_do(place: Place, cloud: Cloud) -> None:
+    broken = whole()
+    broken["gcloud services list"].remove({"config": {"name": "storage.googleapis.com"}})
+    broken["gcloud run services list"].pop(0)
+    broken["gcloud scheduler jobs describe"]["state"] = "PAUSED"
+    broken["gcloud pubsub subscriptions list"][0]["pushConfig"] = {}
+    broken["gcloud pubsub topics get-iam-policy dead-letters"] = {}
+    broken["gcloud storage buckets get-iam-policy"]["bindings"][0]["members"].remove(account("trainer"))
+    broken["gcloud projects get-iam-policy"] = "ERROR: (gcloud) PERMISSION_DENIED"
+    broken["gcloud run jobs get-iam-policy"]["bindings"].pop(0)
+    broken["gcloud iam service-accounts get-iam-policy"] = {}
+    broken["gcloud firestore indexes composite list"].pop()
+    broken["gcloud projects describe"]["projectNumber"] = "8"
+    cloud.answer(broken)
+    found = problems(doctor(place).rows)
+    texts = "\n".join(f"{part}: {text}" for part, text in found)
+    for line in (
+        "APIs: not enabled: storage.googleapis.com",
+        "functions: there is no mmm-extract",
+        "schedule: mmm-sweep is PAUSED: `resume --schedule mmm-sweep`",
+        "subscriptions: extract-requests pushes as nobody",
+        "rights on topics: mmm-extract may not publish on dead-letters",
+        "rights on topics: Pub/Sub's own agent may not publish on dead-letters",
+        "rights on the bucket: mmm-trainer does not have mmmObjectReader",
+        "rights on the database: could not be looked at",
+        "rights on trainings: mmm-launch does not have mmmLauncher on trainer-native",
+        "signed links: mmm-web may not sign",
+        "database: 5 of 6 indexes are ready",
+        "page: the page expects assertions for /projects/7/",
+    ):
+        assert line in texts
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    file = tmp_path / "key.p8"
+    pem = generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(pem)
+    return file
+
+
+def stored(key: Path, **changes: Any) -> dict[str, Any]:
+    """A connection whose secret has two versions, and no passphrase."""
+    made = (datetime.now(UTC) - timedelta(days=10)).isoformat()
+    versions = [{"name": f"projects/7/secrets/s/versions/{number}", "createTime": made} for number in (1, 2)]
+    data = base64.urlsafe_b64encode(key.read_bytes()).decode()
+    words = "gcloud secrets versions"
+    return {
+        "gcloud run services list": [service("mmm-extract", snowflake=json.dumps(SNOWFLAKE))],
+        f"{words} add": versions[1],
+        f"{words} list": versions,
+        f"{words} access latest --secret=snowflake-w-key": {"payload": {"data": data}},
+        f"{words} access latest --secret=snowflake-w-passphrase": "ERROR: NOT_FOUND: no such secret",
+        f"{words} disable": {},
+        **changes,
+    }
+
+
+def test_a_key_is_set_and_told_by_its_fingerprint_only(cloud: Cloud, ops: Run, key: Path) -> None:
+    cloud.answer(stored(key))
+    status, rows = ops("key", "set", "w", str(key), "--project", PROJECT)
+    assert (status, rows[0]["version"], rows[0]["fingerprint"][:7]) == (0, "2", "SHA256:")
+    assert ops("key", "check", "--project", PROJECT)[1][0]["fingerprint"] == rows[0]["fingerprint"]
+    assert "PRIVATE" not in json.dumps([rows, cloud.asked()])
+
+
+def test_what_is_no_key_or_no_connection_is_not_set(cloud: Cloud, ops: Run, key: Path) -> None:
+    cloud.answer(stored(key))
+    assert ops("key", "set", "nobody", str(key), "--project", PROJECT)[0] == 2
+    key.write_text("no key")
+    assert ops("key", "set", "w", str(key), "--project", PROJECT)[0] == 2
+    assert not any("add" in words for words, _ in cloud.asked())
+
+
+def test_former_keys_are_disabled_only_if_the_newest_can_log_in(cloud: Cloud, ops: Run, key: Path) -> None:
+    cloud.answer(stored(key))
+    words = ("key", "retire", "w", "--project", PROJECT)
+    assert ops(*words)[1] == [{"connection": "w", "version": "1", "done": "would be disabled"}]
+    status, rows = ops(*words, "--disable")  # the name of its warehouse cannot be one
+    assert (status, [row["part"] for row in rows if row["level"] == "problem"]) == (1, ["warehouse"])
+    assert not any("disable" in words for words, _ in cloud.asked())
+
+
+def test_an_old_key_or_none_is_a_finding(cloud: Cloud, ops: Run, key: Path) -> None:
+    made = (datetime.now(UTC) - timedelta(days=400)).isoformat()
+    old = [{"name": "projects/7/secrets/s/versions/1", "createTime": made}]
+    cloud.answer(stored(key, **{"gcloud secrets versions list": old}))
+    status, [row] = ops("key", "check", "--project", PROJECT)
+    assert (status, row["age_days"], row["note"]) == (1, 400, "older than 365 days: set a new one")
+    cloud.answer({"gcloud secrets versions list": []})
+    assert ops("key", "check", "--project", PROJECT)[0] == 1
