@@ -10,7 +10,7 @@ QUICK := $(wildcard tests/test_*.py) tests/contracts tests/data tests/web tests/
   $(addprefix tests/pipeline/test_,attempts.py dead_letters.py one_bad_job.py one_request.py uploads.py)
 
 .DEFAULT_GOAL := help
-.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps lint quick test format bench truth functions-archive terraform-teeth terraform-validate audit images deploy-stores deploy-build deploy-scan deploy-plan deploy-apply deploy-smoke deploy-record deploy-rollback cleanup schemas lock clean
+.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps lint quick test format bench truth functions-archive engine-teeth terraform-teeth terraform-validate audit images deploy-stores deploy-build deploy-scan deploy-plan deploy-apply deploy-smoke deploy-record deploy-rollback cleanup schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-17s %s\n", $$1, $$2 }'
@@ -86,6 +86,9 @@ chaos: $(VENV)/dev.done ## many schedules of misfortune: N=100000, SEED=1 to rep
 chaos-real: $(VENV)/dev.done ## real processes, killed at random, and a disk that is full once: JOBS=300, SEED=1
 	@$(RUN) -m tests.chaos embedded --jobs $(or $(JOBS),300) $(if $(SEED),--seed $(SEED))
 	@$(RUN) -m tests.chaos gcp --jobs 30 $(if $(SEED),--seed $(SEED))
+
+engine-teeth: $(VENV)/dev.done ## mistakes put into the engine's files and answers, each of which must be noticed
+	@ENGINE_TEETH=1 $(RUN) -m pytest -q tests/engine/test_teeth.py
 
 terraform-teeth: $(VENV)/dev.done ## mistakes put into the Terraform code, each of which must be caught
 	@TERRAFORM_TEETH=1 $(RUN) -m pytest -q tests/terraform/test_teeth.py

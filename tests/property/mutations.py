@@ -3,16 +3,6 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
-import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from types import FunctionType
-from typing import Any
-from unittest import mock
-
 from functions import attempts, entry, steps
 from functions.adapters.embedded.bus import SqliteBus
 from functions.adapters.embedded.jobs import SqliteJobStore
@@ -25,21 +15,12 @@ from functions.sweep import cancelling, queues, running, waiting, wakeups
 from functions.sweep import handler as sweep
 from functions.validate import handler as validate
 from functions.web import actions
+from tests.mutants import Edit
 from trainer import transfer
 from trainer.life import Life
 
 _LOADED = (attempts, entry, steps, sweep, transfer, accept, dataset, uploads, finalize, launch, summarize, cancelling, queues, running,
            waiting, wakeups, validate, actions)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Edit:
-    """A piece of the source of a function (or a method of `owner`), and what stands there instead."""
-
-    target: Callable[..., Any]
-    old: str
-    new: str
-    owner: type | None = None
 
 
 MUTATIONS: dict[str, list[Edit]] = {
@@ -153,37 +134,3 @@ MUTATIONS: dict[str, list[Edit]] = {
     "message-that-is-on-its-way-taken-for-lost": [Edit(wakeups.wake_or_fail, "if any(known):", "if False:")],
     "begun-uploads-not-finished": [Edit(uploads._finish_begun, "if reference in (upload.key, settings)", "if False")],
 }  # fmt: skip
-
-
-@contextmanager
-def applied(name: str) -> Iterator[None]:
-    """The production code with one mutation in it."""
-    edits: dict[Callable[..., Any], list[Edit]] = {}
-    for edit in MUTATIONS[name]:
-        edits.setdefault(edit.target, []).append(edit)
-    with ExitStack() as stack:
-        for target, its_edits in edits.items():
-            mutant = _mutant(target, its_edits)
-            for owner in _owners(target, its_edits[0].owner):
-                stack.enter_context(mock.patch.object(owner, target.__name__, mutant))
-        yield
-
-
-def _mutant(target: Callable[..., Any], edits: list[Edit]) -> Callable[..., Any]:
-    source = textwrap.dedent(inspect.getsource(target))
-    for edit in edits:
-        assert source.count(edit.old) == 1, f"{target.__qualname__} does not hold once: {edit.old}"
-        source = source.replace(edit.old, edit.new)
-    module = sys.modules[target.__module__]
-    space = dict(module.__dict__)
-    exec(compile("from __future__ import annotations\n" + source, str(module.__file__), "exec"), space)  # noqa: S102
-    mutant = space[target.__name__]
-    return FunctionType(mutant.__code__, module.__dict__, target.__name__, target.__defaults__)
-
-
-def _owners(target: Callable[..., Any], owner: type | None) -> list[Any]:
-    """Every module that knows the function by its name, or the class that has the method."""
-    if owner is not None:
-        return [owner]
-    ours = [m for name, m in sys.modules.items() if name.startswith(("functions", "trainer"))]
-    return [module for module in ours if getattr(module, target.__name__, None) is target]

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.property.mutations import MUTATIONS, applied
+from tests.mutants import applied
+from tests.property.mutations import MUTATIONS
 from tests.property.schedule import broken
 from tests.property.scripts import SCRIPTS, breaks
 from tests.property.simulation import Simulation
@@ -16,7 +17,7 @@ from tests.property.test_schedules import SCHEDULES, SEED
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_mutation_breaks_a_promise(sim: Simulation, name: str):
-    with applied(name):
+    with applied(MUTATIONS[name]):
         assert any(_troubles(sim)), "it was not noticed"
 
 
