@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, field_validator,
 from contracts.base import Authored, ColumnName, FieldProblems, PlainName, Range, spelled
 from contracts.budget import BudgetQuestion
 from contracts.posterior import AskedPosterior, PosteriorConfig
+from contracts.trust import Checks
 
 Day = date
 """A day; for fields that are themselves named `date`."""
@@ -445,6 +446,11 @@ class ModelConfig(Authored):
     posterior: AskedPosterior = Field(
         PosteriorConfig(),
         description="what the data say about each channel, and how surely; `off`: not asked",
+    )
+    checks: Checks = Field(
+        "quick",
+        description="how thoroughly it is checked whether the result can be trusted; `full` also fits worlds "
+        "with a planted truth, and channels that did nothing",
     )
     refresh_of: Annotated[
         Refresh | None, BeforeValidator(_as_refresh, json_schema_input_type=Refresh | JobId | None)

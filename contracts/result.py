@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, RootModel
 from contracts.base import SCHEMA_VERSION, Exchanged, SchemaVersion
 from contracts.posterior import PosteriorDocument, PosteriorShort
 from contracts.series import Interval
+from contracts.trust import TrustDocument
 
 NO_EFFECT = "no-effect"
 """Code of the warning that no paid channel has any effect in the best model."""
@@ -377,6 +378,7 @@ _BY_NAME: dict[str, type[BaseModel]] = {
     "refresh.json": RefreshReport,
     "timings.json": Timings,
     "posterior.json": PosteriorDocument,
+    "trust.json": TrustDocument,
 }
 
 

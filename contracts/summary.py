@@ -18,6 +18,7 @@ from contracts.base import (
     Timestamp,
 )
 from contracts.result import ChannelResult, ModelInBrief, PartialTrial
+from contracts.trust import TrustLine
 
 
 class JudgedChannel(ChannelResult):
@@ -57,6 +58,7 @@ class ModelSummary(Exchanged):
     partial_trials: list[PartialTrial] = Field([], description="trials that an error ended early")
     pareto_models: int = Field(description="models on the Pareto fronts that were kept")
     best_model: SummarizedModel = Field(description="the model that the request's rule chose")
+    trust: list[TrustLine] = Field([], description="what speaks for and against the result, by topic")
     inputs: dict[str, Any] = Field(description="the model configuration that was trained")
     provenance: dict[str, Any] = Field(description="engine, versions, seed, data fingerprint")
     files: list[str] = Field(description="names of the result's files")

@@ -22,12 +22,14 @@ from contracts import (
     request,
     result,
     summary,
+    trust,
     validation,
 )
 from functions.settings import env_example
 from infra.fields import fields_tables
 from infra.house import house_map, rules_table
 from infra.way import way_table
+from trainer.trust.thresholds import thresholds_table
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("contracts/schemas")
@@ -62,6 +64,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "model_summary": summary.ModelSummary,
     "country_summary": summary.CountrySummary,
     "posterior": posterior.PosteriorDocument,
+    "trust": trust.TrustDocument,
     "problem": problem.Problem,
 }
 """Every contract by the name of its schema and of its example."""
@@ -136,6 +139,7 @@ def _pages() -> dict[Path, str]:
         "guarantees.md": {"way": way_table(ROOT)},
         "develop.md": {"house map": f"```mermaid\n{house_map(ROOT)}```\n", "house rules": rules_table()},
         "security.md": {"access matrix": access_matrix(), "rare rights": rare_rights()},
+        "trust.md": {"thresholds": thresholds_table()},
         "request.md": {"fields": f"\n{fields_tables(request.TrainRequest.model_json_schema())}\n"},
     }
     pages = {}

@@ -18,6 +18,7 @@ from contracts.model import ModelConfig
 from trainer.engines.base import Host, Material
 from trainer.engines.registry import load
 from trainer.posterior.job import Asked
+from trainer.trust.job import Judge
 
 _WEEKS = 120
 _FIRST = date(2023, 1, 2)
@@ -58,7 +59,7 @@ def check() -> list[str]:
         results.mkdir()
         _table().to_parquet(prepared)
         asked = Asked(cores=1, step=lambda _: nullcontext(), log=lambda _: None)
-        host = Host(1, lambda _: nullcontext(), lambda _: None, lambda _: None, asked)
+        host = Host(1, lambda _: nullcontext(), lambda _: None, lambda _: None, asked, Judge(asked))
         config = ModelConfig.model_validate(CONFIG)
         engine = load("native")(Material(prepared, config, former=None), host)
         engine.search(range(1, config.search.trials + 1), share)

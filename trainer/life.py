@@ -40,6 +40,7 @@ from trainer.heartbeat import Pulse
 from trainer.posterior.job import Asked
 from trainer.timings import Steps, cpu_seconds, peak_memory_mb
 from trainer.transfer import download, upload
+from trainer.trust.job import Judge
 from trainer.warnings import add_warnings
 
 _CONTINUED = re.compile(r"\w[\w.-]*\.(csv|json)", re.ASCII)
@@ -162,7 +163,9 @@ class Life:
             material = Material(prepared, config.model, self._former(config, folder / "former"))
             cores = self.runtime.settings.cores or os.cpu_count() or 1
             asked = Asked(cores, self.steps, self.console, self.steps.tell)
-            host = Host(cores, self.steps, self._progressed, self.console, asked)
+            host = Host(
+                cores, self.steps, self._progressed, self.console, asked, Judge(asked, config.warnings)
+            )
             return load(config.engine)(material, host)
 
     def _former(self, config: TrainingConfig, folder: Path) -> Path | None:

@@ -13,7 +13,7 @@ import psutil
 
 from contracts.result import Timings
 
-STEPS = ("load", "prepare", "decompose", "search", "posterior", "select", "outputs", "upload")
+STEPS = ("load", "prepare", "decompose", "search", "posterior", "select", "outputs", "trust", "upload")
 
 
 @dataclass

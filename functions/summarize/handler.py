@@ -14,6 +14,7 @@ from contracts.posterior import PosteriorShort
 from contracts.result import NO_EFFECT, BestModel, Timings
 from contracts.series import last_days
 from contracts.summary import CountryRun, CountrySummary, ModelSummary, SummarizedModel
+from contracts.trust import TrustDocument, TrustLine
 from functions.message import Message
 from functions.patience import saying_what_is_awaited
 from functions.ports import NotFound, Ports
@@ -114,6 +115,7 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
         partial_trials=best.partial_trials,
         pareto_models=best.pareto_models,
         best_model=judged(best),
+        trust=_trust(ports, folder),
         inputs=config.model.model_dump(mode="json"),
         provenance={**_json(ports, f"{folder}provenance.json"), "fingerprint": config.fingerprint},
         files=[file.name for file in manifest.files],
@@ -131,6 +133,13 @@ def judged(best: BestModel) -> SummarizedModel:
             limits = {f"{found.metric}_low": found.q05, f"{found.metric}_high": found.q95}
             channel.update(limits, verdict=found.verdict)
     return SummarizedModel.model_validate(model)
+
+
+def _trust(ports: Ports, folder: str) -> list[TrustLine]:
+    try:
+        return TrustDocument.model_validate_json(ports.objects.read(f"{folder}trust.json")).lines
+    except NotFound:  # a result of an engine or a release that has none
+        return []
 
 
 def _json(ports: Ports, name: str) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from PIL import Image
 
 from contracts.posterior import PosteriorDocument
 from contracts.result import BestModel
+from contracts.trust import TrustDocument
 from functions.summarize.handler import judged
 from tests.engine.robyn import Heard
 from tests.posterior.data import config, sales
 from trainer.engines.base import Host, Material
 from trainer.engines.native.engine import NativeEngine
 from trainer.posterior.job import Asked
+from trainer.trust.job import Judge
 
 SEARCH = {"iterations": 600, "trials": 2}
 
@@ -27,6 +29,7 @@ def trained(
     columns: dict[str, Any] | None = None,
     former: Path | None = None,
     rows: int = 120,
+    judged: bool = False,
     **fields: Any,
 ) -> Heard:
     """What a job in one task leaves in `folder`."""
@@ -36,7 +39,9 @@ def trained(
     table.assign(date=table["date"].dt.date).to_parquet(prepared)
     asked = config(table, columns, **{"search": SEARCH, **fields})
     plain = heard.host()
-    host = Host(1, plain.step, plain.progress, plain.log, Asked(1, plain.step, plain.log, plain.log))
+    asks = Asked(1, plain.step, plain.log, plain.log)
+    judge = {"trust": Judge(asks)} if judged else {}
+    host = Host(1, plain.step, plain.progress, plain.log, asks, **judge)
     engine = NativeEngine(Material(prepared, asked, former), host)
     engine.search(range(1, asked.search.trials + 1), share)
     engine.finish([share], folder)
@@ -50,7 +55,7 @@ def read(folder: Path, name: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def default(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Heard]:
     folder = tmp_path_factory.mktemp("default") / "results"
-    return folder, trained(folder)
+    return folder, trained(folder, judged=True)
 
 
 def test_the_best_model_is_the_candidate_nearest_to_the_posterior(default: tuple[Path, Heard]) -> None:
@@ -126,6 +131,8 @@ def test_error_score_chooses_what_it_chose_and_off_leaves_no_file(
     assert first == second
     assert first["sol_id"] != read(default[0], "best_model.json")["sol_id"]
     assert any("smallest error_score" in line for line in heard.log)
+    told, plain = (Image.open(folder / "onepager.png").height for folder in (default[0], tmp_path / "off"))
+    assert told > plain + 300, "the one-pager has a panel of the posterior"
 
 
 def test_a_job_whose_posterior_is_not_offered_says_so_and_keeps_its_result(tmp_path: Path) -> None:
@@ -145,7 +152,19 @@ def test_a_summary_tells_each_channel_beside_what_the_data_say(default: tuple[Pa
     assert {channel.roas_low for channel in told.channels} == {None}
 
 
-def test_the_one_pager_has_a_panel_of_the_posterior(default: tuple[Path, Heard], tmp_path: Path) -> None:
-    trained(tmp_path / "off", posterior="off")
-    told, plain = (Image.open(folder / "onepager.png").height for folder in (default[0], tmp_path / "off"))
-    assert told > plain + 300
+def test_a_job_is_checked_and_says_what_speaks_against_it(default: tuple[Path, Heard]) -> None:
+    folder, heard = default
+    told = TrustDocument.model_validate(read(folder, "trust.json"))
+    lines = {line.check: line for line in told.lines}
+    assert {line.topic for line in told.lines} == {
+        *("fit", "search", "sampler", "agreement", "data", "backtest", "stability"),
+    }
+    best = read(folder, "best_model.json")
+    assert lines["r2"].value == best["train"]["r2"]
+    assert (lines["candidates"].value, lines["candidates"].word) == (1200, "doubtful")
+    assert any(line.startswith("doubtful: search: 1,200 candidates") for line in heard.log)
+    assert all(bool(line.advice) == (line.word != "good") for line in told.lines)
+    assert [one.periods for one in told.backtests] == [4, 8, 12]
+    assert lines["forecast"].word == "good"
+    assert (told.planted, told.placebos) == (None, [])
+    assert heard.steps.index("trust") > heard.steps.index("outputs")

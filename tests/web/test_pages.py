@@ -16,6 +16,7 @@ from contracts.posterior import PosteriorShort, ShortInterval
 from contracts.problem import Problem
 from contracts.result import Metrics, PartialTrial
 from contracts.summary import JudgedChannel, ModelSummary, SummarizedModel
+from contracts.trust import TrustLine
 from functions.errors import Unavailable
 from tests.web.harness import S, Site
 
@@ -322,6 +323,26 @@ def test_what_the_data_say_of_a_channel_is_shown_in_numbers_and_in_words(site: S
     html = site.client.get("/jobs/weekly-2").text
     assert "do not use it" in html
     assert "2.07" not in html
+
+
+def test_what_speaks_against_a_result_is_shown_with_what_to_do(site: Site) -> None:
+    job = site.job(S.SUCCEEDED)
+    site.result(job)
+    line = TrustLine(
+        topic="data",
+        check="collinearity",
+        word="bad",
+        value=0.97,
+        figure="correlation 0.97",
+        reason=f"tv and ooh move together the most {HOSTILE}",
+        advice="add them up",
+    )
+    summary = summary_of(job).model_copy(update={"trust": [line]})
+    site.ports.objects.create(names.model_summary(job), summary.model_dump_json().encode())
+    html = site.client.get("/jobs/weekly-1").text
+    for text in ("<strong>bad</strong>", "correlation 0.97", "tv and ooh move together", "Add them up"):
+        assert text in html
+    assert HOSTILE not in html
 
 
 def test_a_budget_answer_is_shown_and_where_there_is_none_its_reason(site: Site) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from contracts.model import ModelConfig
 from contracts.posterior import PosteriorDocument
+from contracts.trust import TrustDocument
 
 
 class EngineError(Exception):
@@ -36,6 +37,15 @@ prepared (None: nothing). Leaves the draws in the folder; None, with the reason 
 none."""
 
 
+AskTrust = Callable[[pd.DataFrame, ModelConfig, Path], TrustDocument | None]
+"""Called, after the posterior was asked for, with the same data and configuration and the folder in which the
+tables and best_model.json are; leaves trust.json there. None: nothing is checked."""
+
+
+def _no_trust(_data: pd.DataFrame, _config: ModelConfig, _folder: Path) -> None:
+    return None
+
+
 def _no_posterior(_data: pd.DataFrame, _config: ModelConfig, _folder: Path, _inputs: object) -> None:
     return None
 
@@ -49,6 +59,7 @@ class Host:
     progress: Callable[[SearchProgress], None]
     log: Callable[[str], None]  # a line of console.log
     posterior: AskPosterior = _no_posterior
+    trust: AskTrust = _no_trust
 
 
 @dataclass(frozen=True)

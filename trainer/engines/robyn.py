@@ -100,6 +100,7 @@ class RobynEngine:
         posterior = self._host.posterior(self._data, self._begun.config, folder, None)
         if posterior:
             posterior_files.add(posterior, folder)
+        self._host.trust(self._data, self._begun.config, folder)
         add_parquet(folder)
         (folder / "models.csv").unlink()  # with every candidate it is large
 

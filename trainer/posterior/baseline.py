@@ -112,6 +112,15 @@ def _bends(inputs: Inputs) -> Floats:
     return bends
 
 
+def later_bends(inputs: Inputs, stop: int) -> Floats:
+    """(stop, k) like the bends of a baseline, for the knots that follow its own up to row `stop`."""
+    days, step = _days(inputs)[:stop], _DAYS[inputs.interval]
+    last = (inputs.stop - inputs.first - 1 - _LAST_KNOT) * step
+    knots = np.arange(_QUARTER, float(days[-1]), _QUARTER)
+    bends: Floats = np.maximum(0.0, days[:, None] - knots[knots > last + 1e-9]) / (52 * 7)
+    return bends
+
+
 def _independent(columns: Floats) -> NDArray[np.bool_]:
     """Which columns do not follow from those before them."""
     norms = np.zeros(columns.shape[1])

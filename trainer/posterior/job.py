@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from trainer.engines.native.records import Inputs
 from trainer.posterior.document import document
 from trainer.posterior.fit import posterior
 from trainer.posterior.model import NotOffered
+from trainer.posterior.result import Posterior
 
 
-@dataclass(frozen=True)
+@dataclass
 class Asked:
     """What `Host.posterior` is in a job."""
 
@@ -27,6 +28,8 @@ class Asked:
     log: Callable[[str], None]
     tell: Callable[[str], None] = lambda _: None
     """Is told how far it is."""
+    found: Posterior | None = field(default=None, init=False)
+    """What was answered last."""
 
     def __call__(
         self, data: pd.DataFrame, config: ModelConfig, folder: Path, inputs: Inputs | None
@@ -36,6 +39,7 @@ class Asked:
         Raises:
             InvalidInputs: data and configuration do not fit together, a line per problem.
         """
+        self.found = None
         if config.posterior is None:
             self.log("posterior: off")
             return None
@@ -47,6 +51,7 @@ class Asked:
                 return None
             found.table().to_parquet(folder / "posterior.parquet", compression="zstd", index=False)
             answer = document(found)
+        self.found = found
         for line in (*answer.notes, f"posterior: {found.sweeps:,} sweeps; {' '.join(answer.sentences)}"):
             self.log(line)
         return answer

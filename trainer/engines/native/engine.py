@@ -90,7 +90,15 @@ class NativeEngine:
         for one in convergence(result.candidates):
             host.log(one.message)
         with host.step("outputs"):
-            outputs.write(result, begun.config, folder, host.log, begun.refresh, posterior)
+            outputs.write(
+                result,
+                begun.config,
+                folder,
+                host.log,
+                begun.refresh,
+                posterior,
+                lambda: host.trust(self._data, begun.config, folder),
+            )
             provenance = json.dumps(_provenance(begun.config), indent=2)
             (folder / "provenance.json").write_text(provenance, encoding="utf-8")
 

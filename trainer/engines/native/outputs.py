@@ -8,6 +8,7 @@ from pathlib import Path
 from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig
 from contracts.posterior import ChosenModel, PosteriorDocument
+from contracts.trust import TrustDocument
 from trainer.engines import posterior_files
 from trainer.engines.choice import chosen
 from trainer.engines.native import files
@@ -31,11 +32,13 @@ def write(
     log: Log = lambda _: None,
     refresh: Continuation | None = None,
     posterior: PosteriorDocument | None = None,
+    trust: Callable[[], TrustDocument | None] = lambda: None,
 ) -> None:
     """Write tables (CSV and Parquet), documents and pictures into `folder`, which must exist.
 
     `config` is the one that `result` was fitted with; if it asks a budget question, its answer is there too.
     `log` is told why a budget question has no answer. A `refresh` is reported with its former models.
+    `trust` is called when tables and documents are there, and checks them.
     """
     if posterior:
         posterior = posterior_files.write(posterior, _place(result.best, result, posterior), folder)
@@ -43,7 +46,7 @@ def write(
     if refresh:
         refresh_report.write(result.best.solution, refresh, folder)
         refresh_picture.draw(config, folder)
-    _draw(result, config, folder, posterior)
+    _draw(result, config, folder, posterior, trust())
     if config.budget:
         _answer_budget(result, config.budget, folder, log)
     add_parquet(folder)
@@ -55,14 +58,28 @@ def _place(model: ModelAnswer, result: Result, posterior: PosteriorDocument) -> 
     return chosen(posterior, model.solution, dict(zip(result.inputs.spend_names, roas, strict=True)))
 
 
-def _draw(result: Result, config: ModelConfig, folder: Path, posterior: PosteriorDocument | None) -> None:
+def _draw(
+    result: Result,
+    config: ModelConfig,
+    folder: Path,
+    posterior: PosteriorDocument | None,
+    trust: TrustDocument | None,
+) -> None:
     """The best model's one-pager, those of the other winners, and the pictures of search and Prophet."""
     title = f"What drove {config.columns.dependent}?"
     drawn = {"onepager": result.best}
     drawn |= {solution: result.model(solution) for solution in result.other_winners}
     for name, model in drawn.items():
         told = posterior and posterior.model_copy(update={"best_model": _place(model, result, posterior)})
-        onepager.draw(result, config, folder / f"{name}.png", title, model, told)
+        onepager.draw(
+            result,
+            config,
+            folder / f"{name}.png",
+            title,
+            model,
+            told,
+            trust if model is result.best else None,
+        )
     search_picture.draw(result, folder / "pareto_front.png")
     if result.inputs.prophet:
         prophet_picture.draw(result.inputs, config.annotations, folder / "prophet_decomp.png")

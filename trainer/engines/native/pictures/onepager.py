@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pandas as pd
 
 from contracts.model import ModelConfig
 from contracts.posterior import PosteriorDocument
+from contracts.trust import TrustDocument
 from trainer.engines.native.explain.efficiency import efficiency
 from trainer.engines.native.pictures import panels
 from trainer.engines.native.pictures.page import Page
@@ -21,6 +23,8 @@ if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing 
     from matplotlib.figure import Figure
 
 _WIDTH, _RIGHT = 16.0, 15.7  # of the picture and of its panels, in inches
+_WORDS = {"good": "#2A7D4F", "doubtful": "#9A6700", "bad": "#B42318"}
+_LETTERS = 200  # of a line of the whole width
 _TOLD = 1.25  # inches above the panel of the posterior, for the axis of the one above and its own title
 _DPI = 140
 
@@ -32,17 +36,18 @@ def draw(
     title: str,
     model: ModelAnswer | None = None,
     posterior: PosteriorDocument | None = None,
+    trust: TrustDocument | None = None,
 ) -> None:
     """Write the picture of a model, `result.best` unless another is given, to `path` as a PNG.
 
-    `posterior`, whose best model is that model, is shown in a panel at the bottom. The picture is 2240 pixels
-    wide, 16:10 or taller, as the number of channels needs. Money is in the currency of the data,
+    `posterior`, whose best model is that model, is shown in a panel below, and `trust` at the bottom. The
+    picture is 2240 pixels wide, 16:10 or taller, as it needs. Money is in the currency of the data,
     contributions are in units of the dependent variable, per period or over the window as the axes say.
     """
     import matplotlib
 
     with matplotlib.rc_context(style.settings()):
-        page = Page(result, model or result.best, config.annotations, posterior)
+        page = Page(result, model or result.best, config.annotations, posterior, trust)
         _compose(page, config, title).savefig(path, dpi=_DPI, metadata={"Title": title})
 
 
@@ -53,8 +58,10 @@ def _compose(page: Page, config: ModelConfig, title: str) -> Figure:
     names = max(1.7, 0.3 + 0.077 * max(map(style.width, page.names.values())))
     board, curves = max(1.85, 0.31 * len(page.channels)), max(1.9, 0.17 * len(page.paid))
     second, third = 4.72, 4.72 + board + 0.98
-    told = page.posterior
-    height = third + curves + 0.85 + (_TOLD + board if told else 0)
+    told, verdicts = page.posterior, _verdicts(page.trust) if page.trust else []
+    fourth = third + curves + _TOLD
+    fifth = fourth + board + 0.75 if told else third + curves + 0.75
+    height = fifth + 0.1 + (0.55 + 0.2 * len(verdicts) if verdicts else 0)
     figure = Figure(figsize=(_WIDTH, height))
     _header(figure, page, config, title, height)
 
@@ -71,9 +78,12 @@ def _compose(page: Page, config: ModelConfig, title: str) -> Figure:
     panels.curves(place(0.95, third, 8.15, curves), page)
     panels.residuals(place(12.3, third, _RIGHT, curves), page)
     if told:
-        fourth = third + curves + _TOLD
         _intervals(place(names, fourth, 8.15, board), told)
-        _sentences(figure, told, 8.8, fourth - 0.4, height)
+        _sentences(figure, told, (8.8, fourth - 0.4, fifth - 0.3), height)
+    for i, (text, colour) in enumerate(verdicts):
+        size = {"fontsize": 12.5, "fontweight": "bold"} if i == 0 else {"fontsize": 9}
+        top = fifth + 0.05 + 0.2 * i + 0.08 * (i > 0)
+        figure.text(0.3 / _WIDTH, 1 - top / height, text, va="top", color=colour, **size)
     return figure
 
 
@@ -83,13 +93,28 @@ def _intervals(axes: Axes, told: PosteriorDocument) -> None:
     style.question(axes, "What do the data say, and how surely?", reading)
 
 
-def _sentences(figure: Figure, told: PosteriorDocument, left: float, top: float, height: float) -> None:
-    """What the posterior says in words, as far as there is room."""
+def _verdicts(trust: TrustDocument) -> list[tuple[str, str]]:
+    """The heading, a line for all that is not good, and one for all that is, with their colours."""
+    good = [line.figure for line in trust.lines if line.word == "good"]
+    others = sorted((line for line in trust.lines if line.word != "good"), key=lambda line: line.word)
+    lines = [
+        (f"{line.word}: {line.topic}, {line.figure}: {line.reason}. {line.advice}", _WORDS[line.word])
+        for line in others
+    ]
+    lines = [(style.heading(text, _LETTERS), colour) for text, colour in lines]
+    wrapped = textwrap.wrap(f"good: {'; '.join(good)}", _LETTERS, subsequent_indent="    ") if good else []
+    return [("Can the result be trusted?", style.INK), *lines, *((text, _WORDS["good"]) for text in wrapped)]
+
+
+def _sentences(
+    figure: Figure, told: PosteriorDocument, place: tuple[float, float, float], height: float
+) -> None:
+    """What the posterior says in words, as far as there is room from left and top to the bottom."""
+    left, top, bottom = place
     lines = [style.heading(line, 100) for line in told.sentences]
-    room = int((height - 0.45 - top) / 0.19)
+    room = int((bottom - top) / 0.19)
     shown = lines if len(lines) <= room else [*lines[: room - 1], "… more in posterior.png"]
-    place = (left / _WIDTH, 1 - top / height)
-    figure.text(*place, "\n".join(shown), va="top", fontsize=9, linespacing=1.5)
+    figure.text(left / _WIDTH, 1 - top / height, "\n".join(shown), va="top", fontsize=9, linespacing=1.5)
 
 
 def _header(figure: Figure, page: Page, config: ModelConfig, title: str, height: float) -> None:
