@@ -24,7 +24,7 @@ from functions.adapters.embedded import Embedded, FolderInUse
 from functions.adapters.embedded.database import DamagedFolder
 from functions.errors import Unavailable
 from infra.local.batch import Submission, UnreadableRequests, read_requests
-from infra.local.earned import channels_table, fit, warning_lines
+from infra.local.earned import channels_table, fit, trust_lines, warning_lines
 from infra.local.follow import Client, describe, follow
 from infra.local.host import ADDRESS, Host, PortTaken, TooFewFiles, local_settings, running, say, state_file
 
@@ -137,7 +137,7 @@ def _report(
     if summary:
         earned = ModelSummary.model_validate(summary)
         console.print(channels_table(earned.best_model, earned.dependent))
-        _tell(console, f"  {fit(earned)}")
+        _tell(console, f"  {fit(earned)}", *trust_lines(earned.trust))
     if same:
         _tell(console, *_reasons(job), *warning_lines(job["findings"]))
     _tell(console, f"  {client.url}/jobs/{submission.job_id}")

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from contracts.result import ModelInBrief
 from contracts.summary import ModelSummary
+from contracts.trust import TrustLine
 
 
 def channels_table(
@@ -62,6 +63,15 @@ def warning_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
             lines += [f"  ! {named}{finding['message']}"]
             lines += [f"    {finding['advice']}"] if finding["advice"] else []
     return lines
+
+
+def trust_lines(lines: Sequence[TrustLine]) -> list[str]:
+    """How many checks are good, and each of those that are not: what was found and what to do."""
+    if not lines:
+        return []
+    others = sorted((line for line in lines if line.word != "good"), key=lambda line: line.word)
+    told = [f"  {line.word}: {line.figure}: {line.reason}; {line.advice}" for line in others]
+    return [f"  trust: {len(lines) - len(others)} of {len(lines)} checks are good", *told]
 
 
 def amount(value: float | None) -> str:

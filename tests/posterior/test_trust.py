@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contracts.trust import TrustLine
+from infra.local.earned import trust_lines
 from tests.posterior.data import config, sales
 from trainer.posterior import Posterior, posterior
 from trainer.posterior.forecast import forecast, without_media
@@ -92,3 +94,17 @@ def test_planted_truth_is_found_again_and_a_placebo_gets_little(found: Posterior
 )
 def test_words_follow_the_table(check: str, words: dict[float, str]) -> None:
     assert {value: THRESHOLDS[check].word(value) for value in words} == words
+
+
+def test_a_terminal_shows_what_is_not_good_worst_first() -> None:
+    fields = {"topic": "fit", "check": "r2", "value": 0.5, "reason": "reason"}
+    good, doubtful, bad = (
+        TrustLine(**fields, word=word, figure=word.upper(), advice=f"{word} advice")
+        for word in ("good", "doubtful", "bad")
+    )
+    assert trust_lines([good, doubtful, bad]) == [
+        "  trust: 1 of 3 checks are good",
+        "  bad: BAD: reason; bad advice",
+        "  doubtful: DOUBTFUL: reason; doubtful advice",
+    ]
+    assert trust_lines([]) == []
