@@ -79,6 +79,7 @@ bench: $(VENV)/dev.done ## measure: search, a whole job, the pipeline, extract
 
 truth: $(VENV)/dev.done ## how near models come to the truth of generated data: SEEDS=24
 	@$(RUN) -m infra.local.truth $(if $(SEEDS),--seeds $(SEEDS))
+	@$(RUN) -m infra.local.calibration
 
 chaos: $(VENV)/dev.done ## many schedules of misfortune: N=100000, SEED=1 to repeat a run, PROCESSES=2
 	@$(RUN) -m tests.property.chaos $(or $(N),10000) $(if $(SEED),--seed $(SEED)) $(if $(PROCESSES),--processes $(PROCESSES))

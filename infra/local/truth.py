@@ -16,6 +16,7 @@ import pandas as pd
 
 from contracts.model import ModelConfig
 from contracts.request import TrainRequest
+from infra.local import kinds
 from infra.local.demo_data import CHANNELS, PAID, Channel, DemoData, demo_request, generate
 from trainer.engines.native.explain.answers import Answers
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
@@ -172,7 +173,14 @@ def interval_row(tables: list[pd.DataFrame]) -> list[str]:
     holds = together["true_roas"].between(together["low"], together["high"])
     width = (together["high"] / together["low"]).median()
     sure, right = together["sure"].sum(), together["sure_right"].sum()
-    return [f"{holds.mean():.0%}", f"× {width:.1f}", f"{sure}, {right / sure:.0%}"]
+    said = f"{sure}, {right / sure:.0%}" if sure else "0"
+    return [f"{holds.mean():.0%}", f"× {width:.1f}", said]
+
+
+def of_kind(name: str, seed: int) -> pd.DataFrame:
+    """The posterior of a world of one of `infra.local.kinds`, beside its truth (see `judged`)."""
+    data = kinds.world(kinds.KINDS[name], seed)
+    return judged(posterior(data.table, _config(demo_request("truth"))), data)
 
 
 def ranked(tables: Iterable[pd.DataFrame], factor: float) -> tuple[int, int]:
@@ -207,10 +215,15 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(prog="infra.local.truth", description=__doc__)
     parser.add_argument("--seeds", type=int, default=24)
+    parser.add_argument("--kinds", type=int, default=6, help="worlds of each other kind")
     parser.add_argument("--processes", type=int, default=1)
     args = parser.parse_args()
     with ProcessPoolExecutor(args.processes) as pool:
         found = list(pool.map(study, range(1, args.seeds + 1)))
+        others = {
+            name: list(pool.map(of_kind, [name] * args.kinds, range(101, 101 + args.kinds)))
+            for name in kinds.KINDS
+        }
     table = Table(title=f"{args.seeds} worlds of {len(_SPENDS)} paid channels")
     columns = [f"ranked right from {factor:g} ×" for factor in SEPARATE]
     errors = ("error of shares, median and worst", "of ROAS, median and worst")
@@ -219,6 +232,9 @@ def main() -> int:
     for name in found[0]:
         of_way = [tables[name] for tables in found]
         table.add_row(name, *row(of_way), *interval_row(of_way))
+    for name, of_way in others.items():
+        title = f"posterior, {args.kinds} worlds of the kind {name}"
+        table.add_row(title, *row(of_way), *interval_row(of_way))
     console = Console()
     if not console.is_terminal:
         console.width = 200

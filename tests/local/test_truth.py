@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from infra.local import kinds
 from infra.local.truth import lift_studies, ranked, study, world
 
 SEEDS = (1, 2, 3)
@@ -67,3 +68,13 @@ def test_a_pair_counts_once_it_is_separated_and_right_if_the_order_is() -> None:
     table = pd.DataFrame({"roas": [1.0, 3.0, 2.9], "true_roas": [1.0, 2.0, 3.2]}, index=list("abc"))
     assert ranked([table], 1.5) == (2, 3)
     assert ranked([table], 1.7) == (2, 2)
+
+
+@pytest.mark.parametrize("name", kinds.KINDS)
+def test_worlds_of_other_kinds_hold_together(name: str) -> None:
+    kind = kinds.KINDS[name]
+    data = kinds.world(kind, 1)
+    assert len(data.table) == kind.weeks
+    assert data.components.sum(axis=1).to_numpy() == pytest.approx(data.table["revenue"].to_numpy(), abs=0.01)
+    assert all(kind.roas[0] <= roas <= kind.roas[1] for roas in data.roas.values())
+    assert kinds.world(kind, 1).roas == data.roas != kinds.world(kind, 2).roas

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
 
@@ -302,3 +303,36 @@ def test_data_that_tell_little_end_in_wide_intervals_and_no_nonsense(name: str) 
         assert answer.learned[0] < 0.5
     if name == "nothing but noise":
         assert answer.baseline_share.mean() > 0.85
+
+
+@pytest.mark.parametrize("scope", ["immediate", "total"])
+def test_a_lift_study_is_read_by_its_scope(scope: str) -> None:
+    """Half of what c1 earns comes later; a study over one spend sees the first half, or all of it."""
+    table = sales(rows=130, channels=1)
+    spend = table["c1"].to_numpy()
+    carried = np.convolve(spend, 0.5 ** np.arange(20))[: len(spend)]
+    earned, later = (1000 * x / (x + carried.max()) for x in (carried, carried - spend))
+    table["sales"] = 2000 + earned + np.random.default_rng(5).normal(0, 150, len(spend))
+    rows = slice(60, 90)
+    days = table["date"].dt.date
+    lift = float((earned - later if scope == "immediate" else earned)[rows].sum())
+    study = {"channels": ["c1"], "start": str(days[60]), "end": str(days[89] + timedelta(days=6))}
+    study |= {"lift": lift, "lift_se": 0.03 * lift, "spend": float(spend[rows].sum()), "confidence": 0.9}
+    known = {"c1_thetas": [0.45, 0.55], "c1_alphas": [0.98, 1.02], "c1_gammas": [0.98, 1.0]}
+    found = {
+        told: posterior(
+            table,
+            config(
+                table,
+                calibration=[study | {"scope": told}],
+                hyperparameters={"ranges": known},
+                prophet={"components": ["trend"]},
+            ),
+            sweeps=600,
+            longest=1,
+        ).roas[:, 0]
+        for told in ("immediate", "total")
+    }
+    low, high = np.quantile(found[scope], (0.02, 0.98))
+    assert low < earned.sum() / spend.sum() < high
+    assert np.median(found["immediate"]) > 1.4 * np.median(found["total"])
