@@ -98,9 +98,8 @@ MUTATIONS: dict[str, list[Edit]] = {
         Edit(running._end, "claim(runtime.ports, names.attempt_of(job), None)", "pass")
     ],
     "settings-looked-for-before-the-upload-is-recorded": [
-        Edit(uploads._data_arrived, "upload = record(runtime, country, data)",
-             "settings = settings_for(runtime.ports.objects, country, data.name)\n    upload = record(runtime, country, data)"),
-        Edit(uploads._data_arrived, "    settings = settings_for(runtime.ports.objects, country, data.name)\n    if", "    if"),
+        Edit(uploads.handle_upload, "_begin(runtime, record(runtime, country, info))",
+             "before = settings_for(runtime.ports.objects, country, info.name)\n        upload = record(runtime, country, info)\n        if before or upload.state != 'WAITING':\n            _begin(runtime, upload)"),
     ],
     "failure-by-a-sweep-not-announced": [
         Edit(wakeups.wake_or_fail, "announce_attempt_end(runtime, failed, failed.attempt)", "pass"),
