@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
-
 from contracts.attempt import TrainingConfig
 from contracts.result import NO_EFFECT, BestModel, Channel, RefreshReport, ResultWarning
 from trainer.engines.pictures.style import unreadable_scripts
+from trainer.engines.tables import read_csv
 
 FAIR_R2 = 0.6
 """Adjusted R² below which a model explains too little to decide by."""
@@ -130,7 +129,7 @@ def _cluster_limits(best: BestModel, folder: Path) -> dict[str, tuple[float, flo
     path = folder / "pareto_aggregated.csv"
     if not path.is_file():
         return {}
-    table = pd.read_csv(path, dtype={"solID": str})
+    table = read_csv(path)
     rows = table[table["solID"] == best.sol_id].set_index("rn")[["ci_low", "ci_up"]].dropna()
     limits = {str(name): (float(low), float(high)) for name, low, high in rows.itertuples()}
     return {one.name: limits[one.modelled] for one in best.channels if one.paid and one.modelled in limits}

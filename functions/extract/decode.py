@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 MAX_COLUMNS = 2_000
+MAX_CELLS = 200_000_000
+"""Rows × columns of a source: a query that answers with more is stopped while it streams."""
 _ROWS_PER_GROUP = 65_536
 _BYTES_PER_GROUP = 32 << 20
 _WRITE_BUFFER = 1 << 20
@@ -60,7 +62,7 @@ def write_batches(batches: Iterator[pa.RecordBatch], out: ObjectWriter) -> int:
     whoever asks for it.
 
     Raises:
-        BadSource: there is nothing at all, or there are more than MAX_COLUMNS.
+        BadSource: there is nothing at all, or there are more than MAX_COLUMNS or MAX_CELLS.
     """
     first = next(batches, None)
     if first is None:
@@ -71,6 +73,11 @@ def write_batches(batches: Iterator[pa.RecordBatch], out: ObjectWriter) -> int:
         for table in _row_groups(chain([first], batches), columns):
             writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
             rows += table.num_rows
+            if rows * table.num_columns > MAX_CELLS:
+                raise BadSource(
+                    f"The source has more than {MAX_CELLS:,} cells ({rows:,} rows × {table.num_columns} "
+                    "columns so far); filter or aggregate it, or ask for fewer columns."
+                )
         writer.add_key_value_metadata(said(unusable=columns.unusable))
         return rows
 

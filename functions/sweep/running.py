@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from contracts import names
 from contracts.job import Job
 from contracts.problem import Problem
@@ -48,10 +50,11 @@ def _alive(runtime: Runtime, job: Job, beat: Beat) -> None:
 
 
 def _platform_says(runtime: Runtime, job: Job) -> tuple[bool, bool, str]:
-    """Of the claimed execution, or without one of all: whether it ended, whether it waits, and the detail."""
+    """Of the execution that claim or job name, or else of all: whether it ended or waits, and the detail."""
     held = read_claim(runtime.ports, names.attempt_of(job))
-    if held is not None and held.execution is not None:
-        execution = runtime.ports.launcher.get(held.execution)
+    name = (held and held.execution) or job.execution
+    if name is not None:
+        execution = runtime.ports.launcher.get(name)
         if execution is None:
             return True, False, "it is unknown"
         return execution.state.ended, execution.state is ExecutionState.PENDING, execution.detail
@@ -74,5 +77,8 @@ HEARTBEAT_LOST = Problem(
 
 
 def _crashed(detail: str) -> Problem:
-    why = f"{detail}; see its log so far; exit code 137 often means that it ran out of memory"
-    return Problem(type="training-crashed", title="The training ended without an outcome", detail=why)
+    """Whoever runs out of memory is killed, on every platform; its cause can only be guessed."""
+    killed = re.search(r"\b(137|signal:? 9|killed|memory)\b", detail, re.IGNORECASE)
+    title = "The training was killed: it probably needed more memory than it may have; choose a larger size"
+    title = title if killed else "The training ended without an outcome"
+    return Problem(type="training-crashed", title=title, detail=f"{detail}; see its log so far")

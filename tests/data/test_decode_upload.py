@@ -208,6 +208,22 @@ def test_rows_with_other_columns_are_refused() -> None:
         write_batches(iter(parts), Target())
 
 
+def test_a_source_with_too_many_cells_is_left_while_it_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("functions.extract.decode.MAX_CELLS", 1_000_000)
+    read = []
+
+    def endless() -> Iterator[pa.RecordBatch]:
+        while True:
+            read.append(1)
+            yield pa.RecordBatch.from_pydict({"a": range(65_536), "b": range(65_536)})
+
+    with pytest.raises(
+        BadSource, match=r"more than 1,000,000 cells \(524,288 rows × 2 columns so far\); filter"
+    ):
+        write_batches(endless(), Target())
+    assert len(read) < 12
+
+
 def test_nothing_at_all_is_refused() -> None:
     with pytest.raises(BadSource, match="nothing at all"):
         write_batches(iter([]), Target())

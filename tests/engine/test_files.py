@@ -19,7 +19,7 @@ from trainer.engines.native.pictures import onepager
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.result import Result
 from trainer.engines.native.training import fit
-from trainer.engines.tables import add_parquet
+from trainer.engines.tables import add_parquet, read_csv, write_csv
 
 ROOT = Path(__file__).parents[2]
 PAID = ["tv_spend", "ooh_spend", "search_spend", "social_spend", "display_spend"]
@@ -248,6 +248,20 @@ def test_a_result_keeps_its_annotations_and_has_every_table_as_parquet_too(tmp_p
         "model.json",
         *(f"RobynModel-{solution}.json" for solution in result.other_winners),
     }
+
+
+def test_text_that_a_spreadsheet_would_run_is_text_in_csv_and_itself_in_parquet(tmp_path):
+    cells = ["=1+1", "+x", "-promo", "@a", "'=1", "plain", "it's", None]
+    table = pd.DataFrame({"text": cells, "-spend": [-1.5] * len(cells)})
+    write_csv(table, tmp_path / "notes.csv")
+    assert (tmp_path / "notes.csv").read_text().replace('"', "").splitlines() == [
+        *("text,'-spend", "'=1+1,-1.5", "'+x,-1.5", "'-promo,-1.5", "'@a,-1.5"),
+        *("''=1,-1.5", "plain,-1.5", "it's,-1.5", ",-1.5"),
+    ]
+    add_parquet(tmp_path)
+    for frame in (pd.read_parquet(tmp_path / "notes.parquet"), read_csv(tmp_path / "notes.csv")):
+        assert frame["text"].dropna().tolist() == cells[:-1]
+        assert frame["-spend"].tolist() == [-1.5] * len(cells)
 
 
 def test_parquet_types_depend_on_the_column_not_on_what_it_happens_to_hold(tmp_path):

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from contracts import series
 from contracts.model import ModelConfig, Window
@@ -29,7 +30,7 @@ from trainer.engines.common import InvalidInputs
 from trainer.engines.refresh import picture as refresh_picture
 from trainer.engines.refresh import report as refresh_report
 from trainer.engines.refresh.continuation import Continuation
-from trainer.engines.tables import add_parquet, write_csv
+from trainer.engines.tables import add_parquet, write_plain_csv
 
 SCRIPT = Path(__file__).resolve().parents[2] / "r" / "run.R"
 LOG_LINES_OF_AN_ERROR = 50
@@ -122,7 +123,8 @@ class RobynEngine:
         """What r/run.R reads: data.csv with the columns that are modelled, and config.json."""
         config, refresh = self._begun.config, self._begun.refresh
         names = list(dict.fromkeys(name for _, name in config.columns.roles()))
-        write_csv(self._data[names], folder / "data.csv")
+        rows = pa.Table.from_pandas(self._data[names], preserve_index=False)
+        write_plain_csv(rows, folder / "data.csv")
         dates = dates_of(self._data, config).tolist()
         rows = series.rows_within(dates, config.window.start, config.window.end)
         window = Window(start=dates[rows[0]], end=dates[rows[-1]])  # which Robyn takes as it is

@@ -6,11 +6,13 @@ same column has the same type in every result.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 import pyarrow
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -34,10 +36,43 @@ _BESIDE_THE_REQUESTS: dict[str, pyarrow.DataType] = {
 _NOTHING = ["", "NA", "NaN"]
 
 
+_FORMULA, _PROTECTED = r"^('*[=+\-@])", r"^'('*[=+\-@])"
+"""Text that a spreadsheet would take for a formula, and the same after an apostrophe was put before it."""
+
+
 def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table in full precision, missing numbers left empty; several times faster than pandas."""
+    """Write a table in full precision, missing numbers left empty; several times faster than pandas.
+
+    An apostrophe is put before text, also a column's name, that a spreadsheet would take for a formula.
+    """
     rows = pyarrow.Table.from_pandas(table, preserve_index=False)
+    write_plain_csv(_replaced(rows, _FORMULA, r"'\1"), path)
+
+
+def write_plain_csv(rows: pyarrow.Table, path: Path) -> None:
+    """Write a table for a program: every text as it is."""
     pyarrow.csv.write_csv(rows, path, pyarrow.csv.WriteOptions(quoting_style="needed"))
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a table that `write_csv` or R wrote; solIDs are text."""
+    table = pd.read_csv(path, dtype={"solID": str})
+    text = table.select_dtypes(include=["object", "string"]).columns
+    restored = {name: table[name].replace(_PROTECTED, r"\1", regex=True) for name in text}
+    return table.assign(**restored).rename(columns=lambda name: re.sub(_PROTECTED, r"\1", name))
+
+
+def _replaced(rows: pyarrow.Table, pattern: str, by: str) -> pyarrow.Table:
+    """A table in which a pattern is replaced in every text and in the names of its columns."""
+    columns = [
+        pc.replace_substring_regex(column, pattern, by) if _is_text(column.type) else column
+        for column in rows.columns
+    ]
+    return pyarrow.table(columns, [re.sub(pattern, by, name) for name in rows.column_names])
+
+
+def _is_text(kind: pyarrow.DataType) -> bool:
+    return bool(pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind))
 
 
 def add_parquet(folder: Path) -> None:
@@ -59,7 +94,7 @@ def _read(path: Path) -> pyarrow.Table:
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )
-    table = pyarrow.csv.read_csv(path, convert_options=options)
+    table = _replaced(pyarrow.csv.read_csv(path, convert_options=options), _PROTECTED, r"\1")
     table = table.drop_columns([name for name in table.column_names if not name])
     return table.cast(pyarrow.schema([(field.name, _type(field, known)) for field in table.schema]))
 

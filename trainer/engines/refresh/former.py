@@ -15,6 +15,7 @@ from contracts.base import error_lines
 from contracts.model import ModelConfig
 from contracts.result import BestModel, RefreshReport
 from trainer.engines.common import InvalidInputs
+from trainer.engines.tables import read_csv
 
 Document = TypeVar("Document", bound=BaseModel)
 REFRESH = "refresh.json"
@@ -50,7 +51,7 @@ class Former:
 
     def table(self, name: str) -> pd.DataFrame:
         """A CSV file by its name without the suffix; solIDs are text."""
-        return pd.read_csv(self._file(f"{name}.csv"), dtype={"solID": str})
+        return read_csv(self._file(f"{name}.csv"))
 
     def _document(self, name: str, contract: type[Document]) -> Document:
         try:
