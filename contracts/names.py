@@ -36,6 +36,16 @@ def summary(country: str) -> str:
     return f"model_summary/{country}/summary.json"
 
 
+def country_runs(country: str, month: str) -> str:
+    """Prefix of the runs of a country that succeeded in a month, YYYY-MM."""
+    return f"model_summary/{country}/runs/{month}/"
+
+
+def country_run(job: Job) -> str:
+    """The line of a succeeded job among the runs of its country."""
+    return f"{country_runs(job.country, f'{job.updated_at:%Y-%m}')}{job.job_id}.json"
+
+
 @dataclass(frozen=True)
 class Attempt:
     """The names that belong to one attempt of a job."""

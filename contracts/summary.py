@@ -66,12 +66,13 @@ class ModelSummary(Exchanged):
 
 
 class CountryRun(Exchanged):
-    """One line of a country's aggregate."""
+    """One run of a country in short."""
 
     job_id: OfJob
     attempt: OfAttempt
     revision: OfRevision
     accepted_at: Timestamp = Field(description="when the request was accepted, UTC")
+    succeeded_at: Timestamp = Field(description="when the job succeeded, UTC")
     engine: str = Field(description="engine that trained")
     nrmse: float = Field(description="NRMSE of the best model")
     rssd: float | None = Field(description="DECOMP.RSSD of the best model; None if no channel has any effect")
@@ -80,8 +81,11 @@ class CountryRun(Exchanged):
 
 
 class CountrySummary(Exchanged):
-    """All runs of a country, best first (smallest NRMSE)."""
+    """The runs of a country, in a bounded size; every run is an object of its own beside it."""
 
     schema_version: SchemaVersion = SCHEMA_VERSION
     country: OfCountry
-    runs: list[CountryRun] = Field(description="smallest NRMSE first")
+    counts: dict[str, int] = Field(description="YYYY-MM → runs that succeeded in it; closed months only")
+    uncounted: str = Field(description="the first month, YYYY-MM, that is not closed and counted yet")
+    best: list[CountryRun] = Field(description="the best 20, smallest NRMSE first")
+    latest: list[CountryRun] = Field(description="the latest 50, newest success first")

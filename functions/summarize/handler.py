@@ -13,13 +13,14 @@ from contracts.job import Finding, Job, JobState
 from contracts.posterior import PosteriorShort
 from contracts.result import NO_EFFECT, BestModel, Timings
 from contracts.series import last_days
-from contracts.summary import CountryRun, CountrySummary, ModelSummary, SummarizedModel
+from contracts.summary import ModelSummary, SummarizedModel
 from contracts.trust import TrustDocument, TrustLine
 from functions.message import Message
 from functions.patience import saying_what_is_awaited
-from functions.ports import NotFound, Ports
+from functions.ports import Ports
 from functions.runtime import Runtime
 from functions.steps import announce, commit_end, create_once, most_severe
+from functions.summarize.country import bring_up_to_date, run_of
 from functions.versions import read_ours
 
 
@@ -34,8 +35,11 @@ def handle(message: Message, runtime: Runtime) -> None:
         with saying_what_is_awaited(runtime, job):
             _write_summary(runtime, job)
         job = _succeed(runtime, job)
-    rebuild_aggregate(runtime.ports, job.country)
-    announce(runtime, job)
+    if runtime.ports.objects.stat(names.country_run(job)) is None:
+        announce(runtime, job)
+        run = run_of(runtime.ports, job)
+        create_once(runtime, names.country_run(job), run.model_dump_json(indent=2).encode())
+    bring_up_to_date(runtime.ports, job)
 
 
 def _write_summary(runtime: Runtime, job: Job) -> None:
@@ -145,46 +149,3 @@ def _trust(ports: Ports, folder: str) -> list[TrustLine]:
 def _json(ports: Ports, name: str) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(ports.objects.read(name))
     return value
-
-
-def rebuild_aggregate(ports: Ports, country: str, *, anew: bool = False) -> None:
-    """Write all succeeded runs of a country, best first.
-
-    Lines of the present aggregate are taken over, unless it is written anew from the summaries of all runs.
-
-    Raises:
-        functions.ports.Conflict: somebody else wrote it at the same time.
-    """
-    name = names.summary(country)
-    info = ports.objects.stat(name)
-    known = _known_runs(ports, name) if info is not None and not anew else {}
-    jobs = ports.jobs.find(Job, country=country, state=JobState.SUCCEEDED.value)
-    trained = [job for job in jobs if job.timeline[-2].state is JobState.TRAINED]
-    runs = [known.get((job.job_id, job.attempt)) or _run(ports, job) for job in trained]
-    runs.sort(key=lambda run: (run.nrmse, run.job_id))
-    text = CountrySummary(country=country, runs=runs).model_dump_json(indent=2).encode()
-    if anew or {(run.job_id, run.attempt) for run in runs} != set(known):
-        ports.objects.replace(name, text, if_generation=info.generation if info is not None else 0)
-
-
-def _known_runs(ports: Ports, name: str) -> dict[tuple[str, int], CountryRun]:
-    try:
-        aggregate = CountrySummary.model_validate_json(ports.objects.read(name))
-    except NotFound:
-        return {}
-    return {(run.job_id, run.attempt): run for run in aggregate.runs}
-
-
-def _run(ports: Ports, job: Job) -> CountryRun:
-    summary = ModelSummary.model_validate_json(ports.objects.read(names.model_summary(job)))
-    return CountryRun(
-        job_id=job.job_id,
-        attempt=job.attempt,
-        revision=job.revision,
-        accepted_at=job.accepted_at,
-        engine=summary.provenance["engine"],
-        nrmse=summary.best_model.nrmse,
-        rssd=summary.best_model.rssd,
-        r2=summary.best_model.train.r2,
-        model_summary=names.model_summary(job),
-    )

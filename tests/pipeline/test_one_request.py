@@ -9,7 +9,7 @@ import pytest
 
 from contracts import names
 from contracts.job import DeadLetter, Job, JobState, Queue
-from contracts.summary import CountrySummary, ModelSummary
+from contracts.summary import ModelSummary
 from functions.ports import NotFound
 from infra.local.demo_data import bad_request, bad_table, generate
 from tests.pipeline.world import World
@@ -148,13 +148,6 @@ def test_a_request_that_only_validates_ends_with_its_findings(world: World):
     report = json.loads(world.ports.objects.read(finished["paths"]["validation"]))
     assert report["valid"] is True
     assert finished["paths"]["results"] is None
-
-
-def test_the_country_s_aggregate_lists_all_runs(world: World):
-    first, second = world.submit("r1"), world.submit("r2")
-    world.run()
-    text = world.ports.objects.read(names.summary("DE"))
-    assert {run.job_id for run in CountrySummary.model_validate_json(text).runs} == {first, second}
 
 
 def test_a_recent_extract_is_reused_unless_the_request_says_refresh(world: World):

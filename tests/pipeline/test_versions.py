@@ -157,7 +157,7 @@ def test_every_job_of_a_released_folder_goes_on_to_its_end(
     rejected = {"rejected": S.REJECTED, "invalid": S.REJECTED, "cancelling": S.CANCELLED}
     assert ended == {name: rejected.get(name, S.SUCCEEDED) for name in STATES}
     summary = json.loads(released.ports.objects.read(names.summary("DE")))
-    trained = {run["job_id"] for run in summary["runs"]}
+    trained = {run["job_id"] for run in summary["latest"]}
     assert trained == {jobs[name] for name, state in ended.items() if state is S.SUCCEEDED} - {
         jobs["validated"]
     }

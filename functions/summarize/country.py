@@ -1,0 +1,128 @@
+"""The aggregate of a country: each run is an object, and one more of bounded size is for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from pydantic import ValidationError
+
+from contracts import names
+from contracts.job import Job, JobState
+from contracts.summary import CountryRun, CountrySummary, ModelSummary
+from functions.errors import NotYet
+from functions.ports import NotFound, ObjectInfo, Ports
+
+BEST, LATEST = 20, 50
+"""How many runs the aggregate lists."""
+REWRITTEN_AFTER = timedelta(seconds=5)
+"""The aggregate is written at most once in this time; a store refuses more than one write in a second."""
+MONTH_CLOSES = timedelta(days=7)
+"""After the end of a month: no message lives longer, so that no run can be added any more."""
+_PAGE = 500
+
+
+def run_of(ports: Ports, job: Job) -> CountryRun:
+    """The line of a succeeded job among the runs of its country, from the job's summary."""
+    summary = ModelSummary.model_validate_json(ports.objects.read(names.model_summary(job)))
+    return CountryRun(
+        job_id=job.job_id,
+        attempt=job.attempt,
+        revision=job.revision,
+        accepted_at=job.accepted_at,
+        succeeded_at=job.updated_at,
+        engine=summary.provenance["engine"],
+        nrmse=summary.best_model.nrmse,
+        rssd=summary.best_model.rssd,
+        r2=summary.best_model.train.r2,
+        model_summary=names.model_summary(job),
+    )
+
+
+def bring_up_to_date(ports: Ports, job: Job) -> None:
+    """Put the run of a succeeded job into the aggregate of its country, if it belongs there and is missing.
+
+    The latest other runs are put there with it, so that a burst of runs is few writes.
+
+    Raises:
+        NotYet: it was written a moment ago.
+        functions.ports.Conflict: somebody else wrote it at the same time.
+    """
+    info = ports.objects.stat(names.summary(job.country))
+    known = _known(ports, job.country) if info is not None else None
+    if info is None or known is None:
+        write(ports, rebuilt(ports, job.country), info)
+        return
+    summary = _counted(ports, with_runs(known, [run_of(ports, job)]))
+    if summary == known:
+        return
+    if ports.clock.now() - info.updated < REWRITTEN_AFTER:
+        raise NotYet(f"the summary of {job.country} was written less than {REWRITTEN_AFTER.seconds} s ago")
+    listed = {run.job_id for run in (*summary.best, *summary.latest)}
+    latest = ports.jobs.find(Job, limit=LATEST, country=job.country, state=JobState.SUCCEEDED.value)
+    others = [run_of(ports, other) for other in latest if _trained(other) and other.job_id not in listed]
+    write(ports, with_runs(summary, others), info)
+
+
+def with_runs(summary: CountrySummary, runs: Iterable[CountryRun]) -> CountrySummary:
+    """The aggregate with more runs; one that is in it already changes nothing."""
+    every = {run.job_id: run for run in (*summary.best, *summary.latest, *runs)}.values()
+    best = sorted(every, key=lambda run: (run.nrmse, run.job_id))[:BEST]
+    latest = sorted(every, key=lambda run: (run.succeeded_at, run.job_id), reverse=True)[:LATEST]
+    return summary.model_copy(update={"best": best, "latest": latest})
+
+
+def write(ports: Ports, summary: CountrySummary, over: ObjectInfo | None) -> None:
+    """Write an aggregate over the generation that was read.
+
+    Raises:
+        functions.ports.Conflict: another one is there.
+    """
+    text = summary.model_dump_json(indent=2).encode()
+    ports.objects.replace(names.summary(summary.country), text, over.generation if over is not None else 0)
+
+
+def rebuilt(ports: Ports, country: str) -> CountrySummary:
+    """The aggregate of a country from all its jobs; runs whose own object is missing get it."""
+    summary = CountrySummary(country=country, counts={}, uncounted="", best=[], latest=[])
+    for job in _succeeded(ports, country):
+        run = run_of(ports, job)
+        if ports.objects.stat(names.country_run(job)) is None:
+            ports.objects.create(names.country_run(job), run.model_dump_json(indent=2).encode())
+        first = min(summary.uncounted or "9999-99", f"{run.succeeded_at:%Y-%m}")
+        summary = with_runs(summary, [run]).model_copy(update={"uncounted": first})
+    return _counted(ports, summary)
+
+
+def _succeeded(ports: Ports, country: str) -> Iterator[Job]:
+    before: str | None = None
+    state = JobState.SUCCEEDED.value
+    while page := ports.jobs.find(Job, limit=_PAGE, before=before, country=country, state=state):
+        yield from (job for job in page if _trained(job))
+        before = page[-1].job_id
+
+
+def _trained(job: Job) -> bool:
+    return job.timeline[-2].state is JobState.TRAINED  # others only validated
+
+
+def _known(ports: Ports, country: str) -> CountrySummary | None:
+    """The aggregate as it is; None if a former version wrote it, or it has just been deleted."""
+    try:
+        return CountrySummary.model_validate_json(ports.objects.read(names.summary(country)))
+    except (NotFound, ValidationError):
+        return None
+
+
+def _counted(ports: Ports, summary: CountrySummary) -> CountrySummary:
+    """The aggregate with the number of runs of every month that has closed since."""
+    counts, month = dict(summary.counts), summary.uncounted
+    while month and ports.clock.now() >= _next_month(month) + MONTH_CLOSES:
+        counts[month] = sum(1 for _ in ports.objects.list(names.country_runs(summary.country, month)))
+        month = f"{_next_month(month):%Y-%m}"
+    return summary.model_copy(update={"counts": counts, "uncounted": month})
+
+
+def _next_month(month: str) -> datetime:
+    year, number = map(int, month.split("-"))
+    return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)

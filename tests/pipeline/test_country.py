@@ -1,0 +1,106 @@
+"""The aggregate of a country: every run once, bounded, and few writes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts import names
+from contracts.job import DeadLetter, JobState
+from contracts.summary import CountryRun, CountrySummary
+from functions.summarize.country import with_runs
+from infra.local.__main__ import summaries
+from tests.pipeline.world import World
+
+
+def summary_of(world: World) -> CountrySummary:
+    return CountrySummary.model_validate_json(world.ports.objects.read(names.summary("DE")))
+
+
+def runs_of(world: World, month: str) -> set[str]:
+    prefix = names.country_runs("DE", month)
+    found = [
+        info.name.removeprefix(prefix).removesuffix(".json") for info in world.ports.objects.list(prefix)
+    ]
+    return set(found)
+
+
+def settled(world: World) -> None:
+    world.run()
+    world.clock.pass_(minutes=2)
+    world.run()
+
+
+def test_every_run_is_an_object_and_the_summary_lists_the_best_and_the_latest(world: World):
+    jobs = {world.submit("r1"), world.submit("r2")}
+    settled(world)
+    summary = summary_of(world)
+    assert {run.job_id for run in summary.best} == {run.job_id for run in summary.latest} == jobs
+    assert runs_of(world, "2026-11") == jobs
+    template = summary.best[0]
+    many = [
+        template.model_copy(
+            update={
+                "job_id": f"j{number}",
+                "nrmse": 1 + number % 7,
+                "succeeded_at": template.succeeded_at + timedelta(hours=number),
+            }
+        )
+        for number in range(200)
+    ]
+    grown: CountrySummary = summary
+    for run in (*many, *many):  # each told twice
+        grown = with_runs(grown, [run])
+    assert [run.job_id for run in grown.latest] == [f"j{number}" for number in range(199, 149, -1)]
+    assert {run.job_id for run in grown.best[:2]} == jobs
+    assert [run.nrmse for run in grown.best[2:]] == [1.0] * 18
+
+
+def test_a_burst_of_runs_is_few_writes_and_misses_none(world: World, monkeypatch: pytest.MonkeyPatch):
+    replace, written = world.ports.objects.replace, []
+
+    def noted(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == names.summary("DE"):
+            written.append(world.clock.now())
+        return replace(name, *args, **kwargs)
+
+    monkeypatch.setattr(world.ports.objects, "replace", noted)
+    jobs = {world.submit(f"r{number}") for number in range(5)}
+    world.run()
+    assert {world.job(job).state for job in jobs} == {JobState.SUCCEEDED}
+    assert len(written) == 1
+    settled(world)
+    assert len(written) == 2
+    assert {run.job_id for run in summary_of(world).latest} == jobs
+    assert all(len(world.finished(job)) == 1 for job in jobs), "waiting for the summary repeats no message"
+    assert world.ports.jobs.find(DeadLetter) == []
+
+
+def test_a_month_is_counted_when_it_is_closed(world: World):
+    world.submit("r1"), world.submit("r2")
+    settled(world)
+    assert (summary_of(world).counts, summary_of(world).uncounted) == ({}, "2026-11")
+    world.clock.pass_(days=70)
+    last = world.submit("r3")
+    settled(world)
+    assert (summary_of(world).counts, summary_of(world).uncounted) == (
+        {"2026-11": 2, "2026-12": 0},
+        "2027-01",
+    )
+    assert runs_of(world, "2027-01") == {last}
+
+
+def test_a_summary_that_is_lost_is_made_anew_from_the_jobs(world: World):
+    first = world.submit("r1")
+    settled(world)
+    before: list[CountryRun] = summary_of(world).latest
+    former = b'{"country": "DE", "runs": []}'  # as former versions wrote it
+    world.ports.objects.replace(names.summary("DE"), former, if_generation=None)
+    assert summaries(world.embedded.folder) == 0
+    assert summary_of(world).latest == before
+    world.ports.objects.replace(names.summary("DE"), former, if_generation=None)
+    second = world.submit("r2")
+    settled(world)
+    assert [run.job_id for run in summary_of(world).latest] == [second, first]
