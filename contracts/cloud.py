@@ -102,12 +102,35 @@ class Rights:
         return rights
 
 
+Direction = Literal["ASCENDING", "DESCENDING"]
+Order = tuple[tuple[str, Direction], ...]
+"""Fields of a stored document and their directions; `created` is the time of creation."""
+NEWEST: Order = (("created", "DESCENDING"),)
+DUE: Order = (("deadline", "ASCENDING"),)
+TURN: Order = (("country", "ASCENDING"), ("priority", "DESCENDING"), ("created", "ASCENDING"))
+
+
 @dataclass(frozen=True)
 class Index:
-    """A composite index: equality on the fields, newest creation first."""
+    """What one kind of query needs: it asks for equality on the fields, and wants this order."""
 
     collection: str
     fields: tuple[str, ...]
+    order: Order = NEWEST
+
+    @property
+    def columns(self) -> Order:
+        """All fields of the index, as paths in a stored document."""
+        every: Order = (*((name, "ASCENDING") for name in self.fields), *self.order)
+        return tuple((name if name == "created" else f"fields.{name}", way) for name, way in every)
+
+    def named(self) -> dict[str, Any]:
+        """As Terraform makes it."""
+        name = "-".join(
+            (self.collection, *self.fields, *(name for name, _ in self.order if name != "created"))
+        )
+        fields = [{"path": path, "order": way} for path, way in self.columns]
+        return {"name": name, "collection": self.collection, "fields": fields}
 
 
 ALL_TOPICS = (*TOPICS, SWEEP_TICKS, *NOTIFIED_PREFIXES.values())
@@ -156,6 +179,7 @@ TASK_RETRIES = 3
 _RETRY = "a person retries a job whose former end was not told"
 _LETTER = "a message that can never work"
 _UNSTARTED = "a training that the platform refuses for good to start"
+_TRIED = "an attempt that somebody tried to start before"
 _HALF_ACCEPTED = "extract died after it accepted a request and before it extracted the data"
 _FORMER = "only where a training continues a former result"
 
@@ -187,9 +211,10 @@ RIGHTS: dict[str, Rights] = {
         documents=("jobs", "queues"),
         runs="starts",
         seldom={
+            "run:stop": _TRIED,
             f"publish:{DEAD_LETTERS}": _LETTER,
             f"publish:{JOB_FINISHED}": _UNSTARTED,
-            "read:scratch/": _UNSTARTED,
+            "read:scratch/": _TRIED,
             "create:scratch/": _UNSTARTED,
         },
     ),
@@ -206,8 +231,9 @@ RIGHTS: dict[str, Rights] = {
         publishes=(JOB_FINISHED, DEAD_LETTERS),
         reads=("robyn/", "training-configs/", "model_summary/"),
         creates=("robyn/", "model_summary/"),
+        lists=("model_summary/",),
         documents=("jobs",),
-        seldom={f"publish:{DEAD_LETTERS}": _LETTER},
+        seldom={f"publish:{DEAD_LETTERS}": _LETTER, "list:model_summary/": "a month is over"},
     ),
     "sweep": Rights(
         publishes=tuple(topic for topic in ALL_TOPICS if topic != SWEEP_TICKS),
@@ -254,9 +280,12 @@ INDEXES: tuple[Index, ...] = (
     Index("jobs", ("country",)),
     Index("jobs", ("country", "state")),
     Index("jobs", ("queue", "state")),
+    Index("jobs", ("state",), DUE),
+    Index("jobs", ("queue", "state"), TURN),
     Index("uploads", ("state",)),
     Index("uploads", ("country", "state")),
 )
+"""Every query with conditions has one; a query without any needs none. Both families refuse all others."""
 UNINDEXED = ("rest", "version", "fields.deadline", "fields.updated_at")
 """Fields of every collection that no query asks for, so that writing them costs no index entries."""
 EXPIRING = ("extracts", "uploads", "dead-letters")
@@ -283,7 +312,7 @@ def names() -> dict[str, Any]:
         "task_timeout_s": TASK_TIMEOUT_S,
         "task_retries": TASK_RETRIES,
         "rights": {name: asdict(rights) for name, rights in RIGHTS.items()},
-        "indexes": [asdict(index) for index in INDEXES],
+        "indexes": [index.named() for index in INDEXES],
         "collections": COLLECTIONS,
         "expiring": EXPIRING,
         "unindexed": UNINDEXED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Self
 
@@ -62,6 +62,10 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 }
 """From each state, the states that may follow."""
 
+KEEP_ENDED = timedelta(days=90)
+"""How long an upload that ended and a dead letter that was sent again are kept."""
+KEEP_EXTRACT = timedelta(days=1)
+"""How long it is remembered at least which object holds what was read from a source."""
 MAX_FINDINGS = 50
 MAX_COUNTRIES = 300
 MAX_IGNORED = 50
@@ -128,6 +132,7 @@ class Upload(Document):
         description="version that was the beginning of this one, taken while it still grew; of a "
         "record of generation 0 the last version",
     )
+    expires: Timestamp | None = Field(None, description="when the store may remove it, UTC; None: never")
 
     @property
     def key(self) -> str:
@@ -327,6 +332,7 @@ class DeadLetter(Document):
     data: str = Field(description="the message's data, base64")
     attributes: dict[str, str] = Field({}, description="the message's attributes")
     replayed_at: Timestamp | None = Field(None, description="when it was last sent again, UTC; None: never")
+    expires: Timestamp | None = Field(None, description="when the store may remove it, UTC; None: never")
 
     @property
     def key(self) -> str:
@@ -342,6 +348,7 @@ class Extract(Document):
     object_name: str = Field(description="object that holds the extract")
     fingerprint: str = Field(description="size and CRC32C of the extract")
     at: Timestamp = Field(description="when the source was read, UTC")
+    expires: Timestamp | None = Field(None, description="when the store may remove it, UTC; None: never")
 
     @property
     def key(self) -> str:

@@ -72,19 +72,19 @@ def seal(ports: Ports, job: Job) -> str | None:
     return claim(ports, attempt_of(job), None).execution
 
 
-def stop(ports: Ports, attempt: Attempt) -> bool:
-    """Make sure that nothing of an attempt runs or will ever run; False while something still ends.
+def stop(ports: Ports, job: Job) -> bool:
+    """Make sure that nothing of a job's attempt runs or will ever run; False while something still ends.
 
-    An attempt without a claim gets a tombstone, so that a late start exits. Executions that lost the race for
-    the claim are cancelled too: they exit by themselves, but need not be waited for.
+    An attempt without a claim gets a tombstone, so that a late start exits. The executions that claim and job
+    name are cancelled; the platform is asked for a list of them only if neither names one. Another one, which
+    lost the race for the claim, exits by itself.
     """
-    holder = claim(ports, attempt, None).execution
-    for execution in ports.launcher.find(attempt.job_id, attempt.attempt):
-        if not execution.state.ended:
-            ports.launcher.cancel(execution.name)
+    holder = claim(ports, attempt_of(job), None).execution
+    named = {name for name in (holder, job.execution) if name is not None}
+    for name in named or {one.name for one in ports.launcher.find(job.job_id, job.attempt)}:
+        ports.launcher.cancel(name)
     if holder is None:
         return True
-    ports.launcher.cancel(holder)
     held = ports.launcher.get(holder)
     return held is None or held.state.ended
 

@@ -54,12 +54,30 @@ class JobStore(Protocol):
         *,
         limit: int | None = None,
         before: str | None = None,
-        **equals: str | int | bool,
+        **equals: str,
     ) -> list[D]:
         """Documents whose top-level fields equal the given values, newest creation first.
 
         All of them, unless a `limit` is given. `before` is the key of a document: only those created before,
-        for paging.
+        for paging. This query and the next two are ordered and limited by the store, which reads no document
+        that it does not give.
+
+        Raises:
+            ValueError: there is no index for these fields (`contracts.cloud.INDEXES`).
+        """
+
+    def due(self, kind: type[D], now: datetime, **equals: str) -> list[D]:
+        """Documents whose `deadline` has passed, the earliest first.
+
+        Raises:
+            ValueError: there is no index for these fields.
+        """
+
+    def in_turn(self, kind: type[D], beyond: str, limit: int, **equals: str) -> list[D]:
+        """The first documents by `country` beyond the given one, then by highest `priority`, then by age.
+
+        Raises:
+            ValueError: there is no index for these fields.
         """
 
 

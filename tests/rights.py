@@ -60,7 +60,7 @@ _CALLS: dict[type, dict[str, _Rights]] = {
         "copy": _copied,
     },
     SqliteBus: {"publish": lambda topic, *_, **__: [f"publish:{topic}"]},
-    SqliteJobStore: dict.fromkeys(("create", "replace", "get", "find"), _document),
+    SqliteJobStore: dict.fromkeys(("create", "replace", "get", "find", "due", "in_turn"), _document),
     SubprocessLauncher: {
         "start": lambda *_: ["run:start"],
         **dict.fromkeys(("find", "get", "cancel"), lambda *_, **__: ["run:stop"]),

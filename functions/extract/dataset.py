@@ -6,7 +6,7 @@ import hashlib
 from datetime import timedelta
 
 from contracts import names
-from contracts.job import Extract, Job, JobState
+from contracts.job import KEEP_EXTRACT, Extract, Job, JobState
 from contracts.request import ObjectSource, SqlSource, TableSource, TrainRequest
 from functions.errors import BadSource, Permanent
 from functions.extract.parts import parts_of, version_of
@@ -124,8 +124,10 @@ def _is_fresh(runtime: Runtime, known: Extract) -> bool:
 
 
 def _remember(runtime: Runtime, known: Extract | None, key: str, info: ObjectInfo) -> None:
+    now = runtime.ports.clock.now()
+    keep = max(KEEP_EXTRACT, timedelta(seconds=runtime.settings.extract_max_age_s))
     entry = Extract(
-        source_hash=key, object_name=info.name, fingerprint=info.fingerprint, at=runtime.ports.clock.now()
+        source_hash=key, object_name=info.name, fingerprint=info.fingerprint, at=now, expires=now + keep
     )
     try:
         if known is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.events import SWEEP_REQUESTS, SweepRequest
-from contracts.job import Job, JobState, Upload
+from contracts.job import KEEP_ENDED, Job, JobState, Upload
 from contracts.request import job_id_for, upload_key
 from functions.runtime import Runtime
 from functions.steps import commit, publish
@@ -13,7 +13,11 @@ def forget_beginning(runtime: Runtime, upload: Upload) -> None:
     """Let no settings start the beginning of an upload any more."""
     first = _beginning(runtime, upload)
     if first is not None and first.state == "WAITING":
-        rejected = {"state": "REJECTED", "reason": "the file went on growing; its later version counts"}
+        rejected = {
+            "state": "REJECTED",
+            "reason": "the file went on growing; its later version counts",
+            "expires": runtime.ports.clock.now() + KEEP_ENDED,
+        }
         runtime.ports.jobs.replace(first.model_copy(update=rejected), first.version)
 
 

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from contracts.base import WHOLE
-from contracts.job import FileVersion, Job, Upload
+from contracts.job import KEEP_ENDED, FileVersion, Job, Upload
 from contracts.names import PARTS_MARK, parts_mark
 from contracts.request import SETTINGS_FIELDS, SettingsError, job_id_for, parse_settings, upload_key
 from functions.errors import BadMessage
@@ -128,8 +128,12 @@ def start(runtime: Runtime, upload: Upload, settings: ObjectInfo) -> None:
     """Freeze the settings of an upload, then start its job; both may be done again."""
     reference = f"{settings.name}#{settings.generation}"
     if reference not in upload.settings:
-        frozen = upload.model_copy(update={"state": "STARTED", "settings": [*upload.settings, reference]})
-        upload = runtime.ports.jobs.replace(frozen, upload.version)
+        started = {
+            "state": "STARTED",
+            "settings": [*upload.settings, reference],
+            "expires": runtime.ports.clock.now() + KEEP_ENDED,
+        }
+        upload = runtime.ports.jobs.replace(upload.model_copy(update=started), upload.version)
     _start(runtime, upload, FileVersion(name=settings.name, generation=settings.generation))
 
 

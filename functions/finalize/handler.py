@@ -84,7 +84,7 @@ def _next_attempt_or_end(runtime: Runtime, job: Job, outcome: Outcome) -> Job:
 
 
 def _stopped(ports: Ports, job: Job) -> None:
-    if not stop(ports, names.attempt_of(job)):
+    if not stop(ports, job):
         raise NotYet(f"the execution of {job.job_id}, attempt {job.attempt}, has not ended yet")
 
 

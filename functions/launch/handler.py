@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from contracts import names
@@ -13,7 +16,7 @@ from contracts.job import Job, JobState, Queue, Slot, Waiting
 from contracts.model import ModelConfig
 from contracts.request import TrainRequest
 from contracts.result import ResultWarning
-from functions.attempts import seal
+from functions.attempts import read_claim, seal
 from functions.errors import Permanent, Transient
 from functions.launch.sizes import placement
 from functions.message import Message
@@ -45,12 +48,9 @@ def _resume(runtime: Runtime, queue: Queue) -> None:
 
 def _admit(runtime: Runtime, name: str, limit: int) -> bool:
     """Take a slot for the attempt whose turn it is and start it; False if no slot is free or nobody waits."""
-    if not _free(get_or_create_queue(runtime, name), limit):
-        return False
-    waiting = runtime.ports.jobs.find(Waiting, state=JobState.QUEUED.value, queue=name)
-    queue = get_or_create_queue(runtime, name)  # read after the slow query: others take slots meanwhile
-    turn = _next(queue, waiting)
-    if turn is None or not _free(queue, limit):
+    queue = get_or_create_queue(runtime, name)
+    turn = _next(queue, _candidates(runtime, queue)) if _free(queue, limit) else None
+    if turn is None:
         return False
     job = runtime.ports.jobs.get(Job, turn.job_id)
     if job is None or (job.state, job.attempt) != (JobState.QUEUED, turn.attempt):
@@ -70,12 +70,28 @@ def _free(queue: Queue, limit: int) -> bool:
     return not queue.paused and len(queue.slots) < limit
 
 
-def _next(queue: Queue, waiting: list[Waiting]) -> Waiting | None:
-    """Highest priority, then the country with the fewest running, then the oldest."""
+def _candidates(runtime: Runtime, queue: Queue) -> Iterator[Waiting]:
+    """Of each country the waiting attempt whose turn it is, whatever the number that wait behind it.
+
+    An attempt with a slot waits, too, until it has been started; a country has no more of them than slots.
+    """
     taken = {(slot.job_id, slot.attempt) for slot in queue.slots}
+    slots = Counter(slot.country for slot in queue.slots)
+    turns = partial(runtime.ports.jobs.in_turn, Waiting, state=JobState.QUEUED.value, queue=queue.name)
+    country = ""
+    while found := turns(country, 1):
+        if (found[0].job_id, found[0].attempt) in taken:
+            found = turns(country, 1 + slots[found[0].country])
+        country = found[0].country
+        own = (one for one in found if one.country == country and (one.job_id, one.attempt) not in taken)
+        yield from islice(own, 1)
+
+
+def _next(queue: Queue, waiting: Iterable[Waiting]) -> Waiting | None:
+    """Highest priority, then the country with the fewest running, then the oldest."""
     running = Counter(slot.country for slot in queue.slots)
     return min(
-        (job for job in waiting if (job.job_id, job.attempt) not in taken),
+        waiting,
         key=lambda job: (-job.priority, running[job.country], job.accepted_at, job.job_id),
         default=None,
     )
@@ -84,7 +100,7 @@ def _next(queue: Queue, waiting: list[Waiting]) -> Waiting | None:
 def _start(runtime: Runtime, job: Job) -> None:
     """Write the attempt's config, start one execution and commit RUNNING; FAILED if none can be started."""
     try:
-        execution = _execution(runtime, job, _config(runtime, job))
+        execution = _execution(runtime, job)
     except Permanent as error:
         holder = seal(runtime.ports, job)
         if holder is None:
@@ -96,14 +112,25 @@ def _start(runtime: Runtime, job: Job) -> None:
     runtime.log("INFO", "started", job_id=job.job_id, attempt=job.attempt, execution=execution)
 
 
-def _execution(runtime: Runtime, job: Job, config: TrainingConfig) -> str:
-    """The attempt's execution, started unless there is one."""
+def _execution(runtime: Runtime, job: Job) -> str:
+    """The attempt's execution, started unless there is one; there is none before there is a config."""
     launcher = runtime.ports.launcher
-    known = launcher.find(job.job_id, job.attempt)
-    if known:
-        return known[0].name
+    tried = runtime.ports.objects.stat(names.attempt_of(job).config) is not None
+    config = _config(runtime, job)
+    known = _started(runtime, job) if tried else None
+    if known is not None:
+        return known
     size, tasks = placement(config.engine, request_of(job).size, config.model.search)
     return launcher.start(job.job_id, job.attempt, size, tasks)
+
+
+def _started(runtime: Runtime, job: Job) -> str | None:
+    """The execution of an attempt that somebody tried to start before: as the claim says, or the platform."""
+    held = read_claim(runtime.ports, names.attempt_of(job))
+    if held is not None and held.execution is not None:
+        return held.execution
+    known = runtime.ports.launcher.find(job.job_id, job.attempt)
+    return known[0].name if known else None
 
 
 def _former_results(runtime: Runtime, job_id: str | None) -> str | None:

@@ -18,7 +18,7 @@ def sweep_cancelling(runtime: Runtime, job: Job) -> None:
         NotYet: its execution has been told to stop, but has not ended.
     """
     attempt = names.attempt_of(job)
-    if not stop(runtime.ports, attempt):
+    if not stop(runtime.ports, job):
         raise NotYet(f"the execution of {job.job_id} has not ended yet")
     known = runtime.ports.objects.stat(attempt.outcome)
     if known is not None:

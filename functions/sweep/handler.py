@@ -26,8 +26,12 @@ def handle(message: Message, runtime: Runtime) -> None:
         if job is not None:
             _sweep(runtime, job, asked=True)
         return
-    for state in (JobState.CANCELLING, JobState.RUNNING, *_WAITING):
-        for job in runtime.ports.jobs.find(Job, state=state.value):
+    jobs = runtime.ports.jobs
+    for state in (JobState.CANCELLING, JobState.RUNNING):  # as many as there are slots
+        for job in jobs.find(Job, state=state.value):
+            _sweep_alone(runtime, job)
+    for state in _WAITING:
+        for job in jobs.due(Job, runtime.ports.clock.now(), state=state.value):
             _sweep_alone(runtime, job)
     sweep_queues(runtime)
     sweep_uploads(runtime)

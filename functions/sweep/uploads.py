@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from contracts.job import Upload
+from contracts.job import KEEP_ENDED, Upload
 from functions.runtime import Runtime
 
 PATIENCE = timedelta(days=7)
@@ -16,8 +16,8 @@ def sweep_uploads(runtime: Runtime) -> None:
     for upload in runtime.ports.jobs.find(Upload, state="WAITING"):
         if now - upload.since >= PATIENCE:
             reason = _reason(upload)
-            changed = upload.model_copy(update={"state": "REJECTED", "reason": reason})
-            runtime.ports.jobs.replace(changed, upload.version)
+            rejected = {"state": "REJECTED", "reason": reason, "expires": now + KEEP_ENDED}
+            runtime.ports.jobs.replace(upload.model_copy(update=rejected), upload.version)
             runtime.log("WARNING", f"upload rejected: {reason}", object=upload.name)
 
 

@@ -11,7 +11,7 @@ from contracts.events import (
     SWEEP_REQUESTS,
     SweepRequest,
 )
-from contracts.job import DeadLetter, Job, JobState, Queue
+from contracts.job import KEEP_ENDED, DeadLetter, Job, JobState, Queue
 from contracts.validation import ValidationReport
 from functions.ports import NotFound, Ports
 from functions.retries import retry_on_conflict
@@ -110,7 +110,8 @@ def _retried(runtime: Runtime, job: Job, person: str) -> Job:
 
 
 def _replayed(runtime: Runtime, letter: DeadLetter) -> DeadLetter:
-    replayed = letter.model_copy(update={"replayed_at": runtime.ports.clock.now()})
+    now = runtime.ports.clock.now()
+    replayed = letter.model_copy(update={"replayed_at": now, "expires": now + KEEP_ENDED})
     return runtime.ports.jobs.replace(replayed, letter.version)
 
 

@@ -157,6 +157,7 @@ class Host:
         self._repeat("launcher", 0.2, self._look_after_trainings, self.embedded.launcher.wait)
         self._repeat("drop-zone", 0.5, self.embedded.watcher.look)
         self._repeat("sweeper", SWEEP_PERIOD_S, self._sweep)
+        self._repeat("clean-up", 3600, self._clean_up)
         for job in self.embedded.jobs.find(Job, state=JobState.RUNNING.value):
             self._request_sweep(job.job_id)  # its training may have ended while no host was running
         self._write_state()
@@ -179,6 +180,9 @@ class Host:
     def _sweep(self) -> None:
         if time.monotonic() >= self._sweep_not_before:
             self._request_sweep()
+
+    def _clean_up(self) -> None:
+        self.embedded.jobs.remove_expired(self.embedded.clock.now())
 
     def _request_sweep(self, job_id: str | None = None) -> None:
         publish(self._runtime, SWEEP_REQUESTS, SweepRequest(job_id=job_id))

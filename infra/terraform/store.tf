@@ -140,20 +140,16 @@ resource "google_firestore_backup_schedule" "daily" {
 }
 
 resource "google_firestore_index" "this" {
-  for_each   = { for index in local.names.indexes : "${index.collection}-${join("-", index.fields)}" => index }
+  for_each   = { for index in local.names.indexes : index.name => index }
   database   = google_firestore_database.this.name
   collection = each.value.collection
 
   dynamic "fields" {
     for_each = each.value.fields
     content {
-      field_path = "fields.${fields.value}"
-      order      = "ASCENDING"
+      field_path = fields.value.path
+      order      = fields.value.order
     }
-  }
-  fields {
-    field_path = "created"
-    order      = "DESCENDING"
   }
 }
 

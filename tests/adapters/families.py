@@ -11,6 +11,7 @@ in its own file, and is an expectation of a test where a test would notice.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import threading
@@ -83,6 +84,7 @@ class Family:
     delivered: Callable[[], list[dict[str, Any]]]  # envelopes since it was last asked, oldest message first
     delivering: Callable[[], AbstractContextManager[Delivering]]  # its own bus, with short back-off
     launching: Callable[..., AbstractContextManager[Launcher]]  # (script, folder, timeout_s) of every task
+    reads: Callable[[Callable[[], Any]], int]  # what a call makes the job store read: documents, or steps
 
 
 def embedded_ports(folder: Path) -> Ports:
@@ -104,8 +106,20 @@ def embedded_family(folder: Path) -> Iterator[Family]:
             pass
         return list(envelopes)
 
+    def reads(call: Callable[[], Any]) -> int:
+        steps = itertools.count()
+        connection = embedded._database.connection
+        connection.set_progress_handler(lambda: next(steps) and None, 1)
+        try:
+            call()
+        finally:
+            connection.set_progress_handler(None, 1)
+        return next(steps)
+
     delivering = partial(embedded_delivering, folder)
-    yield Family(embedded.ports(), partial(embedded_ports, folder), delivered, delivering, embedded_launching)
+    yield Family(
+        embedded.ports(), partial(embedded_ports, folder), delivered, delivering, embedded_launching, reads
+    )
 
 
 @contextmanager

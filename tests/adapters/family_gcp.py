@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
+from google.cloud.firestore import Query
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 
 from contracts.events import DEAD_LETTERS, NOTIFIED_PREFIXES, SUBSCRIPTIONS, TOPICS
@@ -103,6 +104,7 @@ def family() -> Iterator[Family]:
             delivered=partial(_delivered, bucket, receiver),
             delivering=partial(_delivering, settings.project),
             launching=launching,
+            reads=_reads,
         )
 
 
@@ -120,6 +122,21 @@ def _delivering(project: str) -> Iterator[Delivering]:
                 options = policy if topic == DEAD_LETTERS else {**policy, "dead_letter_policy": dead_letters}
                 subscribe(project, name, topic, f"{receiver.url}/{function}", **options)
         yield Delivering(PubSubBus(project), receiver, 10, 5, tells_reason=False, counts=False)
+
+
+def _reads(call: Callable[[], Any]) -> int:
+    """Documents that a call's queries are sent; queries are ordered and limited, so none is read beside."""
+    read: list[Any] = []
+    stream = Query.stream
+
+    def counted(query: Query, **options: Any) -> Iterator[Any]:
+        for snapshot in stream(query, **options):
+            read.append(snapshot)
+            yield snapshot
+
+    with patch.object(Query, "stream", counted):
+        call()
+    return len(read)
 
 
 def _delivered(bucket: Bucket, receiver: Receiver) -> list[dict[str, Any]]:

@@ -7,17 +7,19 @@ import sqlite3
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from contracts.job import Queue
+from contracts.job import Job, Queue, Upload
 from functions.adapters.embedded import Embedded, FolderInUse
 from functions.adapters.embedded.database import DamagedFolder
 from functions.errors import Unavailable
 from functions.ports import NotFound, Ports
 from tests.adapters.families import StepClock, crash, die, embedded_ports, race
+from tests.adapters.test_job_store import NOW, a_job
 from tests.adapters.test_object_store import _write_half
 
 OUTCOME = "outcomes/j/attempt-1.json"
@@ -235,9 +237,19 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 def test_no_list_is_cut_unless_asked_to(tmp_path: Path) -> None:
     jobs = Embedded(tmp_path).jobs
     for number in range(10_050):
-        jobs.create(Queue(name=f"q{number}", paused=True))
-    assert len(jobs.find(Queue)) == len(jobs.find(Queue, paused=True)) == 10_050
-    assert [queue.name for queue in jobs.find(Queue, limit=2)] == ["q10049", "q10048"]
+        jobs.create(Upload(name=f"u{number}", generation=1, country="DE", since=NOW))
+    assert len(jobs.find(Upload)) == len(jobs.find(Upload, state="WAITING")) == 10_050
+    assert [upload.name for upload in jobs.find(Upload, limit=2)] == ["u10049", "u10048"]
+
+
+def test_what_may_go_is_removed_when_its_time_has_come(tmp_path: Path) -> None:
+    jobs = Embedded(tmp_path).jobs
+    for name, expires in {"gone": NOW, "later": NOW + timedelta(seconds=1), "never": None}.items():
+        jobs.create(Upload(name=name, generation=1, country="DE", since=NOW, expires=expires))
+    jobs.create(a_job("a"))
+    jobs.remove_expired(NOW)
+    assert [upload.name for upload in jobs.find(Upload)] == ["never", "later"]
+    assert jobs.get(Job, "a")
 
 
 def _open(folder: Path, _: Ports, number: int) -> list[Queue]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,7 +28,8 @@ from google.cloud.firestore import Query
 from google.cloud.firestore_v1.types import StructuredQuery
 from google.cloud.storage.exceptions import DataCorruption
 
-from contracts.job import Job, Waiting
+from contracts.cloud import INDEXES
+from contracts.job import Job, Upload, Waiting
 from functions.adapters.gcp import bus, documents, errors, gcp_ports, objects
 from functions.adapters.gcp.errors import calling
 from functions.adapters.gcp.frozen import BLOCK
@@ -39,7 +41,7 @@ from tests.adapters.families import skipped_if_missing
 from tests.adapters.family_gcp import gcp_settings, installation
 from tests.adapters.gcp_servers.emulators import free_port
 from tests.adapters.gcp_servers.storage import BUCKET, Bucket
-from tests.adapters.test_job_store import a_job
+from tests.adapters.test_job_store import NOW, a_job
 
 EQUAL = StructuredQuery.FieldFilter.Operator.EQUAL
 Call = Callable[[Ports], object]
@@ -267,8 +269,8 @@ def test_a_document_that_is_too_large_is_refused_with_its_size(gcp: Installed) -
     assert gcp.ports.jobs.create(largest)
 
 
-def test_no_query_needs_an_index_that_nobody_made(gcp: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulator misses no index; Firestore wants one for conditions that are sorted or no equalities."""
+def test_every_query_has_the_index_that_it_needs(gcp: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator misses no index; Firestore wants one for conditions that are sorted."""
     asked: list[StructuredQuery] = []
     stream = Query.stream
 
@@ -278,15 +280,39 @@ def test_no_query_needs_an_index_that_nobody_made(gcp: Installed, monkeypatch: p
 
     monkeypatch.setattr(Query, "stream", recorded)
     gcp.ports.jobs.create(a_job("a", country="DE"))
-    for before in (None, "b", "a"):
+    for before in (None, "a"):
         gcp.ports.jobs.find(Job, before=before)
-        gcp.ports.jobs.find(Job, before=before, state="ACCEPTED", country="DE", priority=0)
+        gcp.ports.jobs.find(Job, before=before, state="ACCEPTED", country="DE")
         gcp.ports.jobs.find(Waiting, before=before, state="ACCEPTED", queue="default")
-    assert len(asked) > 5
+    gcp.ports.jobs.due(Job, datetime.now(UTC), state="ACCEPTED")
+    gcp.ports.jobs.in_turn(Waiting, "", 1, state="QUEUED", queue="default")
+    assert len(asked) == 8
+    declared = {
+        (frozenset(index.columns[: len(index.fields)]), index.columns[len(index.fields) :])
+        for index in INDEXES
+    }
     for query in asked:
         filters = query.where.composite_filter.filters or [query.where]
-        equalities = [one for one in filters if one.field_filter.op == EQUAL]
-        assert not query.where or (equalities == list(filters) and not query.order_by)
+        equal = [one.field_filter.field.field_path for one in filters if one.field_filter.op == EQUAL]
+        order = [(one.field.field_path, one.direction.name) for one in query.order_by]
+        if order[-1][0] == "__name__":
+            del order[-1]  # every index ends with it
+        fields = frozenset((path, "ASCENDING") for path in equal)
+        assert not query.where or (fields, tuple(order)) in declared
+
+
+def test_firestore_is_told_when_a_document_may_go(gcp: Installed) -> None:
+    known = {"name": "a", "generation": 1, "country": "DE", "since": NOW}
+    upload = gcp.ports.jobs.create(Upload(**known))
+    assert upload
+    gcp.ports.jobs.replace(upload.model_copy(update={"expires": NOW}), 1)
+    assert gcp.ports.jobs.create(a_job("a"))
+    told = gcp.ports.jobs._client.collection  # type: ignore[attr-defined]
+    assert told("uploads").document("a#1").get().get("expires") == NOW
+    assert "expires" not in told("jobs").document("a").get().to_dict()
+    found = gcp.ports.jobs.get(Upload, "a#1")
+    assert found
+    assert found.expires == NOW
 
 
 def test_a_topic_that_does_not_exist_is_an_error(gcp: Installed) -> None:

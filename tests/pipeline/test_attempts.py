@@ -11,6 +11,7 @@ import pytest
 
 from contracts import names
 from contracts.attempt import Outcome
+from contracts.events import SWEEP_REQUESTS
 from contracts.job import DeadLetter, Job, JobState, Queue
 from functions.adapters.embedded.warehouse import DuckDbWarehouse
 from functions.attempts import claim
@@ -416,3 +417,28 @@ def test_jobs_wait_for_a_slot_without_being_failed(world: World):
     world.run()
     assert world.job(job_id).state is S.SUCCEEDED
     assert len(world.ports.jobs.find(Job)) == 1
+
+
+def test_the_platform_is_asked_for_a_list_only_where_no_execution_is_known(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    find, asked = world.ports.launcher.find, []
+
+    def noted(job_id: str, attempt: int) -> Any:
+        asked.append(job_id)
+        return find(job_id, attempt)
+
+    monkeypatch.setattr(world.ports.launcher, "find", noted)
+    done, running = world.submit("r1"), world.submit("r2")
+    world.until(running, S.RUNNING)
+    world.publish({"job_id": running}, SWEEP_REQUESTS)
+    world.deliver()
+    assert world.act(running, "cancel") == 200
+    world.run()
+    assert (world.job(done).state, world.job(running).state) == (S.SUCCEEDED, S.CANCELLED)
+    assert asked == []
+    waiting = world.submit("r3")
+    world.until(waiting, S.QUEUED)
+    assert world.act(waiting, "cancel") == 200
+    world.run()
+    assert set(asked) == {waiting}, "a launch may be about to start it"

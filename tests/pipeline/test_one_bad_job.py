@@ -35,14 +35,14 @@ def test_a_job_that_the_platform_refuses_to_tell_of_keeps_no_other_from_being_sw
     world.until(good, S.RUNNING)
     for _ in range(2):  # both die without a word, and so does the platform's own retry
         world.train(exit_code=137)
-    find = world.ports.launcher.find
+    get, refused = world.ports.launcher.get, world.job(bad).execution
 
-    def refusing(job_id: str, attempt: int) -> Any:
-        if job_id == bad:
+    def refusing(execution: str) -> Any:
+        if execution == refused:
             raise Permanent("roles/run.viewer is missing")
-        return find(job_id, attempt)
+        return get(execution)
 
-    monkeypatch.setattr(world.ports.launcher, "find", refusing)
+    monkeypatch.setattr(world.ports.launcher, "get", refusing)
     patience(world, 3)
     assert (world.job(good).state, world.job(good).attempt) == (S.SUCCEEDED, 2)
     assert world.job(bad).state is S.RUNNING

@@ -169,7 +169,7 @@ def _launch_can_neither_start_nor_give_its_slot_back(script: Script) -> None:
     script.last = S.SUCCEEDED
     script.sim.request(0)
     script.until(S.QUEUED)
-    script.deliver("launch-ready", "error-before", "launcher.find", length=2)
+    script.deliver("launch-ready", "error-before", "launcher.start", length=2)
     script.deliver("launch-ready")
 
 

@@ -277,7 +277,7 @@ class Simulation:
     def come_to_rest(self) -> None:
         """Peace: every message arrives, every training lives on, until nothing waits any more."""
         self.faults.outage, self.clock.skew, self.deliveries = "", timedelta(0), 0
-        for queue in self.raw.jobs.find(Queue, paused=True):
+        for queue in self.raw.jobs.find(Queue):
             actions.pause(self.undisturbed, queue.name, False)
         rounds = 0
         while rounds < MAX_ROUNDS:

@@ -346,14 +346,7 @@ def database(made: Made) -> Iterator[str]:
         (one["collection"], *((field["field_path"], field["order"]) for field in one["fields"]))
         for one in made.of("google_firestore_index")
     }
-    wanted = {
-        (
-            index.collection,
-            *((f"fields.{name}", "ASCENDING") for name in index.fields),
-            ("created", "DESCENDING"),
-        )
-        for index in cloud.INDEXES
-    }
+    wanted = {(index.collection, *index.columns) for index in cloud.INDEXES}
     if indexes != wanted:
         yield f"indexes: {indexes ^ wanted}"
     expiring = {one["collection"] for one in made.of("google_firestore_field") if one["ttl_config"]}

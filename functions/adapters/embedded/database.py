@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from contracts.cloud import INDEXES, Order
 from functions.errors import Unavailable
 
 _LAYOUT = 1
@@ -101,8 +102,33 @@ CREATE INDEX IF NOT EXISTS deliveries_by_age ON deliveries (subscription, id);
 CREATE INDEX IF NOT EXISTS deliveries_new ON deliveries (subscription, parked, due, id) WHERE attempt = 0;
 CREATE INDEX IF NOT EXISTS documents_by_kind ON documents (kind, sequence);
 DROP INDEX IF EXISTS deliveries_due;
+DROP INDEX IF EXISTS documents_by_state;
+DROP INDEX IF EXISTS documents_by_country;
 """
 """Made in every folder, also those of earlier releases, which work with them."""
+
+
+def column(field: str) -> str:
+    """A field of a document, in SQL; `created` is the order of creation."""
+    return "sequence" if field == "created" else f"json_extract(body, '$.{field}')"
+
+
+def ordered(order: Order) -> str:
+    """An order, in SQL."""
+    return ", ".join(f"{column(name)} {'DESC' if way == 'DESCENDING' else 'ASC'}" for name, way in order)
+
+
+def _index(fields: tuple[str, ...], order: Order) -> str:
+    name = "_".join(("documents", *fields, *(name for name, _ in order)))
+    columns = ", ".join(("kind", *map(column, fields), ordered(order)))
+    return f"CREATE INDEX IF NOT EXISTS {name} ON documents ({columns});"
+
+
+_DOCUMENT_INDEXES = " ".join(sorted({_index(index.fields, index.order) for index in INDEXES}))
+_EXPIRING = (
+    f"CREATE INDEX IF NOT EXISTS documents_expires ON documents ({column('expires')}) "
+    f"WHERE {column('expires')} IS NOT NULL;"
+)
 
 Parameters = tuple[Any, ...] | Mapping[str, Any]
 
@@ -179,7 +205,7 @@ class Database:
                     f"{self._path} has layout {found}, but this version of the program knows layout "
                     f"{_LAYOUT}; use the version that made it, or another folder"
                 )
-            self.connection.executescript(f"BEGIN; {_INDEXES} COMMIT;")
+            self.connection.executescript(f"BEGIN; {_INDEXES} {_DOCUMENT_INDEXES} {_EXPIRING} COMMIT;")
 
 
 @contextmanager

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from functions.adapters import check_fields
-from functions.adapters.embedded.database import Database
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import chain
+
+from contracts.cloud import DUE, NEWEST, TURN, Order
+from functions.adapters import after, check_query, has_passed
+from functions.adapters.embedded.database import Database, column, ordered
 from functions.ports import Conflict, D
 
 
@@ -50,22 +55,45 @@ class SqliteJobStore:
         *,
         limit: int | None = None,
         before: str | None = None,
-        **equals: str | int | bool,
+        **equals: str,
     ) -> list[D]:
         """Documents whose top-level fields equal the given values, newest creation first.
 
         Raises:
-            ValueError: the documents have no such field.
+            ValueError: there is no index for these fields.
         """
-        check_fields(kind, equals)
-        conditions = ["kind = ?", *(f"json_extract(body, '$.{field}') = ?" for field in equals)]
-        values: list[str | int] = [kind.kind, *equals.values()]
-        if before is not None:
-            conditions.append("sequence < (SELECT sequence FROM documents WHERE kind = ? AND key = ?)")
-            values += [kind.kind, before]
+        older = "sequence < (SELECT sequence FROM documents WHERE kind = ? AND key = ?)"
+        more = {} if before is None else {older: (kind.kind, before)}
+        return self._query(kind, equals, NEWEST, more, limit)
+
+    def due(self, kind: type[D], now: datetime, **equals: str) -> list[D]:
+        """Documents whose `deadline` has passed, the earliest first."""
+        more = {f"{column('deadline')} < ?": (after(now),)}
+        return [one for one in self._query(kind, equals, DUE, more) if has_passed(one, now)]
+
+    def in_turn(self, kind: type[D], beyond: str, limit: int, **equals: str) -> list[D]:
+        """The first documents by `country` beyond the given one, then by highest `priority`, then by age."""
+        return self._query(kind, equals, TURN, {f"{column('country')} > ?": (beyond,)}, limit)
+
+    def remove_expired(self, now: datetime) -> None:
+        """Remove the documents that may go by now."""
+        with self._database.transaction() as connection:
+            connection.execute(f"DELETE FROM documents WHERE {column('expires')} < ?", (after(now),))  # noqa: S608
+
+    def _query(
+        self,
+        kind: type[D],
+        equals: Mapping[str, str],
+        order: Order,
+        more: Mapping[str, tuple[str, ...]],
+        limit: int | None = None,
+    ) -> list[D]:
+        check_query(kind, equals, order)
+        conditions = ["kind = ?", *(f"{column(field)} = ?" for field in equals), *more]
+        values = (kind.kind, *equals.values(), *chain.from_iterable(more.values()))
         rows = self._database.rows(
             f"SELECT body FROM documents WHERE {' AND '.join(conditions)} "  # noqa: S608 (known fields only)
-            "ORDER BY sequence DESC LIMIT ?",
+            f"ORDER BY {ordered(order)} LIMIT ?",
             (*values, -1 if limit is None else limit),
         )
         return [kind.model_validate_json(row["body"]) for row in rows]

@@ -1,16 +1,17 @@
 """The job store: documents in Firestore.
 
 A document is kept as `fields`, the short values of its fields, which queries can name; `rest`, the JSON text
-of everything else, because Firestore knows no lists in lists and no large numbers; `version`; and `created`,
-the server's time. Changed by compare-and-set on the time of the last update: transactions give up under
-contention.
+of everything else, because Firestore knows no lists in lists and no large numbers; `version`; `created`, the
+server's time; and `expires`, the time from which Firestore removes a document that may go. Changed by
+compare-and-set on the time of the last update: transactions give up under contention.
 """
 
 from __future__ import annotations
 
 import hashlib
-import heapq
 import json
+from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +25,8 @@ from google.cloud.firestore import (
     Query,
 )
 
-from functions.adapters import check_fields
+from contracts.cloud import DUE, NEWEST, TURN, Index, Order
+from functions.adapters import after, check_query, has_passed
 from functions.adapters.gcp.errors import RETRY, TIMEOUT_S, calling
 from functions.errors import Permanent
 from functions.ports import Conflict, D
@@ -44,9 +46,9 @@ class FirestoreJobStore:
     A write whose answer was lost is sent again and may meet its own work: `create` gives None then, `replace`
     raises `Conflict`, and whoever reads again finds the step done.
 
-    A query with conditions reads every document that meets them and sorts here, so that no composite index
-    is needed; without conditions the server sorts. A kind that ignores unknown fields is a part of another
-    and must consist of short values: its documents are read without their `rest`.
+    Queries are ordered and limited by the server, with the composite indexes of `contracts.cloud.INDEXES`. A
+    kind that ignores unknown fields is a part of another and must consist of short values: its documents are
+    read without their `rest`.
     """
 
     def __init__(self, project: str, database: str) -> None:
@@ -106,42 +108,54 @@ class FirestoreJobStore:
         *,
         limit: int | None = None,
         before: str | None = None,
-        **equals: str | int | bool,
+        **equals: str,
     ) -> list[D]:
         """Documents whose top-level fields equal the given values, newest creation first.
 
         Raises:
-            ValueError: the documents have no such field.
+            ValueError: there is no index for these fields.
         """
-        check_fields(kind, equals)
-        if any(isinstance(value, str) and not _indexed(value) for value in equals.values()):
+        query = self._query(kind, equals, NEWEST)
+        if query is None:
             return []
-        query: Query = self._client.collection(kind.kind).order_by("created", direction=Query.DESCENDING)
-        if equals:
-            query = Query(self._client.collection(kind.kind))
-        for name, value in equals.items():
-            query = query.where(filter=FieldFilter(f"fields.{name}", "==", _plain(value)))
-        if _in_part(kind):
-            query = query.select(["fields", "created"])
         with calling(f"looking for {kind.kind}"):
-            snapshots = self._newest(query, kind, limit, before, sorted_there=not equals)
-        return [_document(kind, snapshot) for snapshot in snapshots]
+            if before is not None:
+                last = self._reference(kind, before).get(["created"], **_OPTIONS)
+                if not last.exists:
+                    return []
+                query = query.start_after(last)
+        return self._found(kind, query if limit is None else query.limit(limit))
 
-    def _newest(
-        self, query: Query, kind: type[D], limit: int | None, before: str | None, *, sorted_there: bool
-    ) -> list[DocumentSnapshot[Any]]:
-        last = self._reference(kind, before).get(["created"], **_OPTIONS) if before is not None else None
-        if last is not None and not last.exists:
+    def due(self, kind: type[D], now: datetime, **equals: str) -> list[D]:
+        """Documents whose `deadline` has passed, the earliest first."""
+        query = self._query(kind, equals, DUE)
+        if query is None:
             return []
-        if sorted_there:
-            query = query.start_after(last) if last else query
-            query = query if limit is None else query.limit(limit)
-            return list(query.stream(retry=RETRY, timeout=_QUERY_TIMEOUT_S))
-        found = query.stream(retry=RETRY, timeout=_QUERY_TIMEOUT_S)
-        older = (snapshot for snapshot in found if last is None or _age(snapshot) < _age(last))
-        if limit is None:
-            return sorted(older, key=_age, reverse=True)
-        return heapq.nlargest(limit, older, key=_age)
+        passed = query.where(filter=FieldFilter("fields.deadline", "<", after(now)))
+        return [document for document in self._found(kind, passed) if has_passed(document, now)]
+
+    def in_turn(self, kind: type[D], beyond: str, limit: int, **equals: str) -> list[D]:
+        """The first documents by `country` beyond the given one, then by highest `priority`, then by age."""
+        query = self._query(kind, equals, TURN)
+        if query is None:
+            return []
+        return self._found(kind, query.where(filter=FieldFilter("fields.country", ">", beyond)).limit(limit))
+
+    def _query(self, kind: type[D], equals: Mapping[str, str], order: Order) -> Query | None:
+        """A query; None if a value is too long to be in an index, so that no document has it."""
+        check_query(kind, equals, order)
+        if not all(map(_indexed, equals.values())):
+            return None
+        query = Query(self._client.collection(kind.kind))
+        for name, value in equals.items():
+            query = query.where(filter=FieldFilter(f"fields.{name}", "==", str(value)))
+        for path, way in Index(kind.kind, (), order).columns:
+            query = query.order_by(path, direction=way)
+        return query.select(["fields", "created"]) if _in_part(kind) else query
+
+    def _found(self, kind: type[D], query: Query) -> list[D]:
+        with calling(f"looking for {kind.kind}"):
+            return [_document(kind, one) for one in query.stream(retry=RETRY, timeout=_QUERY_TIMEOUT_S)]
 
     def _reference(self, kind: type[D], key: str) -> DocumentReference:
         return self._client.collection(kind.kind).document(_id(key))
@@ -156,16 +170,8 @@ def _id(key: str) -> str:
     return f"%{hashlib.sha256(key.encode()).hexdigest()}" if too_long else name
 
 
-def _age(snapshot: DocumentSnapshot[Any]) -> tuple[Any, str]:
-    return snapshot.get("created"), snapshot.id
-
-
 def _in_part(kind: type[D]) -> bool:
     return kind.model_config.get("extra") == "ignore"
-
-
-def _plain(value: str | int | bool) -> str | int | bool:
-    return str(value) if isinstance(value, str) else value  # an enumeration's member is a string, too
 
 
 def _content(document: D) -> dict[str, Any]:
@@ -180,7 +186,8 @@ def _content(document: D) -> dict[str, Any]:
             f"{document.kind}/{document.key} has {size:,} bytes, and a document holds {MAX_BYTES:,}: "
             "make the request smaller"
         )
-    return {"fields": fields, "rest": rest, "version": document.version}
+    content = {"fields": fields, "rest": rest, "version": document.version}
+    return {**content, "expires": vars(document)["expires"]} if "expires" in values else content
 
 
 def _indexed(value: str) -> bool:

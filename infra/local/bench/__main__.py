@@ -73,6 +73,11 @@ def _parts(upload: tuple[Path, Path] | None) -> dict[str, Callable[[], list[Figu
 
         return measure(FOLDER / "extract")
 
+    def growth() -> list[Figure]:
+        from infra.local.bench.growth import measure
+
+        return measure(FOLDER / "growth")
+
     return {
         "search": search,
         "hypervolume": hypervolume,
@@ -81,6 +86,7 @@ def _parts(upload: tuple[Path, Path] | None) -> dict[str, Callable[[], list[Figu
         "tasks": tasks,
         "pipeline": pipeline,
         "extract": extract,
+        "growth": growth,
     }
 
 
