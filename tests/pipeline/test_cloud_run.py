@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet
@@ -40,6 +41,7 @@ def on_cloud_run(folder: Path, command: Sequence[str]) -> Iterator[tuple[World, 
     }
     with cloud_run(command=command, environment=variables, folder=ROOT, max_retries=0) as (service, launcher):
         world = World(folder, slots=1)
+        world.clock.time = datetime.now(UTC)  # as the trainings have it, which are real processes
         world.ports = replace(world.ports, launcher=launcher)
         world.runtime = Runtime(world.ports, world.settings, world.runtime.log)
         runtime.use(world.runtime)
