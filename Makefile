@@ -10,7 +10,7 @@ QUICK := $(wildcard tests/test_*.py) tests/contracts tests/data tests/web tests/
   $(addprefix tests/pipeline/test_,attempts.py dead_letters.py one_bad_job.py one_request.py uploads.py)
 
 .DEFAULT_GOAL := help
-.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop summaries test-deps lint quick test format bench truth functions-archive engine-teeth terraform-teeth terraform-validate audit images deploy-stores deploy-build deploy-scan deploy-plan deploy-apply deploy-smoke deploy-record deploy-rollback cleanup schemas lock clean
+.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps lint quick test format bench truth functions-archive engine-teeth terraform-teeth terraform-validate audit images deploy-stores deploy-build deploy-scan deploy-plan deploy-apply deploy-smoke deploy-record deploy-rollback cleanup schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-17s %s\n", $$1, $$2 }'
@@ -52,9 +52,6 @@ replay: setup ## send the dead letters again, or one: LETTER=<id>
 
 stop: setup ## stop the system; what was training starts again at the next `make up`
 	@$(LOCAL) stop
-
-summaries: setup ## make the summary of every country anew, from its jobs
-	@$(LOCAL) summaries
 
 test-deps: ## install what some tests need beside Python: a browser, Java, R (Debian, as root)
 	command -v chromium >/dev/null && command -v java >/dev/null && command -v Rscript >/dev/null || { \

@@ -51,7 +51,7 @@ def bring_up_to_date(ports: Ports, job: Job) -> None:
     info = ports.objects.stat(names.summary(job.country))
     known = _known(ports, job.country) if info is not None else None
     if info is None or known is None:
-        write(ports, rebuilt(ports, job.country), info)
+        rebuild(ports, job.country)
         return
     summary = _counted(ports, with_runs(known, [run_of(ports, job)]))
     if summary == known:
@@ -61,7 +61,7 @@ def bring_up_to_date(ports: Ports, job: Job) -> None:
     listed = {run.job_id for run in (*summary.best, *summary.latest)}
     latest = ports.jobs.find(Job, limit=LATEST, country=job.country, state=JobState.SUCCEEDED.value)
     others = [run_of(ports, other) for other in latest if _trained(other) and other.job_id not in listed]
-    write(ports, with_runs(summary, others), info)
+    _write(ports, with_runs(summary, others), info)
 
 
 def with_runs(summary: CountrySummary, runs: Iterable[CountryRun]) -> CountrySummary:
@@ -72,7 +72,17 @@ def with_runs(summary: CountrySummary, runs: Iterable[CountryRun]) -> CountrySum
     return summary.model_copy(update={"best": best, "latest": latest})
 
 
-def write(ports: Ports, summary: CountrySummary, over: ObjectInfo | None) -> None:
+def rebuild(ports: Ports, country: str) -> None:
+    """Write the aggregate of a country anew, from all its jobs.
+
+    Raises:
+        functions.ports.Conflict: somebody else wrote it at the same time.
+    """
+    info = ports.objects.stat(names.summary(country))
+    _write(ports, _rebuilt(ports, country), info)
+
+
+def _write(ports: Ports, summary: CountrySummary, over: ObjectInfo | None) -> None:
     """Write an aggregate over the generation that was read.
 
     Raises:
@@ -82,7 +92,7 @@ def write(ports: Ports, summary: CountrySummary, over: ObjectInfo | None) -> Non
     ports.objects.replace(names.summary(summary.country), text, over.generation if over is not None else 0)
 
 
-def rebuilt(ports: Ports, country: str) -> CountrySummary:
+def _rebuilt(ports: Ports, country: str) -> CountrySummary:
     """The aggregate of a country from all its jobs; runs whose own object is missing get it."""
     summary = CountrySummary(country=country, counts={}, uncounted="", best=[], latest=[])
     for job in _succeeded(ports, country):

@@ -16,16 +16,13 @@ import psutil
 import requests
 from rich.console import Console
 
-from contracts import names
 from contracts.base import canonical_json
 from contracts.engines import ENGINES, EngineName
 from contracts.events import TRAIN_REQUESTS
-from contracts.job import Job
 from contracts.summary import ModelSummary
 from functions.adapters.embedded import Embedded, FolderInUse
 from functions.adapters.embedded.database import DamagedFolder
 from functions.errors import Unavailable
-from functions.summarize.country import rebuilt, write
 from infra.local.batch import Submission, UnreadableRequests, read_requests
 from infra.local.earned import channels_table, fit, trust_lines, warning_lines
 from infra.local.follow import Client, describe, follow
@@ -48,7 +45,6 @@ def main() -> int:
         commands.add_parser(verb).add_argument("job")
     commands.add_parser("replay").add_argument("letter", nargs="?")
     commands.add_parser("stop")
-    commands.add_parser("summaries")
     commands.add_parser("demo")
     return _run(parser.parse_args())
 
@@ -65,8 +61,6 @@ def _run(args: argparse.Namespace) -> int:
             return replay(args.folder, args.letter)
         case "stop":
             return stop(args.folder)
-        case "summaries":
-            return summaries(args.folder)
         case _:
             from infra.local.demo import demo
 
@@ -198,16 +192,6 @@ def _why(problem: dict[str, Any]) -> str:
 def _unreplayed(client: Client) -> list[str]:
     letters = client.get("/api/dead-letters")["dead_letters"]
     return [letter["letter_id"] for letter in letters if not letter.get("replayed_at")]
-
-
-def summaries(folder: Path) -> int:
-    """Make the summary of every country anew, from the jobs."""
-    ports = Embedded(folder.resolve()).ports()
-    for country in sorted({job.country for job in ports.jobs.find(Job, state="SUCCEEDED")}):
-        info = ports.objects.stat(names.summary(country))
-        write(ports, rebuilt(ports, country), info)
-        say(f"{names.summary(country)} is written")
-    return 0
 
 
 def stop(folder: Path) -> int:

@@ -8,7 +8,7 @@ from functools import partial
 from contracts.job import DeadLetter, Job, JobState
 from functions.retries import retry_on_conflict
 from functions.settings import GcpSettings
-from functions.summarize.handler import rebuild_aggregate
+from functions.summarize.country import rebuild
 from functions.web import actions
 from infra.ops.gcloud import gcloud
 from infra.ops.place import Place
@@ -62,6 +62,6 @@ def backfill(place: Place, country: str | None) -> Report:
     if country and not countries:
         raise Usage(f"no job of {country} has succeeded")
     for one in countries:
-        retry_on_conflict(partial(rebuild_aggregate, place.ports, one, anew=True))
+        retry_on_conflict(partial(rebuild, place.ports, one))
     counts = [sum(job.country == one for job in jobs) for one in countries]
     return Report([{"country": one, "jobs": count} for one, count in zip(countries, counts, strict=True)])

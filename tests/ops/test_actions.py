@@ -71,7 +71,7 @@ def test_a_list_of_runs_that_was_lost_or_is_wrong_is_written_again(
     assert world.ports.objects.read(name) != right
     assert ops("backfill", *here, "--country", "DE") == (0, [{"country": "DE", "jobs": 1}])
     assert world.ports.objects.read(name) == right
-    assert [run.job_id for run in CountrySummary.model_validate_json(right).runs] == [job_id]
+    assert [run.job_id for run in CountrySummary.model_validate_json(right).latest] == [job_id]
     assert ops("backfill", *here, "--country", "FR")[0] == 2
 
 
