@@ -31,11 +31,18 @@ _IGNORED: dict[str, tuple[str, ...]] = {
 
 
 class BudgetQuestion(Authored):
-    """What the allocator is asked for the chosen model (Robyn: robyn_allocator).
+    """How to divide a budget over the paid channels (Robyn: robyn_allocator).
 
     `max_response` asks for the largest response to a total budget, `target_efficiency` for the largest
     response at a ROAS or CPA, and `historical` only what was spent and earned.
     """
+
+    method: Literal["posterior", "robyn"] = Field(
+        "posterior",
+        description="posterior: the split that is expected to earn most over all that the data leave open, "
+        "carry-over included, with intervals; robyn: Robyn's allocator on the best model, which takes "
+        "carry-over as free. A job without a posterior is answered by robyn, and says so",
+    )
 
     scenario: Literal["max_response", "target_efficiency", "historical"] = Field(
         "max_response",

@@ -7,7 +7,7 @@ they do not know; fields that earlier releases did not write have a default.
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, RootModel
 
@@ -268,14 +268,44 @@ class ModelFile(Exchanged):
     reference: FormerShares | None = Field(None, description="only a refresh: the former model")
 
 
+class Earned(Exchanged):
+    """What the posterior says is earned, in units of the dependent variable."""
+
+    mean: float = Field(description="expected")
+    q05: float = Field(description="90 % lie between this and q95")
+    q50: float = Field(description="as likely too high as too low")
+    q95: float = Field(description="see q05")
+
+
+class Gain(Earned):
+    """What is earned more with the answer than with what was spent."""
+
+    above_zero: float = Field(description="probability that it is more than nothing")
+
+
 class Figures(Exchanged):
-    """What was spent and earned over the dates asked about."""
+    """What was spent and earned over the dates asked about.
+
+    With the method `posterior`, earned is the mean of its draws.
+    """
 
     spend: float = Field(description="in currency, over the dates")
     mean_spend: float = Field(description="in currency, per period")
-    response: float | None = Field(description="in units of the dependent variable, over the dates")
-    roas: float | None = Field(None, description="response per unit of currency")
-    cpa: float | None = Field(None, description="currency per unit of response")
+    response: float | None = Field(
+        description="contribution in the dates, in units of the dependent variable"
+    )
+    carry_out: float | None = Field(
+        None,
+        description="method posterior: what the spend of the dates still earns after them, in units of the "
+        "dependent variable",
+    )
+    earned: Earned | None = Field(None, description="method posterior: response and carry_out together")
+    roas: float | None = Field(
+        None, description="response, and carry_out where there is one, per unit of currency"
+    )
+    cpa: float | None = Field(
+        None, description="currency per unit of response, and of carry_out where there is one"
+    )
     marginal_roas: float | None = Field(
         None, description="channels only: of one more unit of currency per period"
     )
@@ -297,20 +327,33 @@ class AllocatedChannel(Exchanged):
 
     name: str = Field(description="spend column")
     modelled: str = Field(description="column that was modelled")
-    historical: Figures = Field(description="spend of the data, and contribution in the model")
+    historical: Figures = Field(
+        description="spend of the data, and contribution as the channel tables have it; what is still earned "
+        "after the dates is not in it"
+    )
+    model: Figures | None = Field(
+        None, description="method posterior: the same of the best model alone, as its one-pager has it"
+    )
     bounds: SpendBounds | None = Field(None, description="how far it could move")
-    before: Figures | None = Field(None, description="today, read off the response curve")
-    after: Figures | None = Field(None, description="the answer, read off the response curve")
+    before: Figures | None = Field(
+        None, description="what was spent; method robyn: today, read off the response curve"
+    )
+    after: Figures | None = Field(None, description="the answer; method robyn: read off the response curve")
+    gain: Gain | None = Field(None, description="method posterior: after over before, response and carry-out")
 
 
 class Allocation(Exchanged):
     """allocator.json: the answer to the request's budget question."""
 
     schema_version: SchemaVersion = SCHEMA_VERSION
-    sol_id: str = Field(description="name of the model that was asked")
+    method: Literal["posterior", "robyn"] = Field(
+        "robyn", description="what was asked: the posterior, or Robyn's allocator on the best model"
+    )
+    sol_id: str = Field(description="name of the best model; with the method robyn it was asked")
     scenario: str = Field(description="`max_response`, `target_efficiency` or `historical`")
     feasible: bool = Field(description="whether there is an answer")
     reason: str | None = Field(None, description="why there is none, and what would help")
+    notes: list[str] = Field([], description="what must be known to read the answer")
     metric: str | None = Field(None, description="`roas` or `cpa`")
     start: date | None = Field(None, description="first day of the first period asked about")
     end: date | None = Field(None, description="first day of the last period asked about")
@@ -318,9 +361,11 @@ class Allocation(Exchanged):
     periods: int | None = Field(None, description="periods asked about")
     budget: float | None = Field(None, description="max_response: total to spend, in currency")
     target: float | None = Field(None, description="target_efficiency: ROAS or CPA to reach")
-    historical: Figures | None = Field(None, description="spend of the data, and contribution in the model")
-    before: Figures | None = Field(None, description="today, read off the response curves")
-    after: Figures | None = Field(None, description="the answer, read off the response curves")
+    historical: Figures | None = Field(None, description="see channels; of all of them")
+    model: Figures | None = Field(None, description="see channels; of all of them")
+    before: Figures | None = Field(None, description="see channels; of all of them")
+    after: Figures | None = Field(None, description="see channels; of all of them")
+    gain: Gain | None = Field(None, description="see channels; of all of them")
     channels: list[AllocatedChannel] = Field([], description="the paid channels")
 
 

@@ -4,7 +4,7 @@
   `uploads` (upload documents that wait for settings), `ignored` (files of the drop-zone that are no
   uploads: name, reason), `queues` (name, running, limit, paused)
 - `GET /api/jobs/<id>` → `job`, `done`, `progress`, `heartbeat` (execution, age, stale), `files`, `summary`,
-  `budget_refusal` (why the budget question has no answer);
+  `budget` (its allocator.json), `budget_refusal` (why the budget question has no answer);
   a file's `url` answers with its content, or with 302 to where the object store lets it be downloaded
 - `GET /api/dead-letters?before=` → `dead_letters`, `next_before`
 - `POST /api/jobs/<id>:cancel`, `:retry` → the job document
@@ -102,6 +102,7 @@ def _job(view: views.JobView) -> Json:
         and {"execution": life.execution, "age": life.age.total_seconds(), "stale": life.stale},
         "files": [_file(view, file) for file in view.files],
         "summary": view.summary and view.summary.model_dump(mode="json"),
+        "budget": view.budget and view.budget.model_dump(mode="json", exclude_none=True),
         "budget_refusal": view.budget_refusal,
     }
 

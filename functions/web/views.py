@@ -86,8 +86,13 @@ class JobView:
     life: LastHeartbeat | None
     files: list[JobFile]
     summary: ModelSummary | None
-    budget_refusal: str | None
-    """Why the request's budget question has no answer, and what would help."""
+    budget: Allocation | None
+    """The answer to the request's budget question, if there was one."""
+
+    @property
+    def budget_refusal(self) -> str | None:
+        """Why the request's budget question has no answer, and what would help."""
+        return self.budget.reason if self.budget and not self.budget.feasible else None
 
     @property
     def progress(self) -> Progress | None:
@@ -176,7 +181,7 @@ def job_view(ports: Ports, job_id: str) -> JobView:
     """
     job = job_of(ports, job_id)
     files = _files(ports, job)
-    return JobView(job, _life(ports, job), files, _summary(ports, job, files), _refusal(ports, files))
+    return JobView(job, _life(ports, job), files, _summary(ports, job, files), _budget(ports, files))
 
 
 def _life(ports: Ports, job: Job) -> LastHeartbeat | None:
@@ -227,11 +232,10 @@ def _summary(ports: Ports, job: Job, files: list[JobFile]) -> ModelSummary | Non
     return ModelSummary.model_validate_json(text) if text else None
 
 
-def _refusal(ports: Ports, files: list[JobFile]) -> str | None:
+def _budget(ports: Ports, files: list[JobFile]) -> Allocation | None:
     listed = [file.object_name for file in files if file.name == "allocator.json"]
     text = _text(ports, listed[0]) if listed else None
-    answer = Allocation.model_validate_json(text) if text else None
-    return answer.reason if answer and not answer.feasible else None
+    return Allocation.model_validate_json(text) if text else None
 
 
 def file_of(ports: Ports, job_id: str, name: str) -> ObjectInfo:

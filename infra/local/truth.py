@@ -18,6 +18,7 @@ from contracts.model import ModelConfig
 from contracts.request import TrainRequest
 from infra.local import kinds
 from infra.local.demo_data import CHANNELS, PAID, Channel, DemoData, demo_request, generate
+from infra.local.money import Followed, followed
 from trainer.engines.native.explain.answers import Answers
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.records import Inputs, ModelAnswer
@@ -41,8 +42,13 @@ def world(seed: int) -> DemoData:
     ROAS from 0.5 to 4, equally likely on a logarithmic scale, adstock from 0 to 0.6, curves from concave to
     S-shaped; baseline and noise are those of the demo data.
     """
+    return generate(seed, channels=channels_of(seed))
+
+
+def channels_of(seed: int) -> tuple[Channel, ...]:
+    """The truth of the channels of `world(seed)`."""
     random = np.random.default_rng(seed)
-    return generate(seed, channels=tuple(_drawn(channel, random) for channel in CHANNELS))
+    return tuple(_drawn(channel, random) for channel in CHANNELS)
 
 
 def _drawn(channel: Channel, random: np.random.Generator) -> Channel:
@@ -107,6 +113,27 @@ def study(seed: int, iterations: int = 2000, trials: int = 5) -> dict[str, pd.Da
         "posterior": judged(found, data),
         "posterior, a lift study of each channel": judged(studied, data),
     }
+
+
+def money(seed: int) -> Followed:
+    """What it is worth to follow the budget answer of one seed's posterior."""
+    data = world(seed)
+    request = demo_request("truth")
+    request["search"]["seed"] = seed
+    return followed(posterior(data.table, _config(request)), data, channels_of(seed))
+
+
+def money_row(answers: list[Followed]) -> list[str]:
+    """One line of the table of what it is worth to follow an answer."""
+    shares = np.array([answer.share for answer in answers])
+    promises = np.array([answer.promised / answer.gained for answer in answers])
+    held = sum(answer.held for answer in answers)
+    return [
+        f"{np.median(shares):.0%}, {shares.min():.0%}",
+        f"{(shares < 0.8).sum()} of {len(shares)}",
+        f"{np.median(promises):.2f}, {np.quantile(promises, 0.9):.2f}",
+        f"{held} of {len(shares)}",
+    ]
 
 
 def _config(request: dict[str, Any]) -> ModelConfig:
@@ -224,6 +251,7 @@ def main() -> int:
             name: list(pool.map(of_kind, [name] * args.kinds, range(101, 101 + args.kinds)))
             for name in kinds.KINDS
         }
+        followed_answers = list(pool.map(money, range(1, args.seeds + 1)))
     table = Table(title=f"{args.seeds} worlds of {len(_SPENDS)} paid channels")
     columns = [f"ranked right from {factor:g} ×" for factor in SEPARATE]
     errors = ("error of shares, median and worst", "of ROAS, median and worst")
@@ -239,6 +267,15 @@ def main() -> int:
     if not console.is_terminal:
         console.width = 200
     console.print(table)
+    worth = Table(
+        title="Following the posterior's budget answer: as much money, each channel 0.5 to 1.5 times"
+    )
+    for column in ("of the attainable gain, median and worst", "below 80 %"):
+        worth.add_column(column)
+    for column in ("promised over gained, median and 90th percentile", "90 % holds"):
+        worth.add_column(column)
+    worth.add_row(*money_row(followed_answers))
+    console.print(worth)
     return 0
 
 

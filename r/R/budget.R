@@ -4,6 +4,10 @@
 TARGET_TOLERANCE <- 0.01
 FACTORS <- list(max_response = list(low = 0.5, high = 2), target_efficiency = list(low = 0.1, high = 10))
 
+CARRY_OVER <- paste(
+  "Robyn takes carry-over as free: every channel keeps what its average carry-over earns, however little is spent."
+)
+
 # Writes the answer; returns what draws its picture, NULL where there is none.
 export_budget <- function(chosen, model, folder) {
   budget <- model$budget
@@ -30,6 +34,7 @@ export_budget <- function(chosen, model, folder) {
 draw_allocator <- function(chosen, budget, height, folder) {
   drawn("allocator.png", {
     picture <- ask_allocator(chosen, budget, plots = TRUE)$plots$plots
+    picture <- picture + patchwork::plot_annotation(caption = CARRY_OVER)
     save_picture(picture, file.path(folder, "allocator.png"), 12, height)
   })
 }

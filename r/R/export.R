@@ -20,7 +20,8 @@ export_result <- function(chosen, config, folder, cores, ready) {
   }
   write_json(provenance(config, ready), file.path(folder, "provenance.json"))
   save_objects(chosen, folder)
-  draw_answer <- if (!is.null(config$model$budget)) export_budget(chosen, config$model, folder)
+  asked <- !is.null(config$model$budget) && !isFALSE(config$robyn_answers)
+  draw_answer <- if (asked) export_budget(chosen, config$model, folder)
   draw_pictures(chosen, folder, cores, draw_answer)
 }
 

@@ -31,6 +31,8 @@ def test_the_code_of_the_page_runs_from_top_to_bottom(
     assert names["again"].best.solution == names["result"].best.solution
     assert (tmp_path / "my-model" / "onepager.png").is_file()
     assert (tmp_path / "my-model-refreshed" / "report_decomposition.png").is_file()
+    tv = [channel.name for channel in names["answer"].plan.channels].index("tv_spend")
+    assert names["answer"].spend[tv] == pytest.approx(1_200_000)
     tv = names["found"].frame.spend_names.index("tv_spend")
     frame = names["found"].frame
     assert frame.limits[:, tv] * len(frame.dates) == pytest.approx([1_200_000] * 2)

@@ -352,6 +352,26 @@ def test_a_budget_answer_is_shown_and_where_there_is_none_its_reason(site: Site)
     html = site.client.get("/jobs/weekly-1").text
     assert "/jobs/weekly-1/files/allocator.png" in Elements(html).values("img", "src")
     assert "has no answer" not in html
+    figures = {"spend": 40.0, "mean_spend": 4.0, "response": 90.0, "marginal_roas": 1.5}
+    gain = {"mean": 1234.0, "q05": -20.0, "q50": 1200.0, "q95": 2345.0, "above_zero": 0.93}
+    channel = {"name": f"tv {HOSTILE}", "modelled": "tv", "historical": figures, "before": figures}
+    whole = {
+        **asked,
+        "feasible": True,
+        "method": "posterior",
+        "metric": "roas",
+        "gain": gain,
+        "after": figures,
+        "notes": [f"a note {HOSTILE}"],
+        "channels": [{**channel, "after": figures, "gain": gain}],
+    }
+    site.result(site.job(S.SUCCEEDED, "weekly-3"), allocator__json=json.dumps(whole).encode())
+    html = site.client.get("/jobs/weekly-3").text
+    assert "Expected gain 1,234" in html.replace("\u202f", ",").replace("\u2009", ",")
+    assert "93.0 %" in html
+    assert "a note" in html
+    assert HOSTILE not in html
+    assert site.client.get("/api/jobs/weekly-3").json["budget"]["gain"]["above_zero"] == 0.93
     reason = f"budget.total is too high {HOSTILE}"
     refused = json.dumps({**asked, "feasible": False, "reason": reason}).encode()
     site.result(site.job(S.SUCCEEDED, "weekly-2"), allocator__json=refused)

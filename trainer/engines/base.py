@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig
 from contracts.posterior import PosteriorDocument
 from contracts.trust import TrustDocument
@@ -31,7 +32,23 @@ class SearchProgress:
     rssd: float  # smallest so far
 
 
-AskPosterior = Callable[[pd.DataFrame, ModelConfig, Path, Any], PosteriorDocument | None]
+class JobPosterior(Protocol):
+    """The posterior of a job."""
+
+    @property
+    def document(self) -> PosteriorDocument:
+        """What it says."""
+
+    def answer_budget(
+        self, question: BudgetQuestion, solution: str, contributions: pd.DataFrame, folder: Path
+    ) -> None:
+        """Write the answer to a budget question, or why there is none, into the folder of the result.
+
+        `contributions` are those of the best model, whose solID is `solution`, a row per date.
+        """
+
+
+AskPosterior = Callable[[pd.DataFrame, ModelConfig, Path, Any], JobPosterior | None]
 """Called with the prepared data, the configuration, the folder of the result, and what the native engine has
 prepared (None: nothing). Leaves the draws in the folder; None, with the reason in the log, if there are
 none."""

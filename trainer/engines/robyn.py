@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from contracts import series
 from contracts.model import ModelConfig, Window
-from trainer.engines import posterior_files
+from trainer.engines import posterior_files, robyn_answer
 from trainer.engines.base import EngineError, Host, Material, SearchProgress
 from trainer.engines.beginning import Beginning, begin
 from trainer.engines.checks import check, dates_of, interval_of
@@ -90,18 +90,29 @@ class RobynEngine:
             EngineError: Robyn does not take data or configuration, or R is not there.
             RFailed: R ended for any other reason.
         """
+        posterior = self._host.posterior(self._data, self._begun.config, folder, None)
+        budget = self._begun.config.budget
+        reason = robyn_answer.answers(budget, posterior) if budget else None
         with TemporaryDirectory(prefix="robyn-") as scratch:
             ready = Path(scratch) / "shares"
             ready.mkdir()
             for number, share in enumerate(shares):
                 (ready / f"{number:04}.rds").symlink_to(share.resolve())
-            self._run(Path(scratch), "--shares", str(ready), "--out", str(folder), planned=0)
+            self._run(
+                Path(scratch),
+                *("--shares", str(ready), "--out", str(folder)),
+                planned=0,
+                robyn_answers=bool(reason),
+            )
         if self._begun.refresh:
             self._report(self._begun.refresh, folder)
-        posterior = self._host.posterior(self._data, self._begun.config, folder, None)
         if posterior:
-            posterior_files.add(posterior, folder)
+            posterior_files.add(posterior.document, folder)
         self._host.trust(self._data, self._begun.config, folder)
+        if budget and reason:
+            robyn_answer.annotate(folder, budget, reason)
+        elif budget and posterior:
+            posterior.answer_budget(budget, *_best(folder), folder)
         add_parquet(folder)
         (folder / "models.csv").unlink()  # with every candidate it is large
 
@@ -110,17 +121,20 @@ class RobynEngine:
         refresh_report.write(model["ExportedModel"]["select_model"], refresh, folder)
         refresh_picture.draw(self._begun.config, folder)
 
-    def _run(self, scratch: Path, *words: str, planned: int) -> None:
+    def _run(self, scratch: Path, *words: str, planned: int, robyn_answers: bool = False) -> None:
         source = scratch / "in"
         source.mkdir()
-        self._write_inputs(source)
+        self._write_inputs(source, robyn_answers=robyn_answers)
         command = [_rscript(), str(SCRIPT), "--in", str(source), "--cores", str(self._host.cores), *words]
         listener = _Listener(self._host, planned)
         if status := _listen(command, listener):
             raise listener.failure(status)
 
-    def _write_inputs(self, folder: Path) -> None:
-        """What r/run.R reads: data.csv with the columns that are modelled, and config.json."""
+    def _write_inputs(self, folder: Path, *, robyn_answers: bool) -> None:
+        """What r/run.R reads: data.csv with the columns that are modelled, and config.json.
+
+        It says whether Robyn is to answer the budget question.
+        """
         config, refresh = self._begun.config, self._begun.refresh
         names = list(dict.fromkeys(name for _, name in config.columns.roles()))
         rows = pa.Table.from_pandas(self._data[names], preserve_index=False)
@@ -131,6 +145,7 @@ class RobynEngine:
         document: dict[str, Any] = {
             "model": config.model_copy(update={"window": window}).model_dump(mode="json")
             | {"calibration": self._studies(config)},
+            "robyn_answers": robyn_answers,
             "space": space(config),
             "data_sha256": hashlib.sha256(self._material.prepared.read_bytes()).hexdigest(),
         }
@@ -151,6 +166,14 @@ class RobynEngine:
             study.model_dump(mode="json") | {"last_period": str(days[touched.stop - 1])}
             for study, touched in zip(config.calibration, rows, strict=True)
         ]
+
+
+def _best(folder: Path) -> tuple[str, pd.DataFrame]:
+    """The best model's solID, and its contributions, a row per date."""
+    document = json.loads((folder / "best_model.json").read_text(encoding="utf-8"))
+    solution: str = document["sol_id"]
+    every = pd.read_csv(folder / "pareto_alldecomp_matrix.csv", dtype={"solID": str}, parse_dates=["ds"])
+    return solution, every[every["solID"] == solution].set_index("ds")
 
 
 def check_installation() -> str:

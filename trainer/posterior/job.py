@@ -10,13 +10,46 @@ from typing import Any
 
 import pandas as pd
 
+from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig
 from contracts.posterior import PosteriorDocument
+from trainer.engines.native.budget.reallocation import Infeasible
 from trainer.engines.native.records import Inputs
+from trainer.engines.tables import write_csv
+from trainer.posterior.budget import allocate, picture
+from trainer.posterior.budget import document as budget
 from trainer.posterior.document import document
 from trainer.posterior.fit import posterior
 from trainer.posterior.model import NotOffered
 from trainer.posterior.result import Posterior
+
+
+@dataclass(frozen=True)
+class JobPosterior:
+    """Implements `trainer.engines.base.JobPosterior`."""
+
+    found: Posterior
+    document: PosteriorDocument
+    log: Callable[[str], None]
+
+    def answer_budget(
+        self, question: BudgetQuestion, solution: str, contributions: pd.DataFrame, folder: Path
+    ) -> None:
+        """Write allocator.json and, where something is proposed, its table and its picture."""
+        path = folder / "allocator.json"
+        try:
+            answer = allocate(self.found, question)
+        except Infeasible as error:
+            self.log(f"budget: {error}")
+            refused = budget.refusal(question, solution, str(error))
+            path.write_text(refused.model_dump_json(indent=1, exclude_none=True), encoding="utf-8")
+            return
+        written = budget.document(answer, solution, contributions)
+        path.write_text(written.model_dump_json(indent=1, exclude_none=True), encoding="utf-8")
+        if question.scenario != "historical":
+            kind = self.found.model.inputs.dependent_type
+            write_csv(budget.table(written, kind), folder / f"{solution}_{question.scenario}_reallocated.csv")
+            picture.draw(answer, written, folder / "allocator.png")
 
 
 @dataclass
@@ -33,8 +66,8 @@ class Asked:
 
     def __call__(
         self, data: pd.DataFrame, config: ModelConfig, folder: Path, inputs: Inputs | None
-    ) -> PosteriorDocument | None:
-        """The posterior's document, its draws left in `folder`; None if it is off or not offered.
+    ) -> JobPosterior | None:
+        """The posterior, its draws left in `folder`; None if it is off or not offered.
 
         Raises:
             InvalidInputs: data and configuration do not fit together, a line per problem.
@@ -54,7 +87,7 @@ class Asked:
         self.found = found
         for line in (*answer.notes, f"posterior: {found.sweeps:,} sweeps; {' '.join(answer.sentences)}"):
             self.log(line)
-        return answer
+        return JobPosterior(found, answer, self.log)
 
     def _progressed(self, done: int, planned: int) -> None:
         self.tell(f"{done:,} of {planned:,} sweeps")

@@ -626,3 +626,73 @@ def respond(problem: Problem, i: int, eta: Any, c: Any, series: Any, out: Any) -
         _saturate(adstocked, eta[s, 0], inflexion, out[s])
         for t in range(len(series)):
             out[s, t] *= c[s] / total
+
+
+NEGLIGIBLE = 1e-16
+"""Lags count up to the last one whose weight is more than this share of the largest."""
+
+
+@compiled
+def reach(weights: Any) -> int:
+    """How many lags count, of the weights (N,) of an input 0, 1, ... periods later."""
+    largest, count = 0.0, len(weights)
+    for lag in range(len(weights)):
+        largest = max(largest, weights[lag])
+    while count > 1 and weights[count - 1] <= NEGLIGIBLE * largest:
+        count -= 1
+    return count
+
+
+@compiled
+def _carry(series: Any, first: int, weights: Any, lags: int, start: int, out: Any) -> None:
+    """Fill `out` with the adstock from row `start` on of a series that begins in row `first`."""
+    out[:] = 0.0
+    for t in range(len(series)):
+        if series[t] != 0.0:
+            row = first + t - start
+            for lag in range(max(-row, 0), min(lags, len(out) - row)):
+                out[row + lag] += series[t] * weights[lag]
+
+
+@compiled
+def _saturated(
+    earlier: Any, asked: Any, factor: float, low: int, high: int, alpha: float, half: float
+) -> float:
+    """Sum of the Hill function over rows low to high of the adstocked input, earlier + factor * asked."""
+    total = 0.0
+    for t in range(low, high):
+        value = earlier[t] + factor * asked[t]
+        if value > 0.0:
+            power = (value / half) ** alpha
+            total += power / (power + 1.0) if power < 1e300 else 1.0
+    return total
+
+
+@compiled_without_lock
+def earn(problem: Problem, i: int, eta: Any, c: Any, before: Any, asked: Any, factors: Any, out: Any) -> None:
+    """Fill `out` (S, F, 2) with what channel i earns if `asked` (P,) times a factor (F,) follows `before`.
+
+    The first is earned in the P periods, what `before` carries into them included; the second in the periods
+    after them, without media, over what `before` alone would still earn there. Both inputs are scaled as
+    `media`; `before` begins with the data's first period.
+    """
+    rows, everything = len(problem.dependent), problem.media.shape[1]
+    start, periods = len(before), len(asked)
+    weights, trained, share = np.empty(everything), np.empty(everything), np.empty(rows)
+    earlier, added = np.empty(periods + everything), np.empty(periods + everything)
+    for s in range(len(out)):
+        alpha, first, second = eta[s, 0], eta[s, 2], eta[s, -1]
+        kernel.adstock(problem.family, problem.media[i], first, second, weights, trained)
+        window = trained[problem.first : problem.first + rows]
+        half = eta[s, 1] * window.max()
+        scale = c[s] / _saturate(window, alpha, half, share)
+        kernel.decay_weights(problem.family, first, second, weights)
+        lags = reach(weights)
+        _carry(before, 0, weights, lags, start, earlier)
+        _carry(asked, start, weights, lags, start, added)
+        end = periods + lags - 1
+        still = _saturated(earlier, added, 0.0, periods, end, alpha, half)
+        for k in range(len(factors)):
+            out[s, k, 0] = scale * _saturated(earlier, added, factors[k], 0, periods, alpha, half)
+            later = _saturated(earlier, added, factors[k], periods, end, alpha, half)
+            out[s, k, 1] = scale * max(later - still, 0.0)

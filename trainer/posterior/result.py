@@ -148,6 +148,22 @@ class Posterior:
         )
         return out
 
+    def earned(self, channel: int, before: Floats, asked: Floats, factors: Floats) -> Floats:
+        """(S, F, 2) what a channel earns if `asked` (P,) times a factor (F,) follows `before`.
+
+        Both are its modelled column; `before` begins with the data's first period. The first is earned in the
+        P periods, what `before` carries into them included, the second after them, without further media,
+        from `asked` alone. Adstock and inflexion are those of training. In units of the dependent variable.
+        """
+        largest = float(self.channels[channel].series.max())
+        out = np.empty((len(self.sigma), len(factors), 2))
+        eta = np.ascontiguousarray(self.hyperparameters[:, channel])
+        scaled = before / largest, asked / largest
+        kernel.earn(
+            self.model.problem, channel, eta, self.contribution[:, channel].copy(), *scaled, factors, out
+        )
+        return out
+
     def baseline(self, draws: NDArray[np.int64]) -> Floats:
         """(draws, N) what would be sold without media in each period of the data: its mean, given a draw.
 

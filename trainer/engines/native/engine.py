@@ -14,7 +14,7 @@ import pandas as pd
 
 from contracts.model import ModelConfig
 from contracts.posterior import PosteriorDocument
-from trainer.engines.base import EngineError, Host, Material, SearchProgress
+from trainer.engines.base import EngineError, Host, JobPosterior, Material, SearchProgress
 from trainer.engines.beginning import Beginning, begin
 from trainer.engines.common import InvalidInputs
 from trainer.engines.native import outputs
@@ -104,15 +104,15 @@ class NativeEngine:
 
 
 def _choosing(
-    begun: Beginning, posterior: PosteriorDocument | None, log: Callable[[str], None]
+    begun: Beginning, posterior: JobPosterior | None, log: Callable[[str], None]
 ) -> PosteriorDocument | None:
     """The posterior, if it is what the best model is chosen by."""
     if begun.refresh or begun.config.search.best_by not in (None, "posterior"):
         return None
-    if posterior is None or not posterior.converged:
+    if posterior is None or not posterior.document.converged:
         log("the best model is the one with the smallest error_score, as there is no posterior to choose by")
         return None
-    return posterior
+    return posterior.document
 
 
 def _check_agreement(inputs: Inputs, found: Candidates) -> None:

@@ -9,7 +9,8 @@ from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig
 from contracts.posterior import ChosenModel, PosteriorDocument
 from contracts.trust import TrustDocument
-from trainer.engines import posterior_files
+from trainer.engines import posterior_files, robyn_answer
+from trainer.engines.base import JobPosterior
 from trainer.engines.choice import chosen
 from trainer.engines.native import files
 from trainer.engines.native.budget import files as reallocated
@@ -31,24 +32,27 @@ def write(
     folder: Path,
     log: Log = lambda _: None,
     refresh: Continuation | None = None,
-    posterior: PosteriorDocument | None = None,
+    posterior: JobPosterior | None = None,
     trust: Callable[[], TrustDocument | None] = lambda: None,
 ) -> None:
     """Write tables (CSV and Parquet), documents and pictures into `folder`, which must exist.
 
     `config` is the one that `result` was fitted with; if it asks a budget question, its answer is there too.
-    `log` is told why a budget question has no answer. A `refresh` is reported with its former models.
-    `trust` is called when tables and documents are there, and checks them.
+    `log` is told why a budget question has no answer. A `refresh` is reported with its former models. Without
+    a `posterior` there are no intervals, and Robyn's allocator answers. `trust` is called when tables and
+    documents are there, and checks them.
     """
+    told = None
     if posterior:
-        posterior = posterior_files.write(posterior, _place(result.best, result, posterior), folder)
-    files.write(result, config, folder, posterior)
+        place = _place(result.best, result, posterior.document)
+        told = posterior_files.write(posterior.document, place, folder)
+    files.write(result, config, folder, told)
     if refresh:
         refresh_report.write(result.best.solution, refresh, folder)
         refresh_picture.draw(config, folder)
-    _draw(result, config, folder, posterior, trust())
+    _draw(result, config, folder, told, trust())
     if config.budget:
-        _answer_budget(result, config.budget, folder, log)
+        _answer_budget(result, config.budget, folder, log, posterior)
     add_parquet(folder)
 
 
@@ -85,8 +89,19 @@ def _draw(
         prophet_picture.draw(result.inputs, config.annotations, folder / "prophet_decomp.png")
 
 
-def _answer_budget(result: Result, question: BudgetQuestion, folder: Path, log: Log) -> None:
+def _answer_budget(
+    result: Result, question: BudgetQuestion, folder: Path, log: Log, posterior: JobPosterior | None
+) -> None:
     """Write the answer to a budget question, or the reason why there is none, which fails no training."""
+    reason = robyn_answer.answers(question, posterior)
+    if posterior and not reason:
+        posterior.answer_budget(question, result.best.solution, result.best.contributions, folder)
+        return
+    _answer_as_robyn(result, question, folder, log)
+    robyn_answer.annotate(folder, question, str(reason))
+
+
+def _answer_as_robyn(result: Result, question: BudgetQuestion, folder: Path, log: Log) -> None:
     try:
         if question.scenario == "historical":
             reallocated.write_history(result.inputs, result.best, question, folder)

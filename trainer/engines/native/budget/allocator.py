@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,6 +26,16 @@ _TOLERANCE = 1e-9
 """Relative tolerance of a ROAS and its target."""
 _LEAST_INPUT = 1e-9
 """Smallest input at which a slope is taken, as a share of the inflexion."""
+
+
+class Responses(Protocol):
+    """What c channels earn with (c,) spends, and the derivative of it."""
+
+    def response(self, spend: Floats) -> Floats:
+        """(c,) in units of the dependent variable."""
+
+    def slope(self, spend: Floats) -> Floats:
+        """(c,) derivative of the response."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +102,7 @@ def spend_budget(curves: Curves, low: Floats, high: Floats, budget: float, today
         lambda price: bool(_at_price(curves, low, high, price).sum() <= budget), _steepest(curves, low, high)
     )
     starts = [settle(start) for start in _starts(curves, low, high, prices, today)]
-    found = [settle(_descend(curves, low, high, start, rule, budget or 1.0)) for start in starts]
+    found = [settle(descend(curves, low, high, start, rule, budget or 1.0)) for start in starts]
     return _most(curves, starts + found)
 
 
@@ -113,7 +123,7 @@ def reach_target(curves: Curves, low: Floats, high: Floats, target: float, today
     prices = _bracket(lambda price: slack(_at_price(curves, low, high, price)) >= 0, target)
     starts = list(_starts(curves, low, high, prices, today))
     scale = max(float(starts[1].sum()), _TOLERANCE * float(high.sum()))
-    found = [_descend(curves, low, high, start, rule, scale) for start in starts]
+    found = [descend(curves, low, high, start, rule, scale) for start in starts]
     return _most(curves, [spend for spend in starts + found if allowed(spend)])
 
 
@@ -172,8 +182,8 @@ def _starts(
         yield low + (high - low) * random.uniform(size=len(low))
 
 
-def _descend(
-    curves: Curves, low: Floats, high: Floats, start: Floats, rule: dict[str, Any], scale: float
+def descend(
+    curves: Responses, low: Floats, high: Floats, start: Floats, rule: dict[str, Any], scale: float
 ) -> Floats:
     """Sequential quadratic programming (SLSQP) from a start, in units of `scale`; may stop where it is."""
     from scipy.optimize import minimize  # imported only now: most trainings ask no budget question

@@ -23,7 +23,7 @@ _BOUNDS = {
     "target_efficiency": ChannelBounds(low=0.1, high=10.0),
 }
 """Robyn's default bounds by scenario, as multiples of today's spend."""
-_TARGET: dict[DependentType, float] = {"revenue": 0.8, "conversion": 1.2}
+DEFAULT_TARGET: dict[DependentType, float] = {"revenue": 0.8, "conversion": 1.2}
 """Robyn's default target, as a multiple of today's ROAS or CPA."""
 _TOLERANCE = 1e-9
 """Relative tolerance for rounding when a question is checked."""
@@ -115,9 +115,8 @@ def reallocate(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> 
 
 def history(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> History:
     """What the paid channels cost and earned over the question's dates; raises Infeasible."""
-    _check_dates(inputs, question)
-    order = _order(inputs)
-    first, last = _rows(inputs, question)
+    order, asked = channel_order(inputs), asked_rows(inputs, question)
+    first, last = asked[0], asked[-1]
     rows = slice(first, last + 1)
     return History(
         dates=inputs.window_dates[rows],
@@ -128,22 +127,21 @@ def history(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> His
     )
 
 
-def _order(inputs: Inputs) -> list[int]:
-    """The paid channels by the name of the modelled column."""
+def channel_order(inputs: Inputs) -> list[int]:
+    """The paid channels by the name of the modelled column, as Robyn orders them."""
     return sorted(range(len(inputs.paid)), key=lambda i: inputs.paid[i])
 
 
 def _frame(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> Frame:
-    _check_dates(inputs, question)
-    order = _order(inputs)
-    first, last = _rows(inputs, question)
+    order, asked = channel_order(inputs), asked_rows(inputs, question)
+    first, last = asked[0], asked[-1]
     columns = [len(inputs.columns) - len(inputs.media) + i for i in order]
     values = inputs.values[inputs.window][:, columns]
     today = values[first : last + 1].mean(axis=0)
     curves = curves_of([model.media[i] for i in order])
     spend_names = [inputs.spend_names[i] for i in order]
     periods = last + 1 - first
-    factors, limits, wider = _limits(question, spend_names, today, periods)
+    factors, limits, wider = bounds(question, spend_names, today, periods)
     kind = inputs.dependent_type
     if not (today * curves.coefficient).any():
         raise Infeasible(
@@ -163,18 +161,18 @@ def _frame(inputs: Inputs, model: ModelAnswer, question: BudgetQuestion) -> Fram
         factors=factors,
         limits=limits,
         wider=wider,
-        budget=_budget(question, today, limits, periods),
-        target=question.target or _TARGET[kind] * before,
+        budget=budget_of(question, today, limits, periods),
+        target=question.target or DEFAULT_TARGET[kind] * before,
     )
 
 
-def _limits(
+def bounds(
     question: BudgetQuestion, names: list[str], today: Floats, periods: int
 ) -> tuple[Floats, Floats, Floats]:
-    """`Frame.factors`, `.limits` and `.wider`."""
+    """`Frame.factors`, `.limits` and `.wider` of channels (c,) by spend column."""
     default = question.bounds or _BOUNDS[question.scenario]
-    bounds = [question.channel_bounds.get(name, default) for name in names]
-    low, high = np.array([[bound.low for bound in bounds], [bound.high for bound in bounds]])
+    asked = [question.channel_bounds.get(name, default) for name in names]
+    low, high = np.array([[bound.low for bound in asked], [bound.high for bound in asked]])
     far = 1 + (high - 1) * WIDER
     wider = np.array([np.maximum(0.0, 1 - (1 - low) * WIDER), np.where(far < 0, high * WIDER, far)]) * today
     factors = np.array([low, high])
@@ -187,8 +185,8 @@ def _limits(
     return factors, limits, wider
 
 
-def _budget(question: BudgetQuestion, today: Floats, limits: Floats, periods: int) -> float:
-    """What is to be spent per period."""
+def budget_of(question: BudgetQuestion, today: Floats, limits: Floats, periods: int) -> float:
+    """What is to be spent per period, within `Frame.limits`."""
     if question.total:
         return question.total / periods
     spent = float(today.sum())
@@ -199,6 +197,11 @@ def _budget(question: BudgetQuestion, today: Floats, limits: Floats, periods: in
 def _check_question(inputs: Inputs, question: BudgetQuestion) -> None:
     if question.scenario == "historical":
         raise InvalidInputs("scenario historical: nothing is to be reallocated; call `history`")
+    check_names(inputs, question)
+
+
+def check_names(inputs: Inputs, question: BudgetQuestion) -> None:
+    """Raise InvalidInputs for a channel that the model does not have."""
     named = question.channel_bounds.keys() | question.channel_budgets.keys()
     unknown = sorted(named - set(inputs.spend_names))
     if unknown:
@@ -217,17 +220,20 @@ def _check_dates(inputs: Inputs, question: BudgetQuestion) -> None:
         )
 
 
-def _rows(inputs: Inputs, question: BudgetQuestion) -> tuple[int, int]:
-    """First and last row of the window that the dates asked about mean."""
-    rows = rows_within(inputs.window_dates.tolist(), question.start, question.end)
-    return rows.start, rows.stop - 1
+def asked_rows(inputs: Inputs, question: BudgetQuestion) -> range:
+    """The rows of the window that the dates asked about mean; raises Infeasible."""
+    _check_dates(inputs, question)
+    return rows_within(inputs.window_dates.tolist(), question.start, question.end)
 
 
 def _answer(frame: Frame, limits: Floats, target: float) -> Floats:
     today, curves = frame.today, frame.curves
     low, high = limits
     if frame.question.scenario == "max_response":
-        _check_budget(frame, float(low.sum()), float(high.sum()))
+        periods = len(frame.dates)
+        check_budget(
+            frame.question, frame.budget * periods, limits * periods, f"{periods} periods {frame.span}"
+        )
         return spend_budget(curves, low, high, frame.budget, today)
     revenue = frame.inputs.dependent_type == "revenue"
     best = best_roas(curves, low, high)
@@ -237,29 +243,29 @@ def _answer(frame: Frame, limits: Floats, target: float) -> Floats:
         wish = f"{target:,.4g} {frame.span}"
         raise Infeasible(
             f"no split within the bounds is better than {reached}, but budget.target asks for {wish}; "
-            f"ask for less, or widen {_bounds_of(frame)}"
+            f"ask for less, or widen {fields_of(frame.question)}"
         )
     return reach_target(curves, low, high, roas, today)
 
 
-def _check_budget(frame: Frame, least: float, most: float) -> None:
-    periods = len(frame.dates)
-    spent = "" if frame.question.total else ", as was spent,"
-    asked = f"budget.total {frame.budget * periods:,.2f}{spent} for the {periods} periods {frame.span}"
-    if frame.budget < least * (1 - _TOLERANCE):
+def check_budget(question: BudgetQuestion, budget: float, limits: Floats, span: str) -> None:
+    """Raise Infeasible if the bounds of all channels (2, c) do not allow the budget; money over the dates."""
+    least, most = (float(limit.sum()) for limit in limits)
+    spent = "" if question.total else ", as was spent,"
+    asked = f"budget.total {budget:,.2f}{spent} for the {span}"
+    if budget < least * (1 - _TOLERANCE):
         raise Infeasible(
-            f"{asked} is less than the lower bounds of all channels together, {least * periods:,.2f}; "
-            f"raise it, or lower {_bounds_of(frame)}"
+            f"{asked} is less than the lower bounds of all channels together, {least:,.2f}; "
+            f"raise it, or lower {fields_of(question)}"
         )
-    if frame.budget > most * (1 + _TOLERANCE):
+    if budget > most * (1 + _TOLERANCE):
         raise Infeasible(
-            f"{asked} is more than the upper bounds of all channels together, {most * periods:,.2f}; "
-            f"lower it, or raise {_bounds_of(frame)}"
+            f"{asked} is more than the upper bounds of all channels together, {most:,.2f}; "
+            f"lower it, or raise {fields_of(question)}"
         )
 
 
-def _bounds_of(frame: Frame) -> str:
+def fields_of(question: BudgetQuestion) -> str:
     """The fields of the request that bound the channels."""
-    question = frame.question
     fields = [name for name in ("channel_bounds", "channel_budgets") if getattr(question, name)]
     return " or ".join(f"budget.{name}" for name in ("bounds", *fields))

@@ -93,8 +93,9 @@ def _header(figure: Figure, page: Page, answer: Reallocation, height: float) -> 
     write(
         0.3,
         height - 0.3,
-        f"Both sides are read off the model's response curves upon the average carry-over.  {page.metric} of "
-        "paid media.  Money is in the currency of the data.",
+        "Both sides are read off the model's response curves upon the average carry-over, which Robyn takes "
+        f"as free: large cuts look cheaper than they are.  {page.metric} of paid media.  Money is in the "
+        "currency of the data.",
         8.5,
     )
 

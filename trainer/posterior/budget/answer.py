@@ -1,0 +1,168 @@
+"""The answer to a budget question: the spends that the posterior expects to earn most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from contracts.budget import BudgetQuestion
+from trainer.engines.common import Floats
+from trainer.engines.native.budget import reallocation
+from trainer.engines.native.budget.reallocation import DEFAULT_TARGET, Infeasible
+from trainer.engines.native.explain.efficiency import efficiency
+from trainer.posterior.budget.plan import Plan, PlannedChannel, plan
+from trainer.posterior.budget.split import Curve, Curves, best_roas, best_split, most_at_roas
+from trainer.posterior.result import Posterior
+
+POINTS = 41
+"""Of each curve, closer to each other where little is spent."""
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class BudgetAnswer:
+    """What was spent and earned, and what is proposed; S draws, c paid channels, money over the dates."""
+
+    found: Posterior
+    question: BudgetQuestion
+    plan: Plan
+    factors: Floats
+    """(2, c) lowest and highest spend as factors of what was spent; may be infinite."""
+    limits: Floats
+    """(2, c) lowest and highest spend."""
+    spends: Floats
+    """(c, F) of the curves."""
+    curves: Floats
+    """(c, S, F) earned with these spends, in the periods and after them."""
+    spend: Floats
+    """(c,) proposed; what was spent where nothing is asked but that."""
+    budget: float
+    """To be spent; only with scenario max_response."""
+    target: float
+    """ROAS or CPA; only with scenario target_efficiency."""
+
+    @cached_property
+    def before(self) -> Floats:
+        """(c, S, 2) earned by what was spent: in the periods, and after them."""
+        return self._exactly(self.plan.spend)
+
+    @cached_property
+    def after(self) -> Floats:
+        """(c, S, 2) earned by what is proposed: in the periods, and after them."""
+        return self._exactly(self.spend)
+
+    @property
+    def gain(self) -> Floats:
+        """(c, S) earned more than before."""
+        gain: Floats = (self.after - self.before).sum(axis=2)
+        return gain
+
+    @cached_property
+    def next_before(self) -> Floats:
+        """(c,) expected to be earned by one more unit of currency per period than was spent."""
+        return self._next_unit(self.plan.spend)
+
+    @cached_property
+    def next_after(self) -> Floats:
+        """(c,) expected to be earned by one more unit of currency per period than is proposed."""
+        return self._next_unit(self.spend)
+
+    def _next_unit(self, spends: Floats) -> Floats:
+        periods = len(self.plan.dates)
+        more = self._exactly(spends + periods) - self._exactly(spends)
+        earned: Floats = more.sum(axis=2).mean(axis=1) / periods
+        return earned
+
+    def _exactly(self, spends: Floats) -> Floats:
+        return np.array(
+            [
+                channel.earned(self.found, np.array([spend]))[:, 0]
+                for channel, spend in zip(self.plan.channels, spends, strict=True)
+            ]
+        )
+
+
+def allocate(found: Posterior, question: BudgetQuestion) -> BudgetAnswer:
+    """The spends that are expected to earn most, within what the question allows.
+
+    What is earned is the contribution in the periods, earlier spend as it was, and what is still earned after
+    them by what was spent in them. Expected is the mean over all draws.
+
+    Raises:
+        Infeasible: the question has no answer; the text says why, in figures, and what would help.
+        InvalidInputs: a channel that the model does not have.
+    """
+    inputs = found.model.inputs
+    reallocation.check_names(inputs, question)
+    asked = plan(found, question)
+    names, today = [channel.name for channel in asked.channels], asked.spend
+    if question.scenario == "historical":
+        nothing = np.empty((len(names), 0))
+        same = np.array([np.ones_like(today)] * 2)
+        return BudgetAnswer(
+            found=found,
+            question=question,
+            plan=asked,
+            factors=same,
+            limits=same * today,
+            spends=nothing,
+            curves=nothing,
+            spend=today,
+            budget=float(today.sum()),
+            target=np.nan,
+        )
+    factors, limits, _ = reallocation.bounds(question, names, today, 1)
+    budget = reallocation.budget_of(question, today, limits, 1)
+    if not limits[1].any():
+        raise Infeasible(
+            f"the paid channels had no spend {_span(asked)}: ask for other dates, or set budgets"
+        )
+    if question.scenario == "max_response":
+        reallocation.check_budget(question, budget, limits, f"{len(asked.dates)} periods {_span(asked)}")
+    highest = np.clip(budget - limits[0].sum() + limits[0], *limits)  # what the others' lower bounds leave
+    if question.scenario != "max_response":
+        highest = limits[1]
+    tops = np.maximum(highest, today)
+    spends = np.array([top * np.linspace(0, 1, POINTS) ** 2 for top in tops])
+    curves = np.array(
+        [_curve(channel, found, spend) for channel, spend in zip(asked.channels, spends, strict=True)]
+    )
+    means = Curves([_mean(*both) for both in zip(spends, curves, strict=True)])
+    kind, earned = inputs.dependent_type, float(means.response(today).sum())
+    target = question.target or DEFAULT_TARGET[kind] * efficiency(earned, float(today.sum()), kind)
+    if question.scenario == "max_response":
+        spend = best_split(means, limits[0], highest, budget)
+    else:
+        spend = _at_target(means, limits, target, question, asked, revenue=kind == "revenue")
+    return BudgetAnswer(found, question, asked, factors, limits, spends, curves, spend, budget, target)
+
+
+def _curve(channel: PlannedChannel, found: Posterior, spends: Floats) -> Floats:
+    """(S, F) earned, in the periods and after them."""
+    earned: Floats = channel.earned(found, spends).sum(axis=2)
+    return earned
+
+
+def _mean(spends: Floats, earned: Floats) -> Curve:
+    mean = earned.mean(axis=0)
+    return Curve(spends, mean) if spends[-1] > 0 else Curve(spends[:1], mean[:1])
+
+
+def _at_target(
+    means: Curves, limits: Floats, target: float, question: BudgetQuestion, asked: Plan, *, revenue: bool
+) -> Floats:
+    low, high = limits
+    best, roas = best_roas(means, low, high), target if revenue else 1 / target
+    if not np.isfinite(roas) or roas > best * (1 + _TOLERANCE):
+        reached = f"a ROAS of {best:.4g}" if revenue else f"a CPA of {1 / best:,.4g}"
+        raise Infeasible(
+            f"no split within the bounds is expected to be better than {reached}, but budget.target asks for "
+            f"{target:,.4g} {_span(asked)}; ask for less, or widen {reallocation.fields_of(question)}"
+        )
+    return most_at_roas(means, low, high, min(roas, best))
+
+
+def _span(asked: Plan) -> str:
+    return f"from {asked.dates[0]} to {asked.dates[-1]}"

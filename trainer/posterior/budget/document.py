@@ -1,0 +1,188 @@
+"""A budget answer as allocator.json, and as a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from contracts.budget import BudgetQuestion
+from contracts.result import AllocatedChannel, Allocation, Earned, Figures, Gain, SpendBounds
+from trainer.engines.common import Floats
+from trainer.engines.native.explain.efficiency import METRIC, efficiency
+from trainer.posterior.budget.answer import BudgetAnswer
+
+
+def document(
+    answer: BudgetAnswer, solution: str = "", contributions: pd.DataFrame | None = None
+) -> Allocation:
+    """The content of allocator.json.
+
+    Args:
+        answer: what is written down.
+        solution: solID of the best model.
+        contributions: what that model says each variable contributed, a row per date of the window.
+    """
+    inputs, plan, everything = answer.found.model.inputs, answer.plan, slice(None)
+    asked = answer.question.scenario
+    own = None
+    if contributions is not None:
+        rows = contributions.loc[contributions.index.isin(pd.DatetimeIndex(plan.dates))]
+        own = rows[[channel.modelled for channel in plan.channels]].sum().to_numpy(dtype=float)
+    return Allocation(
+        method="posterior",
+        sol_id=solution,
+        scenario=asked,
+        feasible=True,
+        notes=list(_notes(answer)),
+        metric=METRIC[inputs.dependent_type],
+        start=plan.dates[0].item(),
+        end=plan.dates[-1].item(),
+        interval=inputs.interval,
+        periods=len(plan.dates),
+        budget=answer.budget if asked == "max_response" else None,
+        target=answer.target if asked == "target_efficiency" else None,
+        **_figures(answer, everything, own),
+        channels=[
+            AllocatedChannel(
+                name=channel.name,
+                modelled=channel.modelled,
+                **_figures(answer, slice(i, i + 1), own),
+                bounds=_bounds(answer, i) if asked != "historical" else None,
+            )
+            for i, channel in enumerate(plan.channels)
+        ],
+    )
+
+
+def refusal(question: BudgetQuestion, solution: str, reason: str) -> Allocation:
+    """The content of allocator.json of a question that has no answer."""
+    return Allocation(
+        method="posterior", sol_id=solution, scenario=question.scenario, feasible=False, reason=reason
+    )
+
+
+def table(found: Allocation, kind: str) -> pd.DataFrame:
+    """A row per channel, under Robyn's names where it has the same; money and response over the dates.
+
+    `kind` is `revenue` or `conversion`.
+    """
+    rows = [_row(channel, conversions=kind == "conversion") for channel in found.channels]
+    head = {
+        "solID": found.sol_id,
+        "dep_var_type": kind,
+        "channels": [channel.modelled for channel in found.channels],
+        "date_min": str(found.start),
+        "date_max": str(found.end),
+        "periods": f"{found.periods} {found.interval}s",
+        "initSpendTotal": _whole(found.before).spend,
+        "optmSpendTotal": _whole(found.after).spend,
+    }
+    return pd.DataFrame(head).join(pd.DataFrame(rows))
+
+
+def _whole(figures: Figures | None) -> Figures:
+    assert figures  # noqa: S101 (only answers become tables)
+    return figures
+
+
+def _row(channel: AllocatedChannel, *, conversions: bool) -> dict[str, float | None]:
+    assert channel.bounds  # noqa: S101 (only answers become tables)
+    assert channel.gain  # noqa: S101
+    row: dict[str, float | None] = {"constr_low": channel.bounds.low, "constr_up": channel.bounds.high}
+    for side, figures in (("init", _whole(channel.before)), ("optm", _whole(channel.after))):
+        assert figures.earned  # noqa: S101 (of the posterior)
+        ratio, following = figures.roas, figures.marginal_roas
+        if conversions:
+            ratio, following = figures.cpa, figures.marginal_cpa
+        name = "Cpa" if conversions else "Roi"
+        row |= {
+            f"{side}SpendUnit": figures.mean_spend,
+            f"{side}Spend": figures.spend,
+            f"{side}Response": figures.response,
+            f"{side}CarryOut": figures.carry_out,
+            **{f"{side}Earned_{one}": value for one, value in figures.earned.model_dump().items()},
+            f"{side}{name}": ratio,
+            f"{side}{name}Next": following,
+        }
+    return row | {f"gain_{name}": value for name, value in channel.gain.model_dump().items()}
+
+
+def _figures(answer: BudgetAnswer, channels: slice, own: Floats | None) -> dict[str, Figures | Gain | None]:
+    spent = float(answer.plan.spend[channels].sum())
+    before = answer.before[channels].sum(axis=0)
+    found: dict[str, Figures | Gain | None] = {
+        "historical": _past(answer, spent, float(before.mean(axis=0)[0])),
+        "model": None if own is None else _past(answer, spent, float(own[channels].sum())),
+    }
+    if answer.question.scenario == "historical":
+        return found
+    one = channels.start
+    return found | {
+        "before": _earned(answer, spent, before, None if one is None else answer.next_before[one]),
+        "after": _earned(
+            answer,
+            float(answer.spend[channels].sum()),
+            answer.after[channels].sum(axis=0),
+            None if one is None else answer.next_after[one],
+        ),
+        "gain": _gain(answer.gain[channels].sum(axis=0)),
+    }
+
+
+def _past(answer: BudgetAnswer, spend: float, response: float) -> Figures:
+    kind = answer.found.model.inputs.dependent_type
+    return Figures(
+        spend=spend,
+        mean_spend=spend / len(answer.plan.dates),
+        response=response,
+        **{METRIC[kind]: _finite(efficiency(response, spend, kind))},
+    )
+
+
+def _earned(answer: BudgetAnswer, spend: float, earned: Floats, following: float | None) -> Figures:
+    """Of draws (S, 2), in the periods and after them; `following` is what the next unit earns."""
+    kind = answer.found.model.inputs.dependent_type
+    response, carry_out = (float(value) for value in earned.mean(axis=0))
+    ratios: dict[str, float | None] = {METRIC[kind]: _finite(efficiency(response + carry_out, spend, kind))}
+    if following is not None:
+        ratios[f"marginal_{METRIC[kind]}"] = _finite(efficiency(following, 1.0, kind))
+    return Figures(
+        spend=spend,
+        mean_spend=spend / len(answer.plan.dates),
+        response=response,
+        carry_out=carry_out,
+        earned=Earned(**_quantiles(earned.sum(axis=1))),
+        **ratios,
+    )
+
+
+def _gain(draws: Floats) -> Gain:
+    return Gain(**_quantiles(draws), above_zero=float((draws > 0).mean()))
+
+
+def _quantiles(draws: Floats) -> dict[str, float]:
+    q05, q50, q95 = (float(value) for value in np.quantile(draws, (0.05, 0.5, 0.95)))
+    return {"mean": float(draws.mean()), "q05": q05, "q50": q50, "q95": q95}
+
+
+def _bounds(answer: BudgetAnswer, i: int) -> SpendBounds:
+    low, high = (_finite(float(factor)) for factor in answer.factors[:, i])
+    return SpendBounds(low=low, high=high, spend=[float(limit) for limit in answer.limits[:, i]])
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _notes(answer: BudgetAnswer) -> Iterator[str]:
+    for channel, spend in zip(answer.plan.channels, answer.spend, strict=True):
+        if channel.place is None:
+            yield (
+                f"{channel.name}: it had no media in the window, so nothing is known of what it earns; it is "
+                "taken to earn nothing"
+            )
+        elif channel.spend == 0 and spend > 0:
+            yield f"{channel.name}: nothing was spent in these dates; the proposed spend is spread evenly"
