@@ -21,11 +21,12 @@ import pytest
 
 from contracts.engines import ENGINES
 from contracts.model import ModelConfig
-from contracts.result import BestModel
+from contracts.result import Allocation, BestModel
 from tests.engine.robyn import Heard
-from trainer.engines.base import EngineError, Material
+from trainer.engines.base import EngineError, Host, Material
 from trainer.engines.registry import load
 from trainer.life import check_documents
+from trainer.posterior.job import Asked
 from trainer.timings import STEPS
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +129,26 @@ def test_every_document_keeps_its_contract_and_leaves_nothing_out(whole: Trained
     assert [channel.modelled for channel in read.channels] == ["tv", "clicks", "mails"]
     assert read.window.rows == WEEKS
     assert json.loads((whole.folder / "provenance.json").read_text())["seed"] == 7
+
+
+def test_with_a_posterior_it_answers_the_budget_question(engine: str, whole: Trained, tmp_path: Path):
+    heard, results = Heard(), tmp_path / "results"
+    results.mkdir()
+    plain = heard.host()
+    host = Host(1, plain.step, plain.progress, plain.log, Asked(1, plain.step, plain.log))
+    load(engine)(material(tmp_path), host).finish(whole.shares, results)
+    found = Allocation.model_validate_json((results / "allocator.json").read_bytes())
+    assert found.method == "posterior"
+    assert found.gain.q05 < found.gain.q95
+    assert found.model.spend == found.before.spend == found.historical.spend
+    every = pd.read_csv(results / "pareto_alldecomp_matrix.csv", dtype={"solID": str})
+    earned = every[every["solID"] == found.sol_id].sum(numeric_only=True)
+    for channel in found.channels:
+        assert channel.model.response == pytest.approx(earned[channel.modelled], rel=1e-9)
+    assert (results / "allocator.png").is_file()
+    without = Allocation.model_validate_json((whole.folder / "allocator.json").read_bytes())
+    assert without.method == "robyn"
+    assert "no posterior" in without.notes[0]
 
 
 def test_tables_name_the_same_models(whole: Trained):
