@@ -17,7 +17,7 @@ from contracts.summary import ModelSummary, SummarizedModel
 from contracts.trust import TrustDocument, TrustLine
 from functions.message import Message
 from functions.patience import saying_what_is_awaited
-from functions.ports import Ports
+from functions.ports import NotFound, Ports
 from functions.runtime import Runtime
 from functions.steps import announce, commit_end, create_once, most_severe
 from functions.summarize.country import bring_up_to_date, run_of
