@@ -79,6 +79,7 @@ def test_the_fields_that_metrics_are_made_from_are_there(
     ]
     posterior = {"converged": True, "channels": channels, "sentences": []}
     best = json.loads(conftest.EXAMPLE.read_text(encoding="utf-8"))
+    best["channels"] += [{**best["channels"][0], "name": "search_spend"}]
     example = tmp_path / "best_model.json"
     example.write_text(json.dumps({**best, "posterior": posterior}), encoding="utf-8")
     monkeypatch.setattr(conftest, "EXAMPLE", example)
