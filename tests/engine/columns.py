@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -547,10 +548,12 @@ def expected_model_file(found: Found, solution: str) -> Row:
             "solver": "converged" if world.conversion else "robyn",
             "pareto_fronts": int(found.pareto["robynPareto"].max()),
             "n_clusters": len(found.winners),
+            "plot_folder": "./",
         },
         "ExportedModel": {
             "select_model": solution,
             "hyper_values": {name: model.row[name] for name in _searched(model.row)},
+            "hyper_updated": _hyper_updated(found),
             "errors": {name: model.row[name] for name in (*METRICS, *OBJECTIVES)},
             "summary": _model_summary(found, model),
             "performance": {
@@ -566,12 +569,46 @@ def expected_model_file(found: Found, solution: str) -> Row:
     }
 
 
-def _input_collect(found: Found, spend: float) -> Row:
-    world, config = found.world, found.case.config
-    ranges = {name: list(ends) for name, ends in config.hyperparameters.ranges.items()}
-    media = [f"{name}_" for name in world.media]
-    searched = {name: ends for name, ends in ranges.items() if name.startswith(tuple(media))}
+def _hyper_updated(found: Found) -> Row:
+    """Every range that was searched."""
+    world, lambdas = found.world, found.case.config.hyperparameters.ranges.get("lambda", (0.0, 1.0))
     penalties = {f"{name}_penalty": [0.0, 1.0] for name in world.values} if world.conversion else {}
+    return {
+        **_media_ranges(found),
+        "lambda": sorted(set(lambdas)),
+        "train_size": [0.5, 0.8] if world.validated else [1.0],
+        **penalties,
+    }
+
+
+def _media_ranges(found: Found) -> Row:
+    """The ranges of adstock and saturation; one number is a fixed value."""
+    media = tuple(f"{name}_" for name in found.world.media)
+    ranges = found.case.config.hyperparameters.ranges
+    return {name: sorted(set(ends)) for name, ends in ranges.items() if name.startswith(media)}
+
+
+def _robyns_studies(found: Found) -> list[Row]:
+    """Those of two or more whole weeks, which Robyn scales rightly if they end on their last Monday."""
+    return [
+        {
+            "channel": "+".join(study.channels),
+            "liftStartDate": str(study.start),
+            "liftEndDate": str(study.end - timedelta(days=6)),
+            "liftAbs": study.lift,
+            "spend": study.spend,
+            "confidence": study.confidence,
+            "metric": "revenue",
+            "calibration_scope": study.scope,
+        }
+        for study in found.case.config.calibration
+        if study.start.weekday() == 0 and study.end.weekday() == 6 and (study.end - study.start).days >= 13
+    ]
+
+
+def _input_collect(found: Found, spend: float) -> Row:
+    world = found.world
+    validated = {"train_size": [0.5, 0.8]} if world.validated else {}
     return {
         "date_var": "date",
         "dayInterval": 7,
@@ -599,8 +636,8 @@ def _input_collect(found: Found, spend: float) -> Row:
         "rollingWindowLength": 183,
         "totalObservations": 209,
         "adstock": world.adstock,
-        "hyperparameters": {**searched, "train_size": [0.5, 0.8] if world.validated else None, **penalties},
-        "calibration_input": config.model_dump(mode="json")["calibration"],
+        "hyperparameters": {**_media_ranges(found), **validated},
+        "calibration_input": _robyns_studies(found),
     }
 
 
