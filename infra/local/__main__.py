@@ -26,7 +26,16 @@ from functions.errors import Unavailable
 from infra.local.batch import Submission, UnreadableRequests, read_requests
 from infra.local.earned import channels_table, fit, trust_lines, warning_lines
 from infra.local.follow import Client, describe, follow
-from infra.local.host import ADDRESS, Host, PortTaken, TooFewFiles, local_settings, running, say, state_file
+from infra.local.host import (
+    ADDRESS,
+    LocalHost,
+    PortTaken,
+    TooFewFiles,
+    local_settings,
+    running,
+    say,
+    state_file,
+)
 
 
 def main() -> int:
@@ -83,7 +92,7 @@ def up(folder: Path, port: int, address: str, engines: Sequence[EngineName]) -> 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        with Host(local_settings(folder, engines=engines), port, address=address) as host:
+        with LocalHost(local_settings(folder, engines=engines), port, address=address) as host:
             say(f"MMM Trainer runs at {host.url}")
             say(f"  drop-zone  {host.settings.folder / 'bucket' / 'drop-zone'}/<country>/")
             say(f"  warehouse  {host.settings.folder / 'warehouse'}/<connection>.duckdb")

@@ -36,7 +36,7 @@ from infra.local.demo_data import (
 )
 from infra.local.earned import amount, channels_table, fit, ratio
 from infra.local.follow import Client, describe
-from infra.local.host import ADDRESS, CONNECTION, Host, local_settings, running, say
+from infra.local.host import ADDRESS, CONNECTION, LocalHost, local_settings, running, say
 
 PATIENCE_S = 180.0
 REQUEST_ID, BAD_REQUEST_ID = "demo-weekly-sales", "demo-broken-sales"
@@ -83,7 +83,7 @@ class Subscriber:
 class Demo:
     """One run: the local system, its users, and the expected results."""
 
-    host: Host
+    host: LocalHost
     subscriber: Subscriber
     console: Console
     first: DemoData
@@ -236,7 +236,7 @@ def demo(folder: Path) -> int:
     _fill_warehouse(folder, first)
     with (
         (folder / "host.log").open("w", encoding="utf-8") as lines,
-        Host(local_settings(folder), 0, Log("text", lines)) as host,
+        LocalHost(local_settings(folder), 0, Log("text", lines)) as host,
     ):
         console.print(f"MMM Trainer runs at {host.url} (its log: {folder}/host.log). The demo sends it:")
         subscriber = Subscriber(console)

@@ -117,7 +117,7 @@ def only_local(app: WSGIApplication, port: Callable[[], int]) -> WSGIApplication
     return guarded
 
 
-class Host:
+class LocalHost:
     """The running system, until the `with` block ends; trainings are other processes and may outlive it."""
 
     def __init__(
@@ -139,7 +139,7 @@ class Host:
         """Where the status page is."""
         return f"http://{ADDRESS}:{self._port}"
 
-    def __enter__(self) -> Host:
+    def __enter__(self) -> LocalHost:
         """Start everything.
 
         Raises:

@@ -30,7 +30,7 @@ def main(settings: EmbeddedSettings, port: int, watch: str) -> None:
         mock.patch.object(host, "Embedded", impatient),
         mock.patch.object(host, "task_environment", return_value=told),
         mock.patch.object(host, "SWEEP_PERIOD_S", SWEEP_PERIOD_S),
-        host.Host(settings, port),
+        host.LocalHost(settings, port),
     ):
         threading.Event().wait()
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from functions.log import Log
-from infra.local.host import Host, local_settings
+from infra.local.host import LocalHost, local_settings
 from infra.ops.__main__ import main
 from tests.ops.cloud import Cloud
 
@@ -22,11 +22,11 @@ GCLOUD = shutil.which("gcloud")
 
 
 @pytest.fixture(scope="session")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHost]:
     folder = tmp_path_factory.mktemp("installation")
     with (
         (folder / "host.log").open("w") as lines,
-        Host(local_settings(folder), 0, Log("text", lines)) as host,
+        LocalHost(local_settings(folder), 0, Log("text", lines)) as host,
     ):
         yield host
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from functions.adapters.embedded import Embedded
-from infra.local.host import Host
+from infra.local.host import LocalHost
 from infra.ops.place import environment
 from tests.ops.cloud import Cloud
 from tests.ops.conftest import Run
@@ -19,7 +19,7 @@ from tests.pipeline.world import FakeClock
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_system_that_runs_trains_the_tiny_request(host: Host, ops: Run) -> None:
+def test_a_system_that_runs_trains_the_tiny_request(host: LocalHost, ops: Run) -> None:
     status, rows = ops("smoke", "--folder", str(host.settings.folder))
     assert status == 0, rows
     steps = [row["step"] for row in rows]

@@ -25,7 +25,7 @@ from functions.log import Log
 from functions.ports import Ports
 from functions.runtime import Runtime
 from infra.local.demo_data import demo_csv, demo_settings, generate
-from infra.local.host import Host, QuietHandler, functions_app, local_settings
+from infra.local.host import LocalHost, QuietHandler, functions_app, local_settings
 from tests.adapters.families import MissingPart, skipped_if_missing
 from tests.adapters.receiver import Receiver, receiving
 
@@ -38,7 +38,7 @@ Running = tuple[Ports, Receiver]
 
 @contextmanager
 def embedded(folder: Path) -> Iterator[Running]:
-    with receiving() as upstream, Host(local_settings(folder), 0, Log("text")) as host:
+    with receiving() as upstream, LocalHost(local_settings(folder), 0, Log("text")) as host:
         host.embedded.bus.subscribe("upstream", JOB_FINISHED, upstream.url)
         yield host.embedded.ports(), upstream
 

@@ -28,7 +28,7 @@ from functions.web.app import create_app
 from infra.local.bench.figures import Figure
 from infra.local.bench.noop import train
 from infra.local.demo_data import demo_request, generate
-from infra.local.host import CONNECTION, Host, functions_app, local_settings
+from infra.local.host import CONNECTION, LocalHost, functions_app, local_settings
 
 SIZES = (1_000, 10_000)
 ROUNDS = 9
@@ -189,5 +189,5 @@ def _cpu_ms(call: Callable[[], object]) -> float:
 
 
 def _start(folder: Path) -> None:
-    with Host(local_settings(folder), 0, Log("text", (folder / "host.log").open("w", encoding="utf-8"))):
+    with LocalHost(local_settings(folder), 0, Log("text", (folder / "host.log").open("w", encoding="utf-8"))):
         pass

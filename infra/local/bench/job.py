@@ -21,7 +21,7 @@ from functions.log import Log
 from functions.ports import Ports
 from infra.local.bench.figures import Figure
 from infra.local.demo_data import demo_request, generate
-from infra.local.host import CONNECTION, Host, local_settings
+from infra.local.host import CONNECTION, LocalHost, local_settings
 
 ITERATIONS, TRIALS, WEEKS = 200, 5, 208
 PATIENCE_S = 300.0
@@ -47,7 +47,7 @@ def measure(
     folder.mkdir(parents=True)
     with ExitStack() as stack:
         lines = stack.enter_context((folder / "host.log").open("w", encoding="utf-8"))
-        host = stack.enter_context(Host(local_settings(folder), 0, Log("text", lines)))
+        host = stack.enter_context(LocalHost(local_settings(folder), 0, Log("text", lines)))
         ports = host.embedded.ports()
         ask = _request(folder, iterations, trials) if upload is None else _upload(*upload, iterations, trials)
         asked = datetime.now(UTC)

@@ -22,7 +22,7 @@ from functions.runtime import Runtime, use
 from infra.local.bench.figures import Figure, percentile
 from infra.local.bench.noop import NoOpLauncher
 from infra.local.demo_data import demo_request, generate
-from infra.local.host import CONNECTION, Host, local_settings
+from infra.local.host import CONNECTION, LocalHost, local_settings
 
 REQUESTS, ONE_BY_ONE, SLOTS, WEEKS = 1_000, 40, 50, 104
 COUNTRIES = ("DE", "AT", "CH", "FR", "IT", "ES", "NL", "BE", "PL", "SE")
@@ -79,7 +79,7 @@ def _system(folder: Path) -> Iterator[Ports]:
     with (
         (folder / "host.log").open("w", encoding="utf-8") as lines,
         NoOpLauncher(folder) as launcher,
-        Host(settings, 0, Log("text", lines)) as host,
+        LocalHost(settings, 0, Log("text", lines)) as host,
     ):
         ports = replace(host.embedded.ports(), launcher=launcher)
         use(Runtime(ports, settings, Log("text", lines)))
