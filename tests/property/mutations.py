@@ -50,11 +50,11 @@ MUTATIONS: dict[str, list[Edit]] = {
     ],
     "limit-of-a-queue-ignored": [Edit(launch._free, " and len(queue.slots) < limit", "")],
     "slot-taken-without-looking-who-has-one": [
-        Edit(launch._next, "if (job.job_id, job.attempt) not in taken", "if taken is not None"),
+        Edit(launch._candidates, "taken = {(slot.job_id, slot.attempt) for slot in queue.slots}", "taken = set()"),
         Edit(launch._free, " and len(queue.slots) < limit", " and len(queue.slots) < limit + 1"),
     ],
     "end-not-announced-again": [
-        Edit(summarize.handle, "    announce(runtime, job)\n", ""),
+        Edit(summarize.handle, "        announce(runtime, job)\n", ""),
         Edit(summarize.handle, "job = _succeed(runtime, job)", "job = _succeed(runtime, job)\n        announce(runtime, job)"),
     ],
     "rejection-not-announced-again": [
@@ -70,7 +70,7 @@ MUTATIONS: dict[str, list[Edit]] = {
     ],
     "manifest-not-checked": [Edit(finalize._finish, "check_manifest(runtime.ports, job)", "pass")],
     "end-of-an-execution-not-awaited": [
-        Edit(finalize._stopped, "if not stop(ports, names.attempt_of(job)):", "if False:")
+        Edit(finalize._stopped, "if not stop(ports, job):", "if False:")
     ],
     "no-deadline": [Edit(steps.commit, "now + patience", "None")],
     "heartbeat-ignored": [
@@ -81,8 +81,8 @@ MUTATIONS: dict[str, list[Edit]] = {
     "other-body-accepted": [
         Edit(accept.accept, "elif job.request_id != key or canonical_json(job.request) != canonical_json(body):", "elif False:")
     ],
-    "cancel-without-stopping": [Edit(cancelling.sweep_cancelling, "if not stop(runtime.ports, attempt):", "if False:"),
-                                Edit(finalize._stopped, "if not stop(ports, names.attempt_of(job)):", "if False:")],
+    "cancel-without-stopping": [Edit(cancelling.sweep_cancelling, "if not stop(runtime.ports, job):", "if False:"),
+                                Edit(finalize._stopped, "if not stop(ports, job):", "if False:")],
     "validated-only-not-told-again": [Edit(validate.handle, " or _only_validated(job)", "")],
     "outcome-overwritten": [
         Edit(steps.create_once, "runtime.ports.objects.create(name, data, metadata)", "runtime.ports.objects.replace(name, data, None)")
@@ -91,8 +91,8 @@ MUTATIONS: dict[str, list[Edit]] = {
         Edit(Life._succeed, "    manifest_json =", "    self._end(status='succeeded')\n    manifest_json =", Life)
     ],
     "cancelled-without-a-tombstone": [
-        Edit(attempts.stop, "holder = claim(ports, attempt, None).execution",
-             "held = read_claim(ports, attempt)\n    holder = held.execution if held else None")
+        Edit(attempts.stop, "holder = claim(ports, attempt_of(job), None).execution",
+             "held = read_claim(ports, attempt_of(job))\n    holder = held.execution if held else None")
     ],
     "ended-without-a-tombstone": [
         Edit(running._end, "claim(runtime.ports, names.attempt_of(job), None)", "pass")

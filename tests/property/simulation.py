@@ -119,11 +119,12 @@ _PREPARED: dict[str, Any] = {}
 _really_prepare = preparation.prepare
 
 
-def _prepare_once(dataset: Any, request: Any, fingerprint: str) -> Any:
+def _prepare_once(dataset: Any, request: Any, fingerprint: str, former: Any = None) -> Any:
     """Preparing is pure: the same data and settings give the same answer, computed once."""
-    key = fingerprint + request.model_dump_json(exclude={"request_id", "source", "revision", "labels"})
+    settings = request.model_dump_json(exclude={"request_id", "source", "revision", "labels"})
+    key = f"{fingerprint} {settings} {former}"
     if key not in _PREPARED:
-        _PREPARED[key] = _really_prepare(dataset, request, fingerprint)
+        _PREPARED[key] = _really_prepare(dataset, request, fingerprint, former)
     return _PREPARED[key]
 
 
