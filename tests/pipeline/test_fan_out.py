@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextvars import Context
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
@@ -160,13 +161,16 @@ def test_a_twin_that_searches_past_the_end_changes_nothing(world: World, monkeyp
     job_id = begin(world)
     tasks, found = world.tasks(), {}
 
+    def its_twin_and_the_other_task_train_and_the_job_ends() -> None:
+        monkeypatch.setattr("trainer.life.load", lambda _: QuickEngine)
+        for task in tasks:
+            live(world, task)
+        world.run()
+        found.update(result(world, job_id))
+
     class Slow(QuickEngine):
         def search(self, trials: range, share: Path) -> None:
-            monkeypatch.setattr("trainer.life.load", lambda _: QuickEngine)
-            for task in tasks:  # meanwhile its twin and the other task train, and the job ends
-                live(world, task)
-            world.run()
-            found.update(result(world, job_id))
+            Context().run(its_twin_and_the_other_task_train_and_the_job_ends)  # not as this trainer
             super().search(trials, share)
 
     monkeypatch.setattr("trainer.life.load", lambda _: Slow)
