@@ -98,7 +98,7 @@ def _verdicts(trust: TrustDocument) -> list[tuple[str, str]]:
     good = [line.figure for line in trust.lines if line.word == "good"]
     others = sorted((line for line in trust.lines if line.word != "good"), key=lambda line: line.word)
     lines = [
-        (f"{line.word}: {line.topic}, {line.figure}: {line.reason}. {line.advice}", _WORDS[line.word])
+        (f"{line.word}: {line.topic}, {line.figure}: {line.reason}; {line.advice}", _WORDS[line.word])
         for line in others
     ]
     lines = [(style.heading(text, _LETTERS), colour) for text, colour in lines]
