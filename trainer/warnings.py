@@ -10,9 +10,8 @@ from contracts.attempt import TrainingConfig
 from contracts.result import NO_EFFECT, BestModel, Channel, RefreshReport, ResultWarning
 from trainer.engines.pictures.style import unreadable_scripts
 from trainer.engines.tables import read_csv
+from trainer.trust.thresholds import THRESHOLDS
 
-FAIR_R2 = 0.6
-"""Adjusted R² below which a model explains too little to decide by."""
 _NOTHING = 1e-9
 """A contribution below this share of the predicted total is none."""
 
@@ -60,10 +59,11 @@ def _no_effect(best: BestModel) -> Iterator[ResultWarning]:
 
 def _fit(best: BestModel) -> Iterator[ResultWarning]:
     r2 = best.train.r2
-    if r2 is not None and r2 < FAIR_R2:
+    limits = THRESHOLDS["r2"]
+    if r2 is not None and limits.word(r2) == "bad":
         yield ResultWarning(
             code="low-r2",
-            message=f"R² is {r2:.2f}, below {FAIR_R2}: the model explains little of {best.dependent}",
+            message=f"R² is {r2:.2f}, below {limits.bad}: the model explains little of {best.dependent}",
             advice="add what else moves it (prices, holidays, events, competitors), or train on more periods",
         )
     unconverged = [one.objective for one in best.convergence if not one.converged]
