@@ -33,6 +33,12 @@ ENGINES: dict[EngineName, Abilities] = {
 }
 
 
+def chooses_by_posterior(model: ModelConfig, engine: EngineName) -> bool:
+    """Whether the best model is to be the one nearest to the posterior: asked, or the engine's default."""
+    by_default = engine == "native" and not model.refresh_of and model.search.best_by is None
+    return by_default or model.search.best_by == "posterior"
+
+
 def request_problems(model: ModelConfig, engine: EngineName) -> Iterator[str]:
     """Everything that a request asks and its engine cannot do, as `path: what is wrong`.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contracts.attempt import TrainingConfig
+from contracts.engines import chooses_by_posterior
 from contracts.result import NO_EFFECT, BestModel, Channel, RefreshReport, ResultWarning
 from trainer.engines.pictures.style import unreadable_scripts
 from trainer.engines.tables import read_csv
@@ -114,10 +115,8 @@ def _fonts(best: BestModel) -> Iterator[ResultWarning]:
 
 
 def _chosen_by_posterior(best: BestModel, config: TrainingConfig) -> bool:
-    model = config.model
-    by_default = config.engine == "native" and not model.refresh_of and model.search.best_by is None
-    asked = model.search.best_by == "posterior"
-    return (asked or by_default) and best.posterior is not None and best.posterior.converged
+    wanted = chooses_by_posterior(config.model, config.engine)
+    return wanted and best.posterior is not None and best.posterior.converged
 
 
 def _posterior_limits(best: BestModel) -> dict[str, tuple[float, float]]:

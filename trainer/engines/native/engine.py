@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from contracts.engines import chooses_by_posterior
 from contracts.model import ModelConfig
 from contracts.posterior import PosteriorDocument
 from trainer.engines.base import EngineError, Host, JobPosterior, Material, SearchProgress
@@ -107,7 +108,7 @@ def _choosing(
     begun: Beginning, posterior: JobPosterior | None, log: Callable[[str], None]
 ) -> PosteriorDocument | None:
     """The posterior, if it is what the best model is chosen by."""
-    if begun.refresh or begun.config.search.best_by not in (None, "posterior"):
+    if begun.refresh or not chooses_by_posterior(begun.config, "native"):
         return None
     if posterior is None or not posterior.document.converged:
         log("the best model is the one with the smallest error_score, as there is no posterior to choose by")
