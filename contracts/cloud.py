@@ -21,6 +21,7 @@ from contracts.events import (
     TRAINING_FINISHED,
     TRAINING_READY,
 )
+from contracts.names import SELFTEST
 
 DATABASE = "mmm"
 SWEEP_TICKS = "sweep-ticks"
@@ -256,12 +257,14 @@ RIGHTS: dict[str, Rights] = {
     "web": Rights(
         publishes=tuple(topic for topic in ALL_TOPICS if topic not in (DEAD_LETTERS, SWEEP_TICKS)),
         reads=("datasets/", "drop-zone/", "prepared/", "robyn/", "scratch/", "training-configs/"),
+        creates=(SELFTEST,),
         lists=("scratch/",),
         documents=("jobs", "queues", "dead-letters", "uploads", "ignored"),
         signs=True,
         seldom={
             f"publish:{TRAINING_FINISHED}": "a person replays a dead letter of the topic",
             f"publish:{JOB_FINISHED}": _RETRY,
+            f"create:{SELFTEST}": "a person asks whether everything works",
             "read:datasets/": "a person retries a job that ended before its training",
             "read:drop-zone/": "a person retries a job that ended before its data were read",
         },

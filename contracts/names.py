@@ -10,6 +10,9 @@ from contracts.job import Job
 PARTS_MARK = "_SUCCESS"
 """File that is written into a folder of parts when all of them are there."""
 
+SELFTEST = "scratch/selftest/"
+"""Prefix of the objects that the page writes, reads and deletes to see whether the bucket works."""
+
 
 def parts_mark(folder: str) -> str:
     """The mark of a folder of parts."""

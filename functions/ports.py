@@ -139,6 +139,13 @@ class ObjectStore(Protocol):
             NotFound: the source does not.
         """
 
+    def delete(self, name: str, generation: int) -> None:
+        """Delete an object, unless another generation is there; no error if there is none any more.
+
+        Raises:
+            Conflict: another generation is there.
+        """
+
     def stat(self, name: str) -> ObjectInfo | None:
         """What is known of the newest generation; None if there is no such object."""
 

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -24,28 +25,24 @@ from functions.adapters.embedded.launcher import SubprocessLauncher
 from functions.adapters.embedded.objects import FileObjectStore
 
 Recorded = dict[str, set[str]]
-"""Identity → the rights that it used."""
+"""Identity → the rights that it used; those for objects with the whole names."""
 
 _identity: ContextVar[str | None] = ContextVar("identity", default=None)
 
 
-def _prefix(name: str) -> str:
-    return name.partition("/")[0] + "/"
-
-
 def _copied(source: str, target: str, *_: Any) -> list[str]:
-    return [f"read:{_prefix(source)}", f"create:{_prefix(target)}"]
+    return [f"read:{source}", f"create:{target}"]
 
 
 _Rights = Callable[..., list[str]]
 
 
 def _creates(name: str, *_: Any, **__: Any) -> list[str]:
-    return [f"create:{_prefix(name)}"]
+    return [f"create:{name}"]
 
 
 def _reads(name: str, *_: Any, **__: Any) -> list[str]:
-    return [f"read:{_prefix(name)}"]
+    return [f"read:{name}"]
 
 
 def _document(document: Any, *_: Any, **__: Any) -> list[str]:
@@ -54,9 +51,9 @@ def _document(document: Any, *_: Any, **__: Any) -> list[str]:
 
 _CALLS: dict[type, dict[str, _Rights]] = {
     FileObjectStore: {
-        **dict.fromkeys(("create", "replace", "writer"), _creates),
+        **dict.fromkeys(("create", "replace", "writer", "delete"), _creates),
         **dict.fromkeys(("stat", "read", "reader", "link"), _reads),
-        "list": lambda prefix: [f"list:{_prefix(prefix)}"],
+        "list": lambda prefix: [f"list:{prefix}"],
         "copy": _copied,
     },
     SqliteBus: {"publish": lambda topic, *_, **__: [f"publish:{topic}"]},
@@ -78,14 +75,29 @@ def recording() -> Iterator[Recorded]:
 
 def beyond(recorded: Recorded) -> dict[str, set[str]]:
     """What identities used without having the right."""
-    used = {identity: rights - RIGHTS[identity].flat() for identity, rights in recorded.items()}
+    used = {
+        identity: {one for one in rights if not any(map(partial(_covers, one), RIGHTS[identity].flat()))}
+        for identity, rights in recorded.items()
+    }
     return {identity: rights for identity, rights in used.items() if rights}
 
 
 def unused(recorded: Recorded) -> dict[str, set[str]]:
     """What identities may do, did not do, and do not have for rare moments."""
-    spare = {name: one.flat() - one.seldom.keys() - recorded[name] for name, one in RIGHTS.items()}
+    spare = {
+        name: {
+            right
+            for right in one.flat() - one.seldom.keys()
+            if not any(_covers(used, right) for used in recorded[name])
+        }
+        for name, one in RIGHTS.items()
+    }
     return {identity: rights for identity, rights in spare.items() if rights}
+
+
+def _covers(used: str, right: str) -> bool:
+    """Whether a right is the one that a call needs; those for objects end with a prefix."""
+    return used.startswith(right) if right.endswith("/") else used == right
 
 
 def _patched(recorded: Recorded) -> Iterator[None]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from contracts.cloud import PREFIXES
-from functions.ports import ObjectInfo
+from functions.ports import Conflict, ObjectInfo
 from infra.ops.gcloud import gcloud
 from infra.ops.place import Place
 from infra.ops.report import Report, Row, Usage
@@ -32,7 +33,9 @@ def clean(place: Place, prefix: str, older_days: int, delete: bool) -> Report:
     old = [info for info in place.ports.objects.list(prefix) if info.updated < before]
     versions = _retired(place, before)
     if delete:
-        place.delete(info.name for info in old)
+        for info in old:
+            with suppress(Conflict):  # it was written anew meanwhile
+                place.ports.objects.delete(info.name, info.generation)
         _destroy(place, versions)
     done = "deleted" if delete else "may go"
     rows = [*_folders(old, now, done), *({"what": name, "done": done} for name in versions)]

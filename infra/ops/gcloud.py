@@ -13,7 +13,7 @@ class CloudRefused(RuntimeError):
     """Google Cloud, or its command line, did not do what was asked."""
 
 
-def gcloud(project: str, *words: str, stdin: str | None = None, scoped: bool = True) -> Any:
+def gcloud(project: str, *words: str, scoped: bool = True) -> Any:
     """Run one command of gcloud on a project and return its answer.
 
     `scoped`: the command takes the project as an option, as nearly all do.
@@ -22,7 +22,7 @@ def gcloud(project: str, *words: str, stdin: str | None = None, scoped: bool = T
         CloudRefused: there is no gcloud, or it ended with an error.
     """
     where = [f"--project={project}"] if scoped else []
-    return _run(["gcloud", *words, *where, "--format=json", "--quiet"], stdin)
+    return _run(["gcloud", *words, *where, "--format=json", "--quiet"])
 
 
 def bq(project: str, sql: str) -> list[dict[str, Any]]:
@@ -38,9 +38,9 @@ def bq(project: str, sql: str) -> list[dict[str, Any]]:
     return rows or []
 
 
-def _run(command: list[str], stdin: str | None) -> Any:
+def _run(command: list[str], stdin: str = "") -> Any:
     try:
-        done = subprocess.run(command, input=stdin or "", capture_output=True, text=True, timeout=TIMEOUT_S)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=TIMEOUT_S)
     except FileNotFoundError as error:
         raise CloudRefused(f"{command[0]} is not installed: it is part of the Google Cloud CLI") from error
     except subprocess.TimeoutExpired as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from pydantic import ValidationError
 
 from contracts.base import error_lines
 from functions.adapters.embedded import Embedded
-from functions.adapters.embedded.names import object_path
 from functions.log import Log
 from functions.ports import Ports
 from functions.runtime import Runtime
@@ -32,21 +30,11 @@ class Place:
     runtime: Runtime
     page: str | None
     project: str | None = None
-    folder: Path | None = None
 
     @property
     def ports(self) -> Ports:
         """What the functions work with, and so do the commands."""
         return self.runtime.ports
-
-    def delete(self, names: Iterable[str]) -> None:
-        """Delete objects. No function does this, so that it is no port."""
-        if self.folder:
-            for name in names:
-                object_path(self.folder / "bucket", name).unlink(missing_ok=True)
-        elif isinstance(self.runtime.settings, GcpSettings) and (listed := list(names)):
-            urls = "\n".join(f"gs://{self.runtime.settings.bucket}/{name}" for name in listed)
-            gcloud(str(self.project), "storage", "rm", "--read-paths-from-stdin", stdin=urls)
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -72,7 +60,7 @@ def _on_machine(folder: Path) -> Place:
     settings = local_settings(folder)
     host = running(folder)
     runtime = Runtime(Embedded(settings.folder).ports(), settings, Log("text"))
-    return Place(runtime, host and host[1], folder=settings.folder)
+    return Place(runtime, host and host[1])
 
 
 def on_cloud(project: str) -> Place:

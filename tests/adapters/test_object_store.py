@@ -4,6 +4,7 @@ import base64
 import io
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import google_crc32c
@@ -68,6 +69,43 @@ def test_replace_only_over_the_generation_that_was_read(object_store: ObjectStor
     with pytest.raises(Conflict):
         object_store.replace("b", b"x", if_generation=third.generation)
     assert object_store.stat("b") is None
+
+
+def test_only_the_generation_that_was_seen_is_deleted(object_store: ObjectStore) -> None:
+    first = object_store.create("a/b", b"1")
+    other = object_store.create("a/c", b"2")
+    second = object_store.replace("a/b", b"3", if_generation=None)
+    with pytest.raises(Conflict):
+        object_store.delete("a/b", first.generation)
+    assert object_store.read("a/b") == b"3"
+    object_store.delete("a/b", second.generation)
+    object_store.delete("a/b", second.generation)  # twice is once
+    assert object_store.stat("a/b") is None
+    assert list(object_store.list("")) == [other]
+    with pytest.raises(NotFound):
+        object_store.read("a/b", second.generation)
+    again = object_store.create("a/b", b"4")
+    assert again.generation > second.generation
+    with pytest.raises(Conflict):
+        object_store.delete("a/b", second.generation)
+
+
+def _delete_or_replace(generation: int, ports: Ports, number: int) -> str:
+    try:
+        if number % 2:
+            ports.objects.delete("a", generation)
+            return "deleted"
+        ports.objects.replace("a", b"new", generation)
+    except Conflict:
+        return "lost"
+    return "replaced"
+
+
+def test_what_is_replaced_at_the_same_moment_is_not_deleted(family: Family) -> None:
+    info = family.ports.objects.create("a", b"old")
+    ends = race(8, partial(_delete_or_replace, info.generation), family.reopen)
+    assert ends.count("replaced") <= 1
+    assert (family.ports.objects.stat("a") is not None) == ("replaced" in ends)
 
 
 def test_an_old_generation_is_not_served_as_if_it_were_the_wanted_one(object_store: ObjectStore) -> None:

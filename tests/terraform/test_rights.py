@@ -140,4 +140,4 @@ def test_a_call_without_a_right_is_noticed(tmp_path: Path) -> None:
         patch.setitem(entry.HANDLERS, "validate", lambda: overreaching)
         world = World(tmp_path)
         entry.deliver("validate", Message(b"", {}, "1", "validate-datasets", 1), world.runtime)
-    assert beyond(found) == {"validate": {"create:robyn/"}}
+    assert beyond(found) == {"validate": {"create:robyn/x"}}

@@ -101,6 +101,23 @@ class FileObjectStore:
         with content:
             return self._write(target, content, info.metadata if metadata is None else metadata, 0)
 
+    def delete(self, name: str, generation: int) -> None:
+        """Delete an object, unless another generation is there; no error if there is none any more.
+
+        Raises:
+            Conflict: another generation is there.
+        """
+        if self._settled(name) is None:
+            return
+        path = object_path(self.bucket, name)
+        with self._database.transaction() as connection:
+            entry, mark = self._entry(name), Mark.at(path)
+            if entry and mark:
+                if (entry.info.generation, entry.mark) != (generation, mark):
+                    raise Conflict(f"'{name}' is not at generation {generation} any more")
+                path.unlink()  # a death before the commit leaves an entry without a file, which is no object
+            connection.execute("DELETE FROM objects WHERE name = ?", (name,))
+
     def adopt(self, name: str, mark: Mark) -> ObjectInfo | None:
         """Make a file that was put there by hand a new generation.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import BinaryIO, cast
@@ -121,6 +121,15 @@ class CloudStorageObjectStore:
                         return _info(blob)
             except api.NotFound as error:  # it was removed or replaced a moment ago
                 raise _missing(source, original.generation) from error
+
+    def delete(self, name: str, generation: int) -> None:
+        """Delete an object, unless another generation is there; no error if there is none any more.
+
+        Raises:
+            Conflict: another generation is there.
+        """
+        with calling(f"deleting '{name}'"), _unless_changed(name, generation), suppress(api.NotFound):
+            self._bucket.blob(name).delete(if_generation_match=generation, **_OPTIONS)
 
     def stat(self, name: str) -> ObjectInfo | None:
         """What is known of the newest generation; None if there is no such object."""

@@ -137,6 +137,12 @@ class Bucket:
             raise Refused(404, f"No such object: {BUCKET}/{name}#{query['generation']}")
         return found
 
+    def delete(self, name: str, query: Query) -> None:
+        """Remove the live generation, if it is the wanted one."""
+        with self.lock:
+            self.find(name, query)
+            del self.objects[name]
+
     def listing(self, query: Query) -> dict[str, Any]:
         """One page."""
         with self.lock:
@@ -202,6 +208,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(self.bucket.rewrite(source, target, self.query, json.loads(body or b"{}")))
         elif found := re.fullmatch(rf"/download/storage/v1/b/{BUCKET}/o/([^/]+)", path):
             self.download(*self.bucket.find(unquote(found[1]), self.query))
+        elif self.command == "DELETE" and (found := re.fullmatch(rf"/storage/v1/b/{BUCKET}/o/([^/]+)", path)):
+            self.bucket.delete(unquote(found[1]), self.query)
+            self.send(204, b"", {})
         elif found := re.fullmatch(rf"/storage/v1/b/{BUCKET}/o/([^/]+)", path):
             self.answer(self.bucket.find(unquote(found[1]), self.query)[0])
         elif path == f"/storage/v1/b/{BUCKET}/o":
