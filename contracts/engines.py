@@ -34,7 +34,10 @@ ENGINES: dict[EngineName, Abilities] = {
 
 
 def chooses_by_posterior(model: ModelConfig, engine: EngineName) -> bool:
-    """Whether the best model is to be the one nearest to the posterior: asked, or the engine's default."""
+    """Whether the best model is to be the one nearest to the posterior: asked, or the engine's default.
+
+    Never in a refresh, whose best model is one near to its former model. `model` is what the request says.
+    """
     by_default = engine == "native" and not model.refresh_of and model.search.best_by is None
     return by_default or model.search.best_by == "posterior"
 

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contracts.attempt import TrainingConfig
-from contracts.engines import chooses_by_posterior
-from contracts.result import NO_EFFECT, BestModel, Channel, RefreshReport, ResultWarning
+from contracts.result import NO_EFFECT, BestModel, RefreshReport, ResultWarning
 from trainer.engines.pictures.style import unreadable_scripts
-from trainer.engines.tables import read_csv
 from trainer.trust.thresholds import THRESHOLDS
 
 _NOTHING = 1e-9
@@ -29,7 +27,6 @@ def add_warnings(folder: Path, config: TrainingConfig) -> list[ResultWarning]:
         *_no_effect(best),
         *_fit(best),
         *_refresh(folder),
-        *_interval(best, config, folder),
         *_fonts(best),
     ]
     warnings = [warning.model_dump() for warning in (*found, *config.warnings)]
@@ -82,26 +79,6 @@ def _refresh(folder: Path) -> list[ResultWarning]:
     return RefreshReport.model_validate_json(path.read_bytes()).warnings if path.is_file() else []
 
 
-def _interval(best: BestModel, config: TrainingConfig, folder: Path) -> Iterator[ResultWarning]:
-    """The channels whose value lies outside the interval that belongs to how the model was chosen."""
-    by_posterior = _chosen_by_posterior(best, config)
-    limits = _posterior_limits(best) if by_posterior else _cluster_limits(best, folder)
-    values = {one.name: _value(one) for one in best.channels if one.paid}
-    outside = [
-        f"{name} ({_shown(value)}, interval {_shown(low)} to {_shown(high)})"
-        for name, (low, high) in limits.items()
-        if (value := values[name]) and not low <= value <= high
-    ]
-    if outside:
-        metric = "ROAS" if best.dependent_type == "revenue" else "CPA"
-        whose = "the posterior's 90 % interval" if by_posterior else "the interval of its cluster"
-        yield ResultWarning(
-            code="outside-interval",
-            message=f"the best model's {metric} lies outside {whose}: {', '.join(outside)}",
-            advice="decide by the interval rather than by the one value",
-        )
-
-
 def _fonts(best: BestModel) -> Iterator[ResultWarning]:
     columns, channels = [one.name for one in best.contributions], [one.name for one in best.channels]
     scripts = unreadable_scripts([best.dependent, *columns, *channels])
@@ -112,31 +89,3 @@ def _fonts(best: BestModel) -> Iterator[ResultWarning]:
             advice="the numbers are right; install a font that has it (Debian: fonts-noto-cjk for CJK) where "
             "the training runs, or give the columns other names",
         )
-
-
-def _chosen_by_posterior(best: BestModel, config: TrainingConfig) -> bool:
-    wanted = chooses_by_posterior(config.model, config.engine)
-    return wanted and best.posterior is not None and best.posterior.converged
-
-
-def _posterior_limits(best: BestModel) -> dict[str, tuple[float, float]]:
-    return {one.name: (one.q05, one.q95) for one in best.posterior.channels} if best.posterior else {}
-
-
-def _cluster_limits(best: BestModel, folder: Path) -> dict[str, tuple[float, float]]:
-    """By spend column; a channel of a cluster of two models, or without any models to cluster, has none."""
-    path = folder / "pareto_aggregated.csv"
-    if not path.is_file():
-        return {}
-    table = read_csv(path)
-    rows = table[table["solID"] == best.sol_id].set_index("rn")[["ci_low", "ci_up"]].dropna()
-    limits = {str(name): (float(low), float(high)) for name, low, high in rows.itertuples()}
-    return {one.name: limits[one.modelled] for one in best.channels if one.paid and one.modelled in limits}
-
-
-def _value(channel: Channel) -> float | None:
-    return channel.roas if channel.cpa is None else channel.cpa
-
-
-def _shown(value: float) -> str:
-    return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.2g}"

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from contracts import names
@@ -18,33 +17,27 @@ from tests.pipeline.world import World
 from trainer.engines.refresh.report import worse_fit
 
 TV = json.loads(EXAMPLE.read_text())["channels"][0]
-QUANTILES = {"q05": 2.1, "q50": 2.4, "q95": 2.7}
-POSTERIOR = {"name": "tv_spend", "metric": "roas", **QUANTILES, "learned": 0.8, "inside": False}
 UNCONVERGED = [{"objective": "NRMSE", "converged": False, "message": "not yet"}]
 
 
 def trained(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
-    interval: tuple[float, float] = (1.5, 2.5),
-    search: dict[str, Any] | None = None,
     refresh: dict[str, Any] | None = None,
     **changes: Any,
 ) -> str:
-    """A job whose engine finds the example's model with these changes; the interval is its cluster's."""
+    """A job whose engine finds the example's model with these changes."""
 
     class Finding(QuickEngine):
         def finish(self, shares: Sequence[Path], folder: Path) -> None:
             super().finish(shares, folder)
             best = json.loads((folder / "best_model.json").read_text()) | changes
             (folder / "best_model.json").write_text(json.dumps(best))
-            row = {"solID": "1_1_1", "rn": "tv_spend", "ci_low": interval[0], "ci_up": interval[1]}
             if refresh:
                 (folder / "refresh.json").write_text(json.dumps(refresh))
-            pd.DataFrame([row]).to_csv(folder / "pareto_aggregated.csv", index=False)
 
     monkeypatch.setattr("trainer.life.load", lambda _: Finding)
-    job_id = world.submit("r1", search=world.request("r1")["search"] | (search or {}))
+    job_id = world.submit("r1")
     world.run()
     assert world.job(job_id).state is JobState.SUCCEEDED
     return job_id
@@ -91,22 +84,6 @@ def test_without_any_effect_the_job_says_so_first(world: World, monkeypatch: pyt
     page = world.web.get(f"/jobs/{job_id}").get_data(as_text=True)
     assert page.index("no paid channel has any effect") < page.index("Best model")
     assert "no paid channel has any effect" in world.web.get("/").get_data(as_text=True)
-
-
-@pytest.mark.parametrize(
-    ("search", "words"),
-    [
-        ({}, "the posterior's 90 % interval: tv_spend (2.00, interval 2.10 to 2.70)"),
-        ({"best_by": "error_score"}, "the interval of its cluster: tv_spend (2.00, interval 2.20 to 2.50)"),
-    ],
-)
-def test_a_value_outside_the_interval_of_how_the_model_was_chosen(
-    world: World, monkeypatch: pytest.MonkeyPatch, search: dict[str, str], words: str
-):
-    posterior = {"converged": True, "channels": [POSTERIOR], "sentences": []}
-    job_id = trained(world, monkeypatch, (2.2, 2.5), search, posterior=posterior)
-    assert told(world, job_id) == ["outside-interval"]
-    assert words in world.job(job_id).findings[0].message
 
 
 def test_a_refresh_that_fits_worse_and_names_that_no_font_has(world: World, monkeypatch: pytest.MonkeyPatch):

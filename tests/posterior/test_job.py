@@ -17,6 +17,7 @@ from functions.summarize.handler import judged
 from tests.engine.robyn import Heard
 from tests.posterior.data import config, sales
 from trainer.engines.base import Host, Material
+from trainer.engines.choice import distances
 from trainer.engines.native.engine import NativeEngine
 from trainer.posterior.job import Asked
 from trainer.trust.job import Judge
@@ -52,6 +53,13 @@ def read(folder: Path, name: str) -> dict[str, Any]:
     return json.loads((folder / name).read_text(encoding="utf-8"))
 
 
+def away(document: PosteriorDocument, folder: Path) -> pd.Series[float]:
+    """The distance of every model in the tables from the posterior, by solID."""
+    told = pd.read_csv(folder / "pareto_aggregated.csv", dtype={"solID": str})
+    roas = told[told["rn"].isin(["c1", "c2", "c3"])].pivot(index="solID", columns="rn", values="roi_total")
+    return pd.Series(distances(document, roas), index=roas.index)
+
+
 @pytest.fixture(scope="module")
 def default(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Heard]:
     folder = tmp_path_factory.mktemp("default") / "results"
@@ -84,13 +92,9 @@ def test_no_other_candidate_is_nearer(default: tuple[Path, Heard]) -> None:
     """Recomputed for the Pareto models from another file: contribution over spend."""
     folder, _ = default
     document = PosteriorDocument.model_validate(read(folder, "posterior.json"))
-    told = pd.read_csv(folder / "pareto_aggregated.csv", dtype={"solID": str})
-    roas = told[told["rn"].isin(["c1", "c2", "c3"])].pivot(index="solID", columns="rn", values="roi_total")
-    from trainer.engines.choice import distances
-
-    away = pd.Series(distances(document, roas), index=roas.index)
-    assert away.idxmin() == document.best_model.sol_id
-    assert away.min() == pytest.approx(document.best_model.distance, rel=1e-6)
+    found = away(document, folder)
+    assert found.idxmin() == document.best_model.sol_id
+    assert found.min() == pytest.approx(document.best_model.distance, rel=1e-6)
 
 
 def test_a_best_model_beside_the_front_is_in_every_table(default: tuple[Path, Heard]) -> None:
@@ -108,14 +112,23 @@ def test_a_best_model_beside_the_front_is_in_every_table(default: tuple[Path, He
     assert len(hyper) == read(folder, "best_model.json")["pareto_models"] + 1
 
 
-def test_a_refresh_goes_on_from_a_best_model_beside_the_front(
+def test_a_refresh_goes_on_from_a_best_model_beside_the_front_and_chooses_by_its_own_rule(
     default: tuple[Path, Heard], tmp_path: Path
 ) -> None:
     folder, _ = default
     asked = {"refresh_of": "weekly-0123456789ab", "search": {**SEARCH, "trials": 1}}
-    trained(tmp_path / "refresh", former=folder, rows=126, **asked)
+    heard = trained(tmp_path / "refresh", former=folder, rows=126, **asked)
     assert read(tmp_path / "refresh", "refresh.json")
-    assert read(tmp_path / "refresh", "posterior.json")["best_model"]["sol_id"]
+    document = PosteriorDocument.model_validate(read(tmp_path / "refresh", "posterior.json"))
+    assert document.converged
+    solution = read(tmp_path / "refresh", "best_model.json")["sol_id"]
+    assert document.best_model.sol_id == solution
+    models = pd.read_parquet(tmp_path / "refresh" / "models.parquet").set_index("solID")
+    front = models[models["robynPareto"].notna()]
+    assert models.loc[solution, "robynPareto"] >= 1
+    assert models.loc[solution, "decomp.rssd"] <= 1.1 * front["decomp.rssd"].min() + 1e-12
+    assert away(document, tmp_path / "refresh").min() < document.best_model.distance
+    assert not any("no posterior to choose by" in line for line in heard.log)
 
 
 def test_error_score_chooses_what_it_chose_and_off_leaves_no_file(
@@ -161,6 +174,12 @@ def test_a_job_is_checked_and_says_what_speaks_against_it(default: tuple[Path, H
     }
     best = read(folder, "best_model.json")
     assert lines["r2"].value == best["train"]["r2"]
+    roas = {channel["name"]: channel["roas"] for channel in best["channels"]}
+    outside = [one for one in best["posterior"]["channels"] if not one["inside"]]
+    assert outside, "choose another seed: every channel of this best model is inside"
+    for one in outside:
+        named = f"{one['name']} ({roas[one['name']]:.2f}, not {one['q05']:.2f} to {one['q95']:.2f})"
+        assert named in lines["inside"].reason
     assert (lines["candidates"].value, lines["candidates"].word) == (1200, "doubtful")
     assert any(line.startswith("doubtful: search: 1,200 candidates") for line in heard.log)
     assert all(bool(line.advice) == (line.word != "good") for line in told.lines)

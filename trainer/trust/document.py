@@ -159,11 +159,17 @@ def _agreement(best: BestModel, folder: Path) -> Iterator[TrustLine]:
     told = [one for one in best.posterior.channels if one.inside is not None] if best.posterior else []
     if told and best.posterior and best.posterior.converged:
         share = sum(bool(one.inside) for one in told) / len(told)
-        outside = ", ".join(one.name for one in told if not one.inside)
+        values = {one.name: one.roas if one.cpa is None else one.cpa for one in best.channels}
+        outside = ", ".join(
+            f"{one.name} ({_metric(values[one.name])}, not {_metric(one.q05)} to {_metric(one.q95)})"
+            for one in told
+            if not one.inside
+        )
+        metric = "ROAS" if best.dependent_type == "revenue" else "CPA"
         reason = (
-            f"outside what the data say: {outside}"
+            f"the best model's {metric} is outside the 90 % interval of the posterior: {outside}"
             if outside
-            else "all that it says is in line with the data"
+            else f"every {metric} of the best model is inside the 90 % interval of the posterior"
         )
         advice = "use the posterior's intervals for these channels, not the model's own values"
         yield _line("inside", share, f"{percent(share)} of the channels inside", reason, advice)
@@ -178,6 +184,11 @@ def _agreement(best: BestModel, folder: Path) -> Iterator[TrustLine]:
         away = models[0].distance
         reason = "how far Robyn's solver stops before it in the best model, worst channel"
         yield _line("solvers", away, f"{percent(away)} from the optimum", reason, "search.solver: converged")
+
+
+def _metric(value: float | None) -> str:
+    """A ROAS or CPA; a channel without effect has no CPA."""
+    return "none" if value is None else f"{value:,.2f}" if abs(value) >= 1 else f"{value:.2g}"
 
 
 def _winners(best: BestModel, folder: Path) -> dict[str, float]:

@@ -85,7 +85,8 @@ class NativeEngine:
         if len(shares) > 1:
             _check_agreement(inputs, found)
         posterior = host.posterior(self._data, begun.config, folder, inputs)
-        result = conclude(inputs, found, step=host.step, posterior=_choosing(begun, posterior, host.log))
+        choosing = _choosing(self._material.config, posterior, host.log)
+        result = conclude(inputs, found, step=host.step, posterior=choosing)
         candidates, pareto = len(result.candidates), len(result.pareto)
         host.log(f"{candidates} candidates, {pareto} Pareto models; best is {result.best.solution}")
         for one in convergence(result.candidates):
@@ -105,10 +106,13 @@ class NativeEngine:
 
 
 def _choosing(
-    begun: Beginning, posterior: JobPosterior | None, log: Callable[[str], None]
+    asked: ModelConfig, posterior: JobPosterior | None, log: Callable[[str], None]
 ) -> PosteriorDocument | None:
-    """The posterior, if it is what the best model is chosen by."""
-    if begun.refresh or not chooses_by_posterior(begun.config, "native"):
+    """The posterior, if it is what the best model is chosen by.
+
+    `asked` is the configuration of the request: the effective one of a refresh no longer says that it is one.
+    """
+    if not chooses_by_posterior(asked, "native"):
         return None
     if posterior is None or not posterior.document.converged:
         log("the best model is the one with the smallest error_score, as there is no posterior to choose by")
