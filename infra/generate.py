@@ -26,6 +26,7 @@ from contracts import (
     validation,
 )
 from functions.settings import env_example
+from functions.web.v1.table import openapi
 from infra.fields import fields_tables
 from infra.house import house_map, rules_table
 from infra.way import way_table
@@ -35,6 +36,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("contracts/schemas")
 NAMES = Path("infra/terraform/names.json")
 """What Terraform loops over."""
+OPENAPI = Path("contracts/openapi.json")
+"""The description of the JSON API."""
 EXAMPLES = Path("contracts/examples")
 
 MODELS: dict[str, type[BaseModel]] = {
@@ -123,6 +126,7 @@ def generated() -> dict[Path, str]:
     }
     return {
         **schemas,
+        OPENAPI: json.dumps(openapi(), indent=2) + "\n",
         NAMES: cloud.names_json(),
         Path(".env.example"): env_example(),
         **_pages(),

@@ -27,6 +27,7 @@ def test_there_is_a_recipe_for_each_usual_change():
     changes = {
         "A request parameter",
         "A page",
+        "A route of the API",
         "A topic, a function or a right",
         "An engine",
         "An adapter family",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 from contracts import names
 from contracts.events import (
@@ -11,7 +12,7 @@ from contracts.events import (
     SWEEP_REQUESTS,
     SweepRequest,
 )
-from contracts.job import KEEP_ENDED, DeadLetter, Job, JobState, Queue
+from contracts.job import KEEP_ENDED, DeadLetter, Document, Job, JobState, Queue
 from contracts.validation import ValidationReport
 from functions.ports import NotFound, Ports
 from functions.retries import retry_on_conflict
@@ -20,28 +21,35 @@ from functions.steps import commit, get_or_create_queue, job_finished, publish, 
 from functions.web.problems import Refused, Unknown
 
 S = JobState
+Check = Callable[[Document], None]
+"""Refuses what is not as whoever asks expects it to be."""
 
 
-def cancel(runtime: Runtime, job_id: str, person: str) -> Job:
+def unchecked(document: Document) -> None:
+    """Expect nothing."""
+    del document
+
+
+def cancel(runtime: Runtime, job_id: str, person: str, check: Check = unchecked) -> Job:
     """Ask for the end of a job; sweep stops the compute and then commits CANCELLED.
 
     Raises:
         Unknown: there is no such job.
         Refused: it has ended already.
     """
-    job = retry_on_conflict(lambda: _cancelling(runtime, job_of(runtime.ports, job_id), person))
+    job = retry_on_conflict(lambda: _cancelling(runtime, job_of(runtime.ports, job_id, check), person))
     publish(runtime, SWEEP_REQUESTS, SweepRequest(job_id=job_id))
     return job
 
 
-def retry(runtime: Runtime, job_id: str, person: str) -> Job:
+def retry(runtime: Runtime, job_id: str, person: str, check: Check = unchecked) -> Job:
     """Start a failed or cancelled job again, as a new attempt, from the last step whose objects exist.
 
     Raises:
         Unknown: there is no such job.
         Refused: it is not FAILED or CANCELLED, or its uploaded file is gone.
     """
-    job = retry_on_conflict(lambda: _retried(runtime, job_of(runtime.ports, job_id), person))
+    job = retry_on_conflict(lambda: _retried(runtime, job_of(runtime.ports, job_id, check), person))
     wake(runtime, job)
     return job
 
@@ -71,7 +79,7 @@ def pause(runtime: Runtime, queue: str, paused: bool) -> Queue:
     return changed
 
 
-def job_of(ports: Ports, job_id: str) -> Job:
+def job_of(ports: Ports, job_id: str, check: Check = unchecked) -> Job:
     """The job as it is now.
 
     Raises:
@@ -80,6 +88,7 @@ def job_of(ports: Ports, job_id: str) -> Job:
     job = ports.jobs.get(Job, job_id)
     if job is None:
         raise Unknown(f"there is no job {job_id}")
+    check(job)
     return job
 
 

@@ -21,10 +21,9 @@ from typing import Any
 from flask import Blueprint, request, url_for
 
 from functions.runtime import Runtime
-from functions.settings import Settings
 from functions.web import actions, views
 from functions.web.people import asking
-from functions.web.problems import Unknown
+from functions.web.v1.queues import known_queue
 
 Json = dict[str, Any]
 
@@ -32,7 +31,7 @@ Json = dict[str, Any]
 def blueprint(runtime: Runtime) -> Blueprint:
     """The routes under `/api`."""
     ports, settings = runtime.ports, runtime.settings
-    api = Blueprint("api", __name__, url_prefix="/api")
+    api = Blueprint("old_api", __name__, url_prefix="/api")
 
     @api.get("/jobs")
     def jobs() -> Json:
@@ -45,7 +44,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
             "next_before": page.next_before,
             "uploads": [upload.model_dump(mode="json") for upload in views.waiting_uploads(ports)],
             "ignored": [file.model_dump(mode="json") for file in views.ignored_files(ports).files],
-            "queues": [vars(queue) for queue in views.queues(ports, settings)],
+            "queues": [dict(queue) for queue in views.queues(ports, settings)],
         }
 
     @api.get("/jobs/<job_id>")
@@ -79,17 +78,6 @@ def blueprint(runtime: Runtime) -> Blueprint:
         return actions.pause(runtime, known_queue(settings, name), paused=False).model_dump(mode="json")
 
     return api
-
-
-def known_queue(settings: Settings, name: str) -> str:
-    """The name of a queue that exists.
-
-    Raises:
-        Unknown: it does not.
-    """
-    if name not in settings.queues:
-        raise Unknown(f"there is no queue '{name}'; there are: {', '.join(settings.queues)}")
-    return name
 
 
 def _job(view: views.JobView) -> Json:

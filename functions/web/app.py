@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, g, json, render_template, request
+from flask import Flask, Response, g, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from contracts.problem import Problem
@@ -10,10 +10,11 @@ from functions.errors import Transient, Unavailable
 from functions.ports import Conflict
 from functions.runtime import Runtime
 from functions.trace import trace
-from functions.web import api, formats, pages
+from functions.web import api, formats, pages, routes
 from functions.web.people import HEALTH, Identify, local_user, require
 from functions.web.problems import WebProblem, body
 from functions.web.security import check_origin, harden
+from functions.web.v1.table import ROUTES
 
 _BUSY = Unavailable("others are changing the same thing; try again")
 
@@ -31,6 +32,7 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.after_request(lambda response: _logged(runtime, response))
     app.register_blueprint(pages.blueprint(runtime))
     app.register_blueprint(api.blueprint(runtime))
+    routes.register(app, runtime, ROUTES)
     app.add_url_rule("/health", HEALTH, lambda: Response("ok\n", content_type="text/plain; charset=utf-8"))
     app.register_error_handler(WebProblem, lambda error: _answer(error.problem, error.status))
     app.register_error_handler(Transient, lambda error: _answer(error.problem, 503))
@@ -65,5 +67,6 @@ def _of_http(error: HTTPException) -> Response:
 def _answer(problem: Problem, status: int) -> Response:
     """A problem as a page for people, as problem+json under `/api`."""
     if request.path.startswith("/api/"):
-        return Response(json.dumps(body(problem, status)), status, content_type="application/problem+json")
+        told = body(problem, status, request.path).model_dump_json()
+        return Response(told, status, content_type="application/problem+json")
     return Response(render_template("problem.html", problem=problem, status=status), status)

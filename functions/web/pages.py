@@ -7,8 +7,8 @@ from werkzeug.wrappers import Response
 
 from functions.runtime import Runtime
 from functions.web import actions, files, views
-from functions.web.api import known_queue
 from functions.web.people import asking
+from functions.web.v1.queues import known_queue
 
 
 def blueprint(runtime: Runtime) -> Blueprint:

@@ -13,6 +13,8 @@ from functions.web.problems import NotAllowed
 
 HEALTH = "healthz"
 """The endpoint that needs no identity; it reveals nothing."""
+API = "api"
+"""The blueprint whose table of routes says who may ask what."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,17 @@ def require(request: Request, identify: Identify) -> None:
     if request.endpoint == HEALTH:
         return
     g.person = identify(request)
-    if request.method not in ("GET", "HEAD", "OPTIONS") and not g.person.may_act:
+    if request.blueprint != API and request.method not in ("GET", "HEAD", "OPTIONS"):
+        require_editor()
+
+
+def require_editor() -> None:
+    """Refuse the request that is being answered if its sender may only view.
+
+    Raises:
+        NotAllowed: the request is refused.
+    """
+    if not g.person.may_act:
         raise NotAllowed(f"{g.person.address} may view, but not act; ask to be added to MMM_EDITORS")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
-from contracts.problem import Problem
+from contracts.api import ApiProblem
+from contracts.problem import Problem, Violation
 from functions.errors import Permanent
 
 
@@ -13,12 +15,47 @@ class WebProblem(Permanent):
 
     status: ClassVar[int] = 400
 
+    def __init__(self, detail: str, errors: Sequence[str] = (), violations: Sequence[Violation] = ()) -> None:
+        super().__init__(detail, errors)
+        self.problem = self.problem.model_copy(update={"violations": list(violations)})
+
 
 class BadQuery(WebProblem):
     """The address holds a value that does not exist."""
 
     type = "bad-query"
     title = "The address is not valid"
+
+
+class BadBody(WebProblem):
+    """The body is not what this address takes."""
+
+    type = "bad-body"
+    title = "The body is not valid"
+
+
+class WrongType(WebProblem):
+    """The body is not JSON."""
+
+    status = 415
+    type = "unsupported-media-type"
+    title = "The body must be JSON"
+
+
+class TooLarge(WebProblem):
+    """The body is larger than anything that is taken here."""
+
+    status = 413
+    type = "too-large"
+    title = "The body is too large"
+
+
+class Changed(WebProblem):
+    """Somebody else changed it since it was read."""
+
+    status = 412
+    type = "changed"
+    title = "It has been changed meanwhile"
 
 
 class NotAllowed(WebProblem):
@@ -53,6 +90,7 @@ class Refused(WebProblem):
     title = "Not possible now"
 
 
-def body(problem: Problem, status: int) -> dict[str, Any]:
-    """The members of a problem+json document."""
-    return {**problem.model_dump(), "status": status}
+def body(problem: Problem, status: int, path: str) -> ApiProblem:
+    """A problem as the API answers it."""
+    fields = {**dict(problem), "type": f"/problems/{problem.type}"}
+    return ApiProblem(**fields, status=status, instance=path)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from contracts import names
+from contracts.api import QueueUse
 from contracts.attempt import Manifest, Progress
 from contracts.job import DeadLetter, Document, IgnoredFiles, Job, JobState, Queue, Upload, share_done
 from contracts.result import Allocation
@@ -34,16 +35,6 @@ _READERS = 8
 """How many running jobs of a list are looked at at the same time."""
 
 D = TypeVar("D", bound=Document)
-
-
-@dataclass(frozen=True)
-class QueueUse:
-    """How full a queue is."""
-
-    name: str
-    running: int
-    limit: int
-    paused: bool
 
 
 @dataclass(frozen=True)
@@ -128,8 +119,13 @@ def jobs(ports: Ports, state: JobState | None, country: str | None, before: str 
     """A page of jobs."""
     equals = {"state": state.value if state else None, "country": country or None}
     page = _page(ports, Job, before, {name: value for name, value in equals.items() if value})
+    return ListPage(with_progress(ports, page.items), page.next_before)
+
+
+def with_progress(ports: Ports, jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, those that run with the newest progress of their training."""
     with ThreadPoolExecutor(_READERS) as readers:
-        return ListPage(list(readers.map(partial(_with_progress, ports), page.items)), page.next_before)
+        return list(readers.map(partial(_with_progress, ports), jobs))
 
 
 def _with_progress(ports: Ports, job: Job) -> Job:
@@ -168,7 +164,12 @@ def queues(ports: Ports, settings: Settings) -> list[QueueUse]:
     known = {queue.name: queue for queue in ports.jobs.find(Queue)}
     documents = {name: known.get(name) or Queue(name=name) for name in settings.queues}
     return [
-        QueueUse(name, len(document.slots), settings.queues[name], document.paused)
+        QueueUse(
+            name=name,
+            running=len(document.slots),
+            limit=settings.queues[name],
+            paused=document.paused,
+        )
         for name, document in documents.items()
     ]
 
@@ -180,18 +181,19 @@ def job_view(ports: Ports, job_id: str) -> JobView:
         Unknown: there is no such job.
     """
     job = job_of(ports, job_id)
-    files = _files(ports, job)
-    return JobView(job, _life(ports, job), files, _summary(ports, job, files), _budget(ports, files))
+    found = files(ports, job)
+    return JobView(job, life(ports, job), found, _summary(ports, job, found), _budget(ports, found))
 
 
-def _life(ports: Ports, job: Job) -> LastHeartbeat | None:
+def life(ports: Ports, job: Job) -> LastHeartbeat | None:
+    """The last sign of life of a job's training; None if none runs, or it has not begun."""
     if job.state.terminal:
         return None
     beat = read_heartbeats(ports, names.attempt_of(job))
     return LastHeartbeat(beat.progress, beat.execution, ports.clock.now() - beat.updated) if beat else None
 
 
-def _files(ports: Ports, job: Job) -> list[JobFile]:
+def files(ports: Ports, job: Job) -> list[JobFile]:
     """The files of a job: those that have a fixed name and exist, then those that its manifest lists.
 
     Until an attempt has its console.log there are the logs of its tasks, so far.
@@ -207,12 +209,12 @@ def _files(ports: Ports, job: Job) -> list[JobFile]:
         SUMMARY: names.model_summary(job),
     }
     found = ((name, ports.objects.stat(object_name)) for name, object_name in fixed.items())
-    files = [JobFile(name, info.name, info.size) for name, info in found if info]
-    known = {file.name for file in files}
+    there = [JobFile(name, info.name, info.size) for name, info in found if info]
+    known = {file.name for file in there}
     if "console.log" not in known:
         logs = ports.objects.list(names.attempt_of(job).logs)
-        files += [JobFile(info.name.rsplit("/", 1)[1], info.name, info.size) for info in logs]
-    return files + [file for file in _listed(ports, results) if file.name not in known]
+        there += [JobFile(info.name.rsplit("/", 1)[1], info.name, info.size) for info in logs]
+    return there + [file for file in _listed(ports, results) if file.name not in known]
 
 
 def _listed(ports: Ports, results: str) -> list[JobFile]:
@@ -244,7 +246,7 @@ def file_of(ports: Ports, job_id: str, name: str) -> ObjectInfo:
     Raises:
         Unknown: there is no such job, or it has no such file.
     """
-    for file in _files(ports, job_of(ports, job_id)):
+    for file in files(ports, job_of(ports, job_id)):
         info = ports.objects.stat(file.object_name) if file.name == name else None
         if info:
             return info

@@ -175,7 +175,7 @@ def act(folder: Path, verb: str, job: str) -> int:
     if not job:
         return _fail(f"say which: make {verb} JOB=<job id>")
     client = _client(folder)
-    done, answer = client.act(f"/api/jobs/{job}:{verb}")
+    done, answer = client.act(f"/api/v1/jobs/{job}:{verb}")
     say(f"{job}: {answer['state'] if done else _why(answer)}")
     return 0 if done else 1
 
@@ -188,7 +188,7 @@ def replay(folder: Path, letter: str | None) -> int:
         say("there is no dead letter to replay")
     good = True
     for one in letters:
-        done, answer = client.act(f"/api/dead-letters/{one}:replay")
+        done, answer = client.act(f"/api/v1/dead-letters/{one}:replay")
         say(f"{one}: {'replayed' if done else _why(answer)}")
         good &= done
     return 0 if good else 1

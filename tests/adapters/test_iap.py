@@ -57,7 +57,7 @@ class Page:
         return self.client.get(path, headers={HEADER: token} if token else {})
 
     def cancel(self, **claims: Any) -> Any:
-        return self.client.post("/api/jobs/weekly-1:cancel", headers={HEADER: assertion(**claims)})
+        return self.client.post("/api/v1/jobs/weekly-1:cancel", headers={HEADER: assertion(**claims)})
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_timeline_and_log_name_the_person(site: Site, capsys: pytest.CaptureFixt
     assert site.stored().timeline[-1].note == "cancelled by boss@shop.example"
     (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert (line["message"], line["person"], line["status"]) == (
-        "POST /api/jobs/weekly-1:cancel",
+        "POST /api/v1/jobs/weekly-1:cancel",
         "boss@shop.example",
         200,
     )
@@ -156,5 +156,5 @@ def test_timeline_and_log_name_the_person(site: Site, capsys: pytest.CaptureFixt
 
 def test_on_one_machine_its_user_acts(site: Site) -> None:
     site.job(JobState.RUNNING)
-    assert site.client.post("/api/jobs/weekly-1:cancel").status_code == 200
+    assert site.client.post("/api/v1/jobs/weekly-1:cancel").status_code == 200
     assert site.stored().timeline[-1].note == f"cancelled by {getpass.getuser()}"

@@ -102,7 +102,7 @@ class System:
     def act(self, job_id: str, verb: str) -> int:
         """The status of a click; 0 if nobody answered."""
         try:
-            return requests.post(f"{self.url}/api/jobs/{job_id}:{verb}", timeout=10).status_code
+            return requests.post(f"{self.url}/api/v1/jobs/{job_id}:{verb}", timeout=10).status_code
         except requests.RequestException:
             return 0
 

@@ -211,5 +211,5 @@ def test_every_function_of_the_archive_does_its_work(served: Served) -> None:
     assert "did not come through Identity-Aware Proxy" in page.text
     assert (page.status_code, page.headers["X-Frame-Options"]) == (403, "DENY")
     assert requests.get(f"{served.url('web')}/health", timeout=PATIENCE_S).status_code == 200
-    refused = requests.post(f"{served.url('web')}/api/jobs/nobody:retry", timeout=PATIENCE_S)
+    refused = requests.post(f"{served.url('web')}/api/v1/jobs/nobody:retry", timeout=PATIENCE_S)
     assert refused.headers["Content-Type"] == "application/problem+json"

@@ -324,7 +324,7 @@ def test_upstream_learns_of_a_job_that_a_sweep_ended_before_it_died(
 @pytest.mark.parametrize("state", [S.ACCEPTED, S.EXTRACTED, S.QUEUED, S.RUNNING, S.TRAINED])
 def test_cancel_works_in_every_state_and_a_cancelled_job_can_be_retried(world: World, state: JobState):
     if state is S.QUEUED:
-        world.web.post("/api/queues/default:pause")
+        world.web.post("/api/v1/queues/default:pause")
     job_id = world.submit("r1")
     if state is S.ACCEPTED:
         cancel_between_accept_and_extract(world, job_id)
@@ -334,7 +334,7 @@ def test_cancel_works_in_every_state_and_a_cancelled_job_can_be_retried(world: W
     world.deliver()
     if state is S.RUNNING:
         assert world.job(job_id).state is S.CANCELLING or world.executions() == []
-    world.web.post("/api/queues/default:resume")
+    world.web.post("/api/v1/queues/default:resume")
     for _ in range(3):
         world.embedded.launcher.step()
         for name, _, _ in world.executions():
@@ -367,7 +367,7 @@ def cancel_between_accept_and_extract(world: World, job_id: str) -> None:
 @pytest.mark.parametrize("state", [S.ACCEPTED, S.QUEUED, S.RUNNING, S.SUCCEEDED, S.REJECTED])
 def test_only_failed_and_cancelled_jobs_can_be_retried(world: World, state: JobState):
     if state is S.QUEUED:
-        world.web.post("/api/queues/default:pause")
+        world.web.post("/api/v1/queues/default:pause")
     changes = {"colour": "red"} if state is S.REJECTED else {}
     job_id = world.submit("r1", **changes)
     if state is S.ACCEPTED:
@@ -409,11 +409,11 @@ def test_a_leaked_slot_is_freed(world: World):
 
 
 def test_jobs_wait_for_a_slot_without_being_failed(world: World):
-    world.web.post("/api/queues/default:pause")
+    world.web.post("/api/v1/queues/default:pause")
     job_id = world.submit("r1")
     patience(world, 10, minutes=20)
     assert world.job(job_id).state is S.QUEUED
-    world.web.post("/api/queues/default:resume")
+    world.web.post("/api/v1/queues/default:resume")
     world.run()
     assert world.job(job_id).state is S.SUCCEEDED
     assert len(world.ports.jobs.find(Job)) == 1

@@ -74,7 +74,7 @@ def test_what_was_trained_by_an_older_version_is_summarized_all_the_same(world: 
 
 
 def test_a_job_whose_queue_was_removed_is_rejected_with_the_reason(world: World):
-    world.web.post("/api/queues/default:pause")
+    world.web.post("/api/v1/queues/default:pause")
     job_id = world.submit("r1")
     world.deliver()
     settings = world.settings.model_copy(update={"queues": {"other": 1}})

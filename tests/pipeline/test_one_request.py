@@ -135,7 +135,7 @@ def test_a_replayed_dead_letter_is_handled_again(world: World):
     world.run()
     letters = world.ports.jobs.find(DeadLetter)
     assert {letter.subscription for letter in letters} == {"summarize-finished"}
-    assert world.web.post(f"/api/dead-letters/{letters[0].letter_id}:replay").status_code == 200
+    assert world.web.post(f"/api/v1/dead-letters/{letters[0].letter_id}:replay").status_code == 200
     world.run()
     assert len(world.ports.jobs.find(DeadLetter)) == 2
 
@@ -225,14 +225,14 @@ def test_what_only_robyn_can_do_is_refused_at_once_with_the_native_engine(world:
 
 
 def test_slots_are_never_exceeded_and_the_order_is_priority_then_country_then_age(world: World):
-    world.web.post("/api/queues/default:pause")
+    world.web.post("/api/v1/queues/default:pause")
     jobs = []
     for number, (country, priority) in enumerate([("DE", 0), ("DE", 0), ("DE", 0), ("AT", 0), ("FR", 5)]):
         world.clock.pass_(seconds=1)
         jobs.append(world.submit(f"r{number}", country=country, priority=priority))
         world.deliver()
     assert world.executions() == []
-    world.web.post("/api/queues/default:resume")
+    world.web.post("/api/v1/queues/default:resume")
     started: list[str] = []
     world.deliver()
     while running := world.executions():

@@ -110,7 +110,7 @@ class World:
         return job_id_for(request_id)
 
     def act(self, job_id: str, verb: str) -> int:
-        return self.web.post(f"/api/jobs/{job_id}:{verb}").status_code
+        return self.web.post(f"/api/v1/jobs/{job_id}:{verb}").status_code
 
     # what the world does
 

@@ -109,7 +109,7 @@ def _people(world: World, done: str) -> None:
     world.web.post("/queues/default/pause")
     world.web.post("/queues/default/resume")
     for letter in world.ports.jobs.find(DeadLetter):
-        world.web.post(f"/api/dead-letters/{letter.key}:replay")
+        world.web.post(f"/api/v1/dead-letters/{letter.key}:replay")
     world.deliver()
 
 

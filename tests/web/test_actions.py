@@ -35,19 +35,19 @@ def test_cancel_commits_cancelling_and_wakes_sweep(site: Site, state: JobState) 
 
 def test_cancel_again_only_wakes_sweep_again(site: Site) -> None:
     site.job()
-    first = site.client.post("/api/jobs/weekly-1:cancel").json
+    first = site.client.post("/api/v1/jobs/weekly-1:cancel").json
     assert first["state"] == "CANCELLING"
     site.drain()
-    assert site.client.post("/api/jobs/weekly-1:cancel").json == first
+    assert site.client.post("/api/v1/jobs/weekly-1:cancel").json == first
     assert site.published() == [SWEEP]
 
 
 @pytest.mark.parametrize("state", ENDED)
 def test_cancel_of_a_job_that_has_ended_is_refused(site: Site, state: JobState) -> None:
     before = site.job(state)
-    answer = site.client.post("/api/jobs/weekly-1:cancel")
+    answer = site.client.post("/api/v1/jobs/weekly-1:cancel")
     assert (answer.status_code, answer.content_type) == (409, "application/problem+json")
-    assert answer.json["type"] == "conflict"
+    assert answer.json["type"] == "/problems/conflict"
     assert state.value in answer.json["detail"]
     assert site.stored() == before
     assert site.published() == []
@@ -75,14 +75,14 @@ class Overtaken:
 def test_cancel_decides_anew_when_the_job_moved_meanwhile(site: Site) -> None:
     site.job(S.RUNNING)
     client = site.with_ports(jobs=Overtaken(site.ports.jobs, S.TRAINED))
-    assert client.post("/api/jobs/weekly-1:cancel").status_code == 200
+    assert client.post("/api/v1/jobs/weekly-1:cancel").status_code == 200
     assert [entry.state for entry in site.stored().timeline][-2:] == [S.TRAINED, S.CANCELLING]
 
 
 def test_cancel_is_refused_when_the_job_ended_meanwhile(site: Site) -> None:
     site.job(S.TRAINED)
     client = site.with_ports(jobs=Overtaken(site.ports.jobs, S.SUCCEEDED))
-    assert client.post("/api/jobs/weekly-1:cancel").status_code == 409
+    assert client.post("/api/v1/jobs/weekly-1:cancel").status_code == 409
     assert site.stored().state is S.SUCCEEDED
 
 
@@ -113,7 +113,7 @@ def test_retry_begins_at_the_dataset_if_no_valid_data_were_prepared(site: Site, 
     if prepared:
         site.prepared(job, valid=False)
     site.drain()
-    assert site.client.post("/api/jobs/weekly-1:retry").json["state"] == "EXTRACTED"
+    assert site.client.post("/api/v1/jobs/weekly-1:retry").json["state"] == "EXTRACTED"
     ((topic, data, attributes),) = site.published()
     assert (topic, data["name"]) == ("objects-datasets", dataset.name)
     assert attributes["objectGeneration"] == str(dataset.generation)
@@ -122,7 +122,7 @@ def test_retry_begins_at_the_dataset_if_no_valid_data_were_prepared(site: Site, 
 def test_retry_begins_at_the_request_if_nothing_was_extracted(site: Site) -> None:
     request = {"request_id": "a", "z": [1.5, 2], "country": "DE"}
     site.job(S.FAILED, request=request)
-    assert site.client.post("/api/jobs/weekly-1:retry").json["state"] == "ACCEPTED"
+    assert site.client.post("/api/v1/jobs/weekly-1:retry").json["state"] == "ACCEPTED"
     assert site.published() == [(TRAIN_REQUESTS, request, {})]
 
 
@@ -130,7 +130,7 @@ def test_retry_of_an_upload_begins_at_the_file(site: Site) -> None:
     upload = site.upload()
     site.job(S.CANCELLED, upload=upload)
     site.drain()
-    assert site.client.post("/api/jobs/weekly-1:retry").json["state"] == "ACCEPTED"
+    assert site.client.post("/api/v1/jobs/weekly-1:retry").json["state"] == "ACCEPTED"
     ((topic, data, attributes),) = site.published()
     assert (topic, data["name"]) == ("objects-drop-zone", upload.name)
     assert attributes["objectGeneration"] == str(upload.generation)
@@ -140,7 +140,7 @@ def test_retry_of_an_upload_whose_file_was_replaced_is_refused(site: Site) -> No
     before = site.job(S.FAILED, upload=site.upload())
     site.upload()
     site.drain()
-    answer = site.client.post("/api/jobs/weekly-1:retry")
+    answer = site.client.post("/api/v1/jobs/weekly-1:retry")
     assert answer.status_code == 409
     assert "upload it again" in answer.json["detail"]
     assert site.stored() == before
@@ -150,7 +150,7 @@ def test_retry_of_an_upload_whose_file_was_replaced_is_refused(site: Site) -> No
 @pytest.mark.parametrize("state", [*ACTIVE, S.SUCCEEDED, S.REJECTED])
 def test_retry_in_any_other_state_is_refused(site: Site, state: JobState) -> None:
     before = site.job(state)
-    answer = site.client.post("/api/jobs/weekly-1:retry")
+    answer = site.client.post("/api/v1/jobs/weekly-1:retry")
     assert answer.status_code == 409
     assert answer.json["title"] == "Not possible now"
     assert site.stored() == before
@@ -159,7 +159,7 @@ def test_retry_in_any_other_state_is_refused(site: Site, state: JobState) -> Non
 
 def test_retry_twice_makes_one_attempt(site: Site) -> None:
     site.job(S.FAILED)
-    answers = [site.client.post("/api/jobs/weekly-1:retry").status_code for _ in range(2)]
+    answers = [site.client.post("/api/v1/jobs/weekly-1:retry").status_code for _ in range(2)]
     assert answers == [200, 409]
     assert site.stored().attempt == 2
 
@@ -187,16 +187,16 @@ def test_replay_publishes_the_message_again_and_remembers_it(site: Site) -> None
     assert site.client.post("/dead-letters/m-1/replay").status_code == 303
     assert site.published() == [(TRAIN_REQUESTS, b"hello", {"origin": "erp", "replay_of": "m-1"})]
     assert "replayed" in site.client.get("/dead-letters").text
-    assert site.client.post("/api/dead-letters/m-1:replay").json["replayed_at"] == "2026-11-21T12:00:00Z"
+    assert site.client.post("/api/v1/dead-letters/m-1:replay").json["replayed_at"] == "2026-11-21T12:00:00Z"
 
 
 def test_replay_of_what_nobody_subscribes_to_is_refused(site: Site) -> None:
     letter(site, subscription="my-own")
-    answer = site.client.post("/api/dead-letters/m-1:replay")
+    answer = site.client.post("/api/v1/dead-letters/m-1:replay")
     assert answer.status_code == 409
     assert "my-own" in answer.json["detail"]
     assert site.published() == []
-    assert site.client.post("/api/dead-letters/other:replay").status_code == 404
+    assert site.client.post("/api/v1/dead-letters/other:replay").status_code == 404
 
 
 def test_a_paused_queue_says_so_and_resuming_wakes_launch(site: Site) -> None:
@@ -204,7 +204,7 @@ def test_a_paused_queue_says_so_and_resuming_wakes_launch(site: Site) -> None:
     assert site.client.post("/queues/default/pause").status_code == 303
     assert "paused" in site.client.get("/").text
     assert site.published() == []
-    assert site.client.post("/api/queues/default:resume").json["paused"] is False
+    assert site.client.post("/api/v1/queues/default:resume").json["paused"] is False
     queue = site.ports.jobs.get(Queue, "default")
     assert queue is not None
     assert queue.paused is False
@@ -212,7 +212,7 @@ def test_a_paused_queue_says_so_and_resuming_wakes_launch(site: Site) -> None:
 
 
 def test_a_queue_that_the_installation_does_not_have_is_unknown(site: Site) -> None:
-    answer = site.client.post("/api/queues/nope:pause")
+    answer = site.client.post("/api/v1/queues/nope:pause")
     assert answer.status_code == 404
     assert "default, bulk" in answer.json["detail"]
     assert site.ports.jobs.get(Queue, "nope") is None
@@ -233,7 +233,7 @@ def test_a_queue_that_the_installation_does_not_have_is_unknown(site: Site) -> N
     ],
 )
 @pytest.mark.parametrize(
-    "address", ["/jobs/weekly-1/cancel", "/api/jobs/weekly-1:cancel", "/queues/default/pause"]
+    "address", ["/jobs/weekly-1/cancel", "/api/v1/jobs/weekly-1:cancel", "/queues/default/pause"]
 )
 def test_other_sites_change_nothing(site: Site, headers: dict[str, str], address: str) -> None:
     before = site.job()
@@ -247,16 +247,18 @@ def test_our_own_pages_and_programs_may(site: Site) -> None:
     site.job()
     own = {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}
     assert site.client.post("/jobs/weekly-1/cancel", headers=own).status_code == 303
-    assert site.client.post("/api/jobs/weekly-1:cancel").status_code == 200
+    assert site.client.post("/api/v1/jobs/weekly-1:cancel").status_code == 200
 
 
 @pytest.mark.parametrize("verb", ["cancel", "retry"])
 def test_an_unknown_job_is_a_404_as_page_and_as_problem(site: Site, verb: str) -> None:
-    page, problem = site.client.post(f"/jobs/nope/{verb}"), site.client.post(f"/api/jobs/nope:{verb}")
+    page, problem = site.client.post(f"/jobs/nope/{verb}"), site.client.post(f"/api/v1/jobs/nope:{verb}")
     assert (page.status_code, page.mimetype) == (404, "text/html")
     assert (problem.status_code, problem.mimetype) == (404, "application/problem+json")
     assert problem.json == {
-        "type": "not-found",
+        "type": "/problems/not-found",
+        "instance": f"/api/v1/jobs/nope:{verb}",
+        "violations": [],
         "title": "Not found",
         "status": 404,
         "detail": "there is no job nope",

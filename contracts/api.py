@@ -1,0 +1,176 @@
+"""What the JSON API takes and answers, as far as it is no document of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from contracts.attempt import Progress
+from contracts.base import (
+    Authored,
+    Country,
+    Exchanged,
+    OfAttempt,
+    OfCountry,
+    OfJob,
+    OfRequest,
+    OfRevision,
+    Timestamp,
+)
+from contracts.job import DeadLetter, IgnoredFile, Job, JobState, Upload
+from contracts.problem import Problem
+
+PAGE_SIZE = 25
+"""Entries of a list, unless `page_size` says otherwise."""
+
+
+class ApiProblem(Problem):
+    """An answer that says what is wrong (RFC 9457)."""
+
+    type: str = Field(description="address of a page that explains this kind of problem")
+    status: int = Field(description="HTTP status of the answer")
+    instance: str = Field(description="path that was asked for")
+
+
+class NoQuery(Authored):
+    """No parameters."""
+
+
+class ListQuery(Authored):
+    """Which part of a list."""
+
+    page_size: Annotated[int, Field(ge=1, le=100)] = Field(
+        PAGE_SIZE, description="most entries to answer with"
+    )
+    page_token: Annotated[str, Field(max_length=1000)] = Field(
+        "", description="`next_page_token` of the answer before; left out: the beginning"
+    )
+
+
+class ListAnswer(Exchanged):
+    """What every list answers."""
+
+    next_page_token: str = Field(description="`page_token` of the entries that follow; empty at the end")
+
+
+class JobFilters(Authored):
+    """Which jobs."""
+
+    state: Annotated[list[JobState], Field(max_length=1)] = Field([], description="jobs in this state")
+    country: Country | None = Field(None, description="jobs of this country; left out: of all")
+
+
+class JobsQuery(JobFilters, ListQuery):
+    """Which jobs, and how much of each."""
+
+    view: Literal["basic", "full"] = Field(
+        "basic", description="`basic`: what a list shows; `full`: the whole documents"
+    )
+
+
+class JobRow(Exchanged):
+    """What a list shows of a job."""
+
+    job_id: OfJob
+    request_id: OfRequest
+    country: OfCountry
+    revision: OfRevision
+    queue: str = Field(description="queue in which the job waits for its turn")
+    priority: int = Field(description="higher is started first")
+    requested_by: str | None = Field(description="who asked for the job, as the request says")
+    state: JobState = Field(description="where the job is on its way")
+    done: bool = Field(description="whether the job has ended")
+    attempt: OfAttempt
+    accepted_at: Timestamp = Field(description="when the request was accepted, UTC")
+    updated_at: Timestamp = Field(description="when the state was last changed, UTC")
+    progress: Progress | None = Field(description="how far the training is; None before it begins")
+    reason: str = Field(description="why the job ended without success; empty if it did not")
+    findings: int = Field(description="how many things were noticed in the data and in the model")
+
+    @classmethod
+    def of(cls, job: Job) -> JobRow:
+        """The row of a job."""
+        return cls(
+            **{
+                name: getattr(job, name)
+                for name in cls.model_fields.keys() & Job.model_fields.keys() - {"findings"}
+            },
+            done=job.state.terminal,
+            reason=job.error.title if job.error else "",
+            findings=len(job.findings),
+        )
+
+
+class LastHeartbeat(Exchanged):
+    """The newest sign of life of a training."""
+
+    execution: str = Field(description="name of the execution")
+    updated: Timestamp = Field(description="when it was written, by the clock of the object store, UTC")
+    stale: bool = Field(description="whether it is so old that the training may be dead")
+
+
+class JobAnswer(Job):
+    """A job as it is now: its document, with the newest progress of its training."""
+
+    done: bool = Field(description="whether the job has ended")
+    heartbeat: LastHeartbeat | None = Field(description="sign of life of the training; None if none runs")
+
+    @classmethod
+    def of(
+        cls, job: Job, progress: Progress | None = None, heartbeat: LastHeartbeat | None = None
+    ) -> JobAnswer:
+        """The answer about a job; without `progress` with what sweep copied last."""
+        fields: dict[str, Any] = {name: getattr(job, name) for name in Job.model_fields}
+        fields.update(job.model_extra or {})
+        fields["progress"] = progress or job.progress
+        return cls(**fields, done=job.state.terminal, heartbeat=heartbeat)
+
+
+class JobList(ListAnswer):
+    """Jobs, newest first."""
+
+    jobs: list[JobRow | JobAnswer] = Field(description="as `view` says")
+
+
+class DeadLetterList(ListAnswer):
+    """Dead letters, newest first."""
+
+    dead_letters: list[DeadLetter] = Field(description="messages that could not be handled")
+
+
+class QueueUse(Exchanged):
+    """How full a queue is."""
+
+    name: str = Field(description="name of the queue")
+    running: int = Field(description="attempts that run")
+    limit: int = Field(description="how many may run at once")
+    paused: bool = Field(description="whether nothing new is started")
+
+
+class QueueList(Exchanged):
+    """Every queue of the installation."""
+
+    queues: list[QueueUse] = Field(description="in the order of the settings")
+
+
+class UploadList(Exchanged):
+    """Uploads that have not become jobs."""
+
+    uploads: list[Upload] = Field(description="uploads that wait for settings, longest waiting first")
+    ignored: list[IgnoredFile] = Field(description="files that are no uploads (on one machine only)")
+
+
+class File(Exchanged):
+    """One file of an attempt."""
+
+    name: str = Field(description="name among the files of the attempt")
+    size: int = Field(description="bytes")
+    object: str = Field(description="name of the object in the bucket")
+    url: str = Field(description="path that answers with the content, or with where it can be downloaded")
+
+
+class FileList(Exchanged):
+    """The files of an attempt."""
+
+    files: list[File] = Field(description="reports and logs, then the files of the result")

@@ -1,0 +1,188 @@
+"""The machinery of the JSON API: one table of routes registers, validates and describes them."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+from flask import Blueprint, Flask, request
+from pydantic import BaseModel, ValidationError
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.routing import BaseConverter
+from werkzeug.wrappers import Response
+
+from contracts.api import NoQuery
+from contracts.base import error_lines
+from contracts.job import Document
+from contracts.problem import violations
+from functions.runtime import Runtime
+from functions.web.people import require_editor
+from functions.web.problems import BadBody, BadQuery, Changed, TooLarge, WebProblem, WrongType
+
+BASE = "/api/v1"
+MAX_BODY_BYTES = 256 * 1024
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class PathParameter:
+    """A part of a path that is not fixed."""
+
+    pattern: str
+    description: str
+    kind: type[str] | type[int] = str
+
+
+PATH_PARAMETERS: dict[str, PathParameter] = {
+    "job_id": PathParameter(r"[a-z0-9-]{1,80}", "id of a job"),
+    "attempt": PathParameter(r"[1-9][0-9]{0,5}", "attempt of the job, counted from 1", int),
+    "country": PathParameter(r"[A-Za-z0-9][A-Za-z0-9_-]{0,15}", "a country, as requests name it"),
+    "queue": PathParameter(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "name of a queue"),
+    "letter_id": PathParameter(r"[^/:]{1,200}", "id of a dead letter"),
+    "file": PathParameter(r".{1,300}", "name of a file, which may hold slashes"),
+}
+"""By the name that stands in braces in a path."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer that needs another status than the first of its route, or headers."""
+
+    model: BaseModel
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Route:
+    """One row of the table: what is asked how, what answers, and who may ask.
+
+    `call` gets the runtime, and by name the parts of the path, `query` if the route has a model for it, and
+    `body`. It returns an `answer`, an `Answered`, or of a route whose answer is a media type a `Response`.
+    """
+
+    verb: Literal["GET", "POST", "PUT"]
+    path: str
+    call: Callable[..., BaseModel | Answered | Response]
+    answer: type[BaseModel] | str
+    """A model; or a media type."""
+    query: type[BaseModel] = NoQuery
+    body: type[BaseModel] | None = None
+    raw_body: bool = False
+    """Whether `call` gets the bytes, and validates them itself."""
+    problems: tuple[type[WebProblem], ...] = ()
+    """What the route itself can refuse. What the machinery refuses is added."""
+    role: Literal["view", "act"] = "view"
+    statuses: tuple[int, ...] = (200,)
+
+    @property
+    def name(self) -> str:
+        """The name of the route, which is that of its function."""
+        return self.call.__name__
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of the parts of the path that are not fixed."""
+        return re.findall(r"{(\w+)}", self.path)
+
+
+def register(app: Flask, runtime: Runtime, routes: Iterable[Route]) -> None:
+    """Let an application answer the routes of a table."""
+    add_converters(app)
+    api = Blueprint("api", __name__, url_prefix=BASE)
+    for route in routes:
+        rule = re.sub(r"{(\w+)}", r"<\1:\1>", route.path)
+        api.add_url_rule(rule, route.name, partial(_serve, route, runtime), methods=[route.verb])
+    app.register_blueprint(api)
+
+
+def add_converters(app: Flask) -> None:
+    """Let rules say `<job_id:job_id>`: a part of a path that has the form of its name."""
+    for name, parameter in PATH_PARAMETERS.items():
+        to_python = {"to_python": lambda _, value: int(value)} if parameter.kind is int else {}
+        members = {"regex": parameter.pattern, "part_isolating": name != "file", **to_python}
+        app.url_map.converters[name] = type(name, (BaseConverter,), members)
+
+
+def read_query(model: type[M], given: MultiDict[str, str]) -> M:
+    """The parameters of an address, validated; a field that is a list may be given repeatedly.
+
+    Raises:
+        BadQuery: with every problem; of an unknown parameter with the names that exist.
+    """
+    lists = {name for name, info in model.model_fields.items() if "list[" in str(info.annotation)}
+    known = ", ".join(model.model_fields)
+    lines, values = [], {}
+    for name, texts in given.lists():
+        if name not in model.model_fields:
+            lines.append(f"{name}: there is no such parameter; there are: {known or 'none here'}")
+        elif name not in lists and len(texts) > 1:
+            lines.append(f"{name}: is given {len(texts)} times; give it once")
+        else:
+            values[name] = texts if name in lists else texts[0]
+    try:
+        read = model.model_validate(values)
+    except ValidationError as error:
+        lines += error_lines(error)
+    else:
+        if not lines:
+            return read
+    raise BadQuery(f"{len(lines)} problem(s) in the parameters", lines, violations(lines))
+
+
+def expected(document: Document) -> None:
+    """Compare a document with what `If-Match` says was seen last.
+
+    Raises:
+        Changed: it has been changed since.
+    """
+    tags = request.if_match
+    if not tags or tags.star_tag:
+        return
+    if str(document.version) not in {tag.partition("-")[0] for tag in tags.as_set()}:
+        raise Changed(f"it is in version {document.version} now; read it again, then decide again")
+
+
+def _serve(route: Route, runtime: Runtime, **arguments: Any) -> Response:
+    if route.role == "act":
+        require_editor()
+    query = read_query(route.query, request.args)
+    if route.query is not NoQuery:
+        arguments["query"] = query
+    if route.body is not None:
+        data = _read_body()
+        arguments["body"] = data if route.raw_body else _validated(route.body, data)
+    answer = route.call(runtime, **arguments)
+    if isinstance(answer, Response):
+        return answer
+    if not isinstance(answer, Answered):
+        answer = Answered(answer, route.statuses[0])
+    text = answer.model.model_dump_json(by_alias=True).encode()
+    response = Response(text, answer.status, content_type="application/json", headers=dict(answer.headers))
+    version = f"{answer.model.version}-" if isinstance(answer.model, Document) else ""
+    response.set_etag(f"{version}{zlib.crc32(text):08x}")
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response.make_conditional(request) if route.verb == "GET" else response
+
+
+def _read_body() -> bytes:
+    if request.mimetype != "application/json":
+        raise WrongType(f"the body is '{request.mimetype}'; send JSON, as application/json")
+    request.max_content_length = MAX_BODY_BYTES
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge as error:
+        raise TooLarge(f"the body has more than {MAX_BODY_BYTES >> 10} KiB") from error
+
+
+def _validated(model: type[M], data: bytes) -> M:
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        lines = error_lines(error)
+        raise BadBody(f"{len(lines)} problem(s) in the body", lines, violations(lines)) from error

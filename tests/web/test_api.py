@@ -1,0 +1,97 @@
+"""The JSON API: its manners, which the table of routes gives to every route."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from contracts.job import JobState
+from functions.web.v1.table import ROUTES
+from infra.generate import OPENAPI, ROOT
+from tests.web.harness import S, Site
+
+V1 = "/api/v1"
+
+
+def test_the_document_that_is_served_is_the_one_that_is_kept(site: Site) -> None:
+    served = site.client.get(f"{V1}/openapi.json")
+    assert served.status_code == 200
+    assert served.json == json.loads((ROOT / OPENAPI).read_text(encoding="utf-8"))
+
+
+def test_every_route_says_who_may_ask_and_only_changes_need_an_editor() -> None:
+    assert {route.name for route in ROUTES if route.role == "act" and route.verb == "GET"} == set()
+    assert len({route.name for route in ROUTES}) == len(ROUTES)
+
+
+@pytest.mark.parametrize(
+    ("address", "path", "told"),
+    [
+        ("/jobs?stat=FAILED", "stat", "there are: page_size, page_token, state, country, view"),
+        ("/queues?page_size=3", "page_size", "there are: none here"),
+        ("/jobs?page_size=1000", "page_size", "less than or equal to 100"),
+        ("/jobs?view=basic&view=full", "view", "is given 2 times"),
+        ("/jobs?state=BROKEN", "state[0]", "'ACCEPTED', 'EXTRACTED'"),
+        ("/jobs?country=../..", "country", "must be a short name such as DE"),
+        ("/jobs?page_token=nope", "page_token", "is none that a list answered"),
+    ],
+)
+def test_a_parameter_that_is_wrong_is_told_with_what_there_is(
+    site: Site, address: str, path: str, told: str
+) -> None:
+    answer = site.client.get(V1 + address)
+    assert (answer.status_code, answer.mimetype) == (400, "application/problem+json")
+    assert (answer.json["type"], answer.json["instance"]) == (
+        "/problems/bad-query",
+        V1 + address.split("?")[0],
+    )
+    (violation,) = answer.json["violations"]
+    assert violation["path"] == path
+    assert told in f"{violation['message']}; {violation['advice']}"
+
+
+def test_a_list_is_read_in_parts_and_every_job_comes_once(site: Site) -> None:
+    for number in range(7):
+        site.job(S.SUCCEEDED, f"job-{number}", country="DE" if number % 2 else "AT")
+    seen, token = [], ""
+    while True:
+        part = site.client.get(f"{V1}/jobs?page_size=2&page_token={token}").json
+        seen += [job["job_id"] for job in part["jobs"]]
+        token = part["next_page_token"]
+        if not token:
+            break
+    assert seen == [f"job-{number}" for number in reversed(range(7))]
+    basic, full = (site.client.get(f"{V1}/jobs?view={view}").json["jobs"][0] for view in ("basic", "full"))
+    assert "request" not in basic
+    assert full["request"] == site.stored("job-6").request
+
+
+def test_what_has_not_changed_is_not_sent_again(site: Site) -> None:
+    job = site.job(S.RUNNING)
+    first = site.client.get(f"{V1}/jobs/weekly-1")
+    again = site.client.get(f"{V1}/jobs/weekly-1", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    site.heartbeat(job, step="search", done=0.5)
+    moved = site.client.get(f"{V1}/jobs/weekly-1", headers={"If-None-Match": first.headers["ETag"]})
+    assert (moved.status_code, moved.json["progress"]["step"]) == (200, "search")
+    assert moved.json["heartbeat"]["execution"] == "run-7"
+
+
+def test_a_change_can_be_bound_to_what_was_seen(site: Site) -> None:
+    job = site.job(S.RUNNING)
+    seen = {"If-Match": site.client.get(f"{V1}/jobs/weekly-1").headers["ETag"]}
+    site.ports.jobs.replace(job.model_copy(update={"requested_by": "ann"}), job.version)
+    late = site.client.post(f"{V1}/jobs/weekly-1:cancel", headers=seen)
+    assert (late.status_code, late.json["type"]) == (412, "/problems/changed")
+    assert site.stored().state is S.RUNNING
+    seen = {"If-Match": site.client.get(f"{V1}/jobs/weekly-1").headers["ETag"]}
+    site.heartbeat(job, step="search")  # no change of the job
+    assert site.client.post(f"{V1}/jobs/weekly-1:cancel", headers=seen).json["state"] == "CANCELLING"
+
+
+def test_a_verb_that_is_read_is_a_405_and_an_id_has_no_colon(site: Site) -> None:
+    site.job(JobState.RUNNING)
+    answer = site.client.get(f"{V1}/jobs/weekly-1:cancel")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, OPTIONS")
+    assert site.client.get(f"{V1}/jobs/weekly-1:other").status_code == 404
