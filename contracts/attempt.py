@@ -35,6 +35,9 @@ class TrainingConfig(Exchanged):
     revision: OfRevision
     engine: EngineName = Field(description="engine that trains")
     prepared: str = Field(description="object that holds the prepared data, Parquet")
+    regions: str | None = Field(
+        None, description="object that holds the same by region, Parquet; left out: there are no regions"
+    )
     fingerprint: str = Field(description="size and CRC32C of the extracted data")
     results: str = Field(description="prefix under which the attempt leaves its files")
     model: ModelConfig = Field(description="the model to train")

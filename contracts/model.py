@@ -148,6 +148,11 @@ class Columns(Authored):
         [], description="other numbers that explain the dependent variable (Robyn: context_vars)"
     )
     factors: list[Named] = Field([], description="context columns that hold categories (Robyn: factor_vars)")
+    region: ColumnName | None = Field(
+        None,
+        description="column that names the region of each row, where the data have a row per period and "
+        "region; the search gets their sums, the posterior each of them; left out: a row per period",
+    )
 
     def roles(self) -> Iterator[tuple[str, str]]:
         """Every (path, column) that the request names, in the order of the fields."""
@@ -160,6 +165,8 @@ class Columns(Authored):
         for group in ("organic", "context", "factors"):
             for i, variable in enumerate(getattr(self, group)):
                 yield f"{group}[{i}]", variable.name
+        if self.region:
+            yield "region", self.region
 
     @property
     def media(self) -> list[str]:
@@ -175,8 +182,8 @@ class Columns(Authored):
     @property
     def numeric(self) -> list[str]:
         """Every column that must hold numbers."""
-        factors = {variable.name for variable in self.factors}
-        return [name for path, name in self.roles() if path != "date" and name not in factors]
+        texts = {"date", "region", *(f"factors[{i}]" for i in range(len(self.factors)))}
+        return [name for path, name in self.roles() if path not in texts]
 
     @model_validator(mode="after")
     def _each_column_once(self) -> Self:
@@ -459,6 +466,11 @@ class ModelConfig(Authored):
         description="a former job, or one of its models, that is continued with newer data; left out: a new "
         "model is searched",
     )
+
+    @property
+    def national(self) -> ModelConfig:
+        """The same of all regions together, as engines train it."""
+        return self.model_copy(update={"columns": self.columns.model_copy(update={"region": None})})
 
     @property
     def former(self) -> str | None:

@@ -29,6 +29,11 @@ def prepared(country: str, job_id: str) -> str:
     return f"prepared/{country}/{job_id}/data.parquet"
 
 
+def prepared_regions(country: str, job_id: str) -> str:
+    """The same of each region, where the data have regions."""
+    return f"prepared/{country}/{job_id}/regions.parquet"
+
+
 def validation(country: str, job_id: str) -> str:
     """What validate found, changed and dropped."""
     return f"prepared/{country}/{job_id}/validation.json"

@@ -215,7 +215,11 @@ def _as_duplicates(value: Any) -> Any:
 class Resample(Authored):
     """Aggregate to longer periods; a week starts on Monday, a month on its first day."""
 
-    interval: Literal["week", "month"] = Field(description="length of the new periods")
+    interval: Literal["week", "month"] | None = Field(
+        None,
+        description="length of the new periods; left out: that of the data, so that `aggregate` only says "
+        "how context columns of several regions become one",
+    )
     aggregate: dict[ColumnName, Aggregation] = Field(
         {},
         description="per column; left out: sum for the dependent variable and media, mean for context, "
@@ -280,6 +284,20 @@ class TrainRequest(ModelConfig):
             raise FieldProblems(
                 ["country_value: is given without country_column; name the column in which it stands"]
             )
+        return self
+
+    @model_validator(mode="after")
+    def _region_is_used(self) -> Self:
+        problems = []
+        if self.columns.region and self.columns.region == self.country_column:
+            problems.append(
+                f"columns.region: '{self.columns.region}' is the country_column, of which one value is kept; "
+                "name the column that holds the regions of the country, or leave country_column out"
+            )
+        if self.resample and not self.resample.interval and not self.columns.region:
+            problems.append("resample.interval: is missing; say week or month, or leave resample out")
+        if problems:
+            raise FieldProblems(problems)
         return self
 
     @model_validator(mode="after")

@@ -53,6 +53,7 @@ class ValidationReport(Exchanged):
     rows_in: int = Field(description="rows of the dataset")
     rows_out: int = Field(description="rows of the prepared data; 0 if there are none")
     interval: Interval | None = Field(None, description="of the prepared data; None if it is not regular")
+    regions: list[str] = Field([], description="of the prepared data, in their order; empty without any")
     window: ResolvedWindow | None = Field(None, description="modelling window; None if it has no rows")
     findings: list[Finding] = Field([], description="errors first, then warnings, then changes")
     columns: list[ColumnProfile] = Field([], description="every column as it was delivered")

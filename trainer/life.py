@@ -160,7 +160,7 @@ class Life:
         with self.steps("load"):
             prepared = folder / "prepared.parquet"
             download(self.objects, config.prepared, prepared)
-            material = Material(prepared, config.model, self._former(config, folder / "former"))
+            material = Material(prepared, config.model.national, self._former(config, folder / "former"))
             cores = self.runtime.settings.cores or os.cpu_count() or 1
             asked = Asked(cores, self.steps, self.console, self.steps.tell)
             host = Host(

@@ -150,6 +150,7 @@ def _config(runtime: Runtime, job: Job) -> TrainingConfig:
         revision=job.revision,
         engine=request.engine or runtime.settings.engines[0],
         prepared=names.prepared(job.country, job.job_id),
+        regions=names.prepared_regions(job.country, job.job_id) if request.columns.region else None,
         fingerprint=job.fingerprint or "",
         results=names.results(job),
         model=request.model_spec(),

@@ -96,7 +96,7 @@ def _constant_where(values: pd.Series[float], inside: pd.Series[float]) -> str:
 def _advice_for_constant(name: str, request: TrainRequest) -> str:
     if name == request.columns.dependent:
         return "name the column that the model is to explain; it must vary"
-    if request.resample:
+    if request.resample and request.resample.interval:
         return (
             f"resampling per {request.resample.interval} left one value: choose another rule for it in "
             "resample.aggregate (of a factor any, most, first or last), or remove the column"

@@ -35,6 +35,7 @@ def kinds(request: TrainRequest) -> dict[str, str]:
         kind |= {paid.spend: "media"} | ({paid.exposure: "media"} if paid.exposure else {})
     for group in ("organic", "context", "factors"):
         kind |= {variable.name: group for variable in getattr(columns, group)}
+    kind |= {columns.region: "region"} if columns.region else {}
     for derived in reversed(request.derived):
         of = kind.get(derived.name, "context")
         for name in inputs(derived):
@@ -54,7 +55,7 @@ def treat_missing(
         kind = of_kind[name]
         policy = getattr(request.missing, kind)
         empty = frame[name].isna()
-        empty[unusable.get(name, [])] = False
+        empty &= ~frame.index.isin(unusable.get(name, []))
         if policy == "reject" and (empty := empty & ~_not_needed(frame, kind, request)).any():
             message = f"column '{name}' has {int(empty.sum())} empty cell(s)"
             advice = _ADVICE[kind]
@@ -145,7 +146,7 @@ def interpolate(
         if getattr(request.missing, kind) != "interpolate":
             continue
         empty = frame[name].isna()
-        empty[frame.index.isin(unusable.get(name, []))] = False
+        empty &= ~frame.index.isin(unusable.get(name, []))
         if empty.any():
             frame[name] = _interpolated(frame, name, kind, empty, request, findings)
     return frame

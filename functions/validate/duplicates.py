@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from contracts.request import Aggregation, TrainRequest
 from functions.validate.aggregate import aggregated, functions_of, told
@@ -35,7 +36,8 @@ def treat_duplicates(
     message = f"{len(dates)} date(s) stand in several rows: {some(dates)}"
     if request.duplicates == "reject":
         advice = (
-            "keep one row per date; or set duplicates to aggregate, or country_column to one country's rows"
+            "keep one row per date; or set duplicates to aggregate, country_column to one country's rows, or "
+            "columns.region to the column that names regions"
         )
         findings.error("duplicate-date", message, advice, date, frame.index[repeated])
         return first
@@ -62,6 +64,7 @@ def _copies(frame: pd.DataFrame, rows: pa.Table) -> pd.Series[bool]:
     if not copies.any():
         return copies
     others = [name for name in rows.column_names if name not in frame and name != ROW]
+    rows = rows.filter(pc.is_in(rows.column(ROW), pa.array(frame.index)))
     texts = {f"\0{name}": as_text(rows.column(name)).to_pandas().to_numpy() for name in others}
     return pd.concat([frame, pd.DataFrame(texts, index=frame.index)], axis=1).duplicated(keep=False)
 

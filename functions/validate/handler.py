@@ -108,6 +108,9 @@ def _prepare(runtime: Runtime, job: Job, request: TrainRequest, info: ObjectInfo
     if warning := new_country(runtime, job.country):
         report = report.model_copy(update={"findings": by_severity([*report.findings, warning])})
     metadata = {"job_id": job.job_id, "fingerprint": info.fingerprint}
+    if prepared.regions is not None:
+        data = to_parquet(prepared.regions)
+        create_once(runtime, names.prepared_regions(job.country, job.job_id), data, metadata)
     if prepared.table is not None:
         data = to_parquet(prepared.table)
         create_once(runtime, names.prepared(job.country, job.job_id), data, metadata)

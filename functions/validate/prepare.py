@@ -1,6 +1,7 @@
 """From the dataset to the data that an engine trains on, with a report of everything noticed on the way.
 
-The steps, in this order; each reports all that it finds, and the later ones go on with what is usable:
+The steps, in this order; each reports all that it finds, and the later ones go on with what is usable. Where
+the data have regions, steps 4 to 11 are made for each of them, and 12 and 13 on their totals:
 
 1. the columns are there; 2. empty rows and other countries are left out; 3. text becomes numbers, dates and
 factors; 4. empty cells are rejected or filled; 5. rows of one date are rejected or aggregated; 6. rows are
@@ -37,6 +38,7 @@ from functions.validate.footers import without_footer, without_units
 from functions.validate.former import check_former
 from functions.validate.numbers import read_numbers
 from functions.validate.profile import profile
+from functions.validate.regions import Parts, check_periods, check_totals, split, totals
 from functions.validate.resample import resample
 from functions.validate.source import ROW, as_text, blank, check_columns, read, required, select_rows
 from functions.validate.window import resolve
@@ -49,6 +51,8 @@ class Prepared:
     table: pa.Table | None
     """The columns that the model names, in the request's order, sorted by date: the date as date32, numbers
     as float64, factors as string. None if a finding is an error."""
+    regions: pa.Table | None
+    """The same by region, sorted by region and date, with the region's name after the date; None without."""
     report: ValidationReport
 
 
@@ -57,6 +61,7 @@ class _Series:
     """The data as they will be trained, as far as they could be made."""
 
     frame: pd.DataFrame
+    parts: Parts
     interval: Interval | None
     window: ResolvedWindow | None
     profile: list[ColumnProfile]
@@ -87,6 +92,8 @@ def prepare(
     series = _series(rows, request, former, findings) if rows.num_rows else None
     usable = series is not None and not findings.any_error
     prepared = _table(series.frame, request) if series and usable else None
+    regions = list(series.parts) if series and usable and request.columns.region else []
+    by_region = _by_region(series.parts, request) if series and regions else None
     metadata = table.schema.metadata
     report = ValidationReport(
         request_id=request.request_id,
@@ -96,12 +103,13 @@ def prepare(
         read_as=read_as(metadata),
         rows_in=table.num_rows,
         rows_out=prepared.num_rows if prepared else 0,
+        regions=regions,
         interval=series.interval if series else None,
         window=series.window if series else None,
         findings=findings.sorted(),
         columns=series.profile if series else [],
     )
-    return Prepared(prepared, report)
+    return Prepared(prepared, by_region, report)
 
 
 def to_parquet(table: pa.Table) -> bytes:
@@ -115,28 +123,55 @@ def _series(
     rows: pa.Table, request: TrainRequest, former: BestModel | Obstacle | None, findings: Findings
 ) -> _Series:
     frame, unusable = _typed(rows, request, findings)
-    delivered = frame.copy()
+    delivered, date = frame, request.columns.date
+    interval = interval_of(frame[date].sort_values(kind="stable"), date, findings) if date in frame else None
+    parts = {}
+    for region, part in split(frame, request, findings).items():
+        with findings.of_region(region):
+            parts[region] = _cleaned(part, rows, unusable, interval, request, findings)
+    check_periods(parts, interval, date, findings)
+    cleaned = pd.concat(parts.values())
+    named = {str(name): values for table in (cleaned, delivered) for name, values in table.items()}
+    profiles = profile(rows, named, request)
+    resampled = interval
+    for region, part in parts.items():
+        with findings.of_region(region):
+            modelled = part[[name for _, name in request.columns.roles() if name in part]]
+            parts[region], resampled = (
+                resample(modelled, request, interval, findings) if date in part else (modelled, interval)
+            )
+    check_totals(parts, request, findings)
+    interval, frame = resampled, totals(parts, request, findings) if date in delivered else delivered
+    window = _check(frame, interval, request, findings)
+    if window and interval:
+        check_former(frame[date].dt.date.to_list(), interval, request, former, findings)
+    for region, part in parts.items():
+        with findings.of_region(region):
+            parts[region] = fill_outside(part, window, interval, request, findings)
+    if not findings.any_error:
+        frame = totals(parts, request)
+    return _Series(frame, parts, interval, window, profiles)
+
+
+def _cleaned(
+    frame: pd.DataFrame,
+    rows: pa.Table,
+    unusable: dict[str, pd.Index[int]],
+    interval: Interval | None,
+    request: TrainRequest,
+    findings: Findings,
+) -> pd.DataFrame:
+    """A series, of a region or of the country, without what is missing or double, in order and derived."""
     frame = treat_missing(frame, request, unusable, findings)
-    interval: Interval | None = None
     if request.columns.date in frame:
         frame = treat_duplicates(frame, rows, request, findings)
         frame = in_order(frame, request, findings)
-        interval = interval_of(frame[request.columns.date], request.columns.date, findings)
         frame = months_by_first_day(frame, request.columns.date, interval, findings)
         frame = interpolate(frame, request, unusable, findings)
         frame = derive(frame, request, interval, findings)
     frame = checks.without_dust(frame, request.columns, findings)
     checks.check_negative(frame, request.columns, findings)
-    named = {str(name): values for part in (frame, delivered) for name, values in part.items()}
-    profiles = profile(rows, named, request)
-    frame = frame[[name for _, name in request.columns.roles() if name in frame]]
-    if request.columns.date in frame:
-        frame, interval = resample(frame, request, interval, findings)
-    window = _check(frame, interval, request, findings)
-    if window and interval:
-        check_former(frame[request.columns.date].dt.date.to_list(), interval, request, former, findings)
-    frame = fill_outside(frame, window, interval, request, findings)
-    return _Series(frame, interval, window, profiles)
+    return frame
 
 
 def _typed(
@@ -145,8 +180,9 @@ def _typed(
     """The required columns as dates, numbers and text, indexed by source row, and the unusable cells."""
     index = pd.Index(rows.column(ROW).to_numpy())
     date, of_kind = request.columns.date, kinds(request)
+    texts = {name for name, kind in of_kind.items() if kind in ("factors", "region")}
     names = [name for name in required(request) if name in rows.column_names and name in {date, *of_kind}]
-    numeric = {name: rows.column(name) for name in names if name != date and of_kind[name] != "factors"}
+    numeric = {name: rows.column(name) for name in names if name not in {date, *texts}}
     delimiter = (rows.schema.metadata or {}).get(b"mmm.delimiter", b"").decode() or None
     numbers, unusable = read_numbers(numeric, index, delimiter, findings)
     columns: dict[str, pd.Series[Any]] = {}
@@ -190,9 +226,15 @@ def _check(
     return window
 
 
+def _by_region(parts: Parts, request: TrainRequest) -> pa.Table:
+    column = request.columns.region
+    frame = pd.concat([part.assign(**{str(column): region}) for region, part in parts.items()])
+    return _table(frame[[request.columns.date, *frame.columns.drop(request.columns.date)]], request)
+
+
 def _table(frame: pd.DataFrame, request: TrainRequest) -> pa.Table:
     columns = request.columns
-    factors = {variable.name for variable in columns.factors}
+    factors = {variable.name for variable in columns.factors} | {columns.region}
     arrays = {}
     for name in frame.columns.astype(str):
         if name == columns.date:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from contracts.request import Aggregation, Resample, TrainRequest
+from contracts.request import Aggregation, TrainRequest
 from contracts.series import Interval
 from functions.validate.aggregate import aggregated, functions_of, told
 from functions.validate.calendar import STEPS
@@ -29,40 +29,39 @@ def resample(
     if wanted is None:
         return frame, interval
     how = functions_of(frame, request, wanted.aggregate, "resample.aggregate", findings)
-    if interval is None or not _possible(frame[date], interval, wanted, findings):
+    asked = wanted.interval
+    if interval is None or asked is None or not _possible(frame[date], interval, asked, findings):
         return frame, interval
     dated = frame.dropna(subset=[date])
-    periods = _whole_periods(dated[date], interval, wanted.interval, findings)
+    periods = _whole_periods(dated[date], interval, asked, findings)
     if periods.empty:
-        findings.error(
-            "too-few-dates", f"the data hold no whole {wanted.interval}", "deliver a longer period", date
-        )
+        findings.error("too-few-dates", f"the data hold no whole {asked}", "deliver a longer period", date)
         return frame, interval
     findings.change(
         "resampled",
-        f"{len(periods)} rows per {interval} became {periods.nunique()} per {wanted.interval}: " + told(how),
+        f"{len(periods)} rows per {interval} became {periods.nunique()} per {asked}: " + told(how),
     )
-    return _aggregate(dated.loc[periods.index], date, periods, how), wanted.interval
+    return _aggregate(dated.loc[periods.index], date, periods, how), asked
 
 
 def _possible(
-    dates: pd.Series[pd.Timestamp], interval: Interval, wanted: Resample, findings: Findings
+    dates: pd.Series[pd.Timestamp], interval: Interval, wanted: Interval, findings: Findings
 ) -> bool:
-    if _FINER[interval] > _FINER[wanted.interval]:
+    if _FINER[interval] > _FINER[wanted]:
         findings.error(
             "resample-finer",
-            f"the data are per {interval}; they cannot be resampled per {wanted.interval}",
-            f"deliver data per {wanted.interval} or finer, or remove resample",
+            f"the data are per {interval}; they cannot be resampled per {wanted}",
+            f"deliver data per {wanted} or finer, or remove resample",
         )
         return False
-    if interval == wanted.interval == "week" and dates.dropna().dt.day_of_week.ne(0).any():
+    if interval == wanted == "week" and dates.dropna().dt.day_of_week.ne(0).any():
         findings.error(
             "resample-shifted",
             f"the data are weekly already, with weeks from {dates.dropna().iloc[0].day_name()}, not Monday",
             "remove resample",
         )
         return False
-    if interval == "week" and wanted.interval == "month":
+    if interval == "week" and wanted == "month":
         findings.warning(
             "weeks-to-months",
             "weeks do not fit into months: each counts in the month in which it starts, 4 or 5 in a month",

@@ -259,7 +259,7 @@ def _of_country(table: pa.Table, request: TrainRequest, findings: Findings) -> p
     kept = table.filter(pc.fill_null(pc.equal(countries, wanted), False))
     counts = Counter(str(value) if value else "empty" for value in countries.to_pylist())
     others = {value: count for value, count in counts.most_common() if value != wanted}
-    alike = [value for value in others if _folded(value) == _folded(wanted)]
+    alike = [value for value in others if folded(value) == folded(wanted)]
     named = some(f"'{value}' ({count})" for value, count in others.items())
     if not kept.num_rows:
         hint = f"did you mean {some(repr(value) for value in alike)}? " if alike else ""
@@ -288,6 +288,6 @@ def _of_country(table: pa.Table, request: TrainRequest, findings: Findings) -> p
     return kept
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """A text without accents, spaces and differences of case."""
     return "".join(fold(text).split())
