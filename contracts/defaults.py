@@ -21,6 +21,7 @@ _NO_NUMBERS = frozenset(
         "validate_only",
         "requested_by",
         "labels",
+        "pictures",
     }
 )
 """Fields of a request that change none of its result's numbers."""

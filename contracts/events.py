@@ -83,7 +83,7 @@ class ResultPaths(Exchanged):
     validation: str | None = Field(None, description="the validation report")
     results: str | None = Field(None, description="prefix of the result's files")
     model_summary: str | None = Field(None, description="the summary of the result")
-    onepager: str | None = Field(None, description="the picture of the best model")
+    onepager: str | None = Field(None, description="the picture of the best model; None: none was asked for")
 
 
 class JobFinished(Event):

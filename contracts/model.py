@@ -51,6 +51,7 @@ Sign = Literal["positive", "negative", "default"]
 Adstock = Literal["geometric", "weibull_cdf", "weibull_pdf"]
 Solver = Literal["robyn", "converged"]
 ObjectiveWeight = Annotated[float, Field(ge=0, le=10)]
+Pictures = Literal["best", "winners", "none"]
 ProphetComponent = Literal["trend", "season", "monthly", "weekday", "holiday"]
 
 HYPERPARAMETERS: dict[str, tuple[str, ...]] = {
@@ -449,6 +450,11 @@ class ModelConfig(Authored):
     )
     annotations: list[Annotation] = Field(
         [], max_length=200, description="dated notes, drawn on the time axes of the pictures"
+    )
+    pictures: Pictures = Field(
+        "best",
+        description="`best`: pictures of the best model and the search; `winners`: also a one-pager of each "
+        "other winner, as the engine robyn draws them in any case; `none`: no picture at all",
     )
     posterior: AskedPosterior = Field(
         PosteriorConfig(),

@@ -128,7 +128,7 @@ def _paths(job: Job) -> ResultPaths:
         validation=validation,
         results=names.results(job),
         model_summary=names.model_summary(job),
-        onepager=f"{names.results(job)}onepager.png",
+        onepager=None if job.request.get("pictures") == "none" else f"{names.results(job)}onepager.png",
     )
 
 

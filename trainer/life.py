@@ -43,7 +43,7 @@ from trainer.transfer import download, upload
 from trainer.trust.job import Judge
 from trainer.warnings import add_warnings
 
-_CONTINUED = re.compile(r"\w[\w.-]*\.(csv|json)", re.ASCII)
+_CONTINUED = re.compile(r"\w[\w.-]*\.(csv|json)|pareto_alldecomp_matrix\.parquet", re.ASCII)
 """Files of a former result that another training needs; plain names only, never a path out of the folder."""
 
 _PREPARED = 0.1

@@ -22,7 +22,7 @@ export_result <- function(chosen, config, folder, cores, ready) {
   save_objects(chosen, folder)
   asked <- !is.null(config$model$budget) && !isFALSE(config$robyn_answers)
   draw_answer <- if (asked) export_budget(chosen, config$model, folder)
-  draw_pictures(chosen, folder, cores, draw_answer)
+  if (config$model$pictures != "none") draw_pictures(chosen, folder, cores, draw_answer)
 }
 
 result_tables <- function(chosen, config) {

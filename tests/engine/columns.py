@@ -30,7 +30,7 @@ from trainer.engines.native.budget.reallocation import reallocate
 from trainer.engines.native.records import Inputs
 from trainer.engines.native.search.trials import Candidates, Plan, search
 from trainer.engines.native.training import conclude, prepare
-from trainer.engines.tables import add_parquet
+from trainer.engines.tables import add_parquet, read_table
 
 ROWS = slice(26, 209)
 """The window of the golden data."""
@@ -167,7 +167,7 @@ class Found:
         self.told = lru_cache(self._told)
 
     def table(self, name: str) -> pd.DataFrame:
-        return pd.read_csv(self.folder / f"{name}.csv", dtype={"solID": str})
+        return read_table(self.folder, name)
 
     def document(self, name: str) -> Row:
         document: Row = json.loads((self.folder / name).read_text(encoding="utf-8"))
@@ -826,7 +826,7 @@ CHECKS: dict[str, Callable[[Found], None]] = {
 
 
 def unchecked(found: Found) -> Iterable[str]:
-    """Files of a result that no check reads; Parquet tables are the CSV ones once more."""
+    """Files of a result that no check reads; A Parquet table with a CSV beside it is that once more."""
     read = {*CHECKS, "best_model", "model", "allocator"}
     for path in found.folder.iterdir():
         its = path.stem.startswith("RobynModel-") or path.stem.endswith("_reallocated")

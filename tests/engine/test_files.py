@@ -19,7 +19,7 @@ from trainer.engines.native.pictures import onepager
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.result import Result
 from trainer.engines.native.training import fit
-from trainer.engines.tables import add_parquet, read_csv, write_csv
+from trainer.engines.tables import add_parquet, read_csv, read_table, write_csv
 
 ROOT = Path(__file__).parents[2]
 PAID = ["tv_spend", "ooh_spend", "search_spend", "social_spend", "display_spend"]
@@ -56,7 +56,7 @@ def test_every_file_is_in_the_documented_list(folder):
         "models.parquet",
         "pareto_hyperparameters.csv",
         "pareto_aggregated.csv",
-        "pareto_alldecomp_matrix.csv",
+        "pareto_alldecomp_matrix.parquet",
         "pareto_clusters.csv",
         "pareto_clusters_ci.csv",
         "best_model.json",
@@ -118,7 +118,7 @@ def test_pareto_tables_have_the_columns_that_users_of_robyn_know(folder, result)
 
 
 def test_the_decomposition_of_every_pareto_model_adds_up(folder, result):
-    table = pd.read_csv(folder / "pareto_alldecomp_matrix.csv")
+    table = read_table(folder, "pareto_alldecomp_matrix")
     inputs = result.inputs
     assert list(table) == [
         "ds",
@@ -140,7 +140,7 @@ def test_the_decomposition_of_every_pareto_model_adds_up(folder, result):
 
 
 def test_contributions_of_the_best_model_add_up_to_its_prediction(best, folder):
-    table = pd.read_csv(folder / "pareto_alldecomp_matrix.csv")
+    table = read_table(folder, "pareto_alldecomp_matrix")
     table = table[table["solID"] == best["sol_id"]]
     totals = best["totals"]
     assert totals["predicted"] == pytest.approx(table["depVarHat"].sum(), rel=1e-12)
@@ -232,7 +232,7 @@ def test_a_result_keeps_its_annotations_and_has_every_table_as_parquet_too(tmp_p
     outputs.write(result, config, tmp_path)
     assert list(pd.read_csv(tmp_path / "annotations.csv")["text"]) == [one.text for one in notes]
     tables = {path.stem for path in tmp_path.glob("*.csv")}
-    assert len(tables) == 7
+    assert len(tables) == 6
     for name in tables:
         text = pd.read_csv(tmp_path / f"{name}.csv")
         typed = pd.read_parquet(tmp_path / f"{name}.parquet")

@@ -25,6 +25,7 @@ from contracts.result import Allocation, BestModel
 from tests.engine.robyn import Heard
 from trainer.engines.base import EngineError, Host, Material
 from trainer.engines.registry import load
+from trainer.engines.tables import read_table
 from trainer.life import check_documents
 from trainer.posterior.job import Asked
 from trainer.timings import STEPS
@@ -45,6 +46,7 @@ MODEL: dict[str, Any] = {
     "budget": {"scenario": "max_response"},
 }
 TABLES = ("pareto_hyperparameters", "pareto_aggregated", "pareto_alldecomp_matrix", "pareto_clusters")
+LARGE = {"pareto_alldecomp_matrix", "models"}
 
 
 def material(folder: Path, **changed: Any) -> Material:
@@ -112,11 +114,13 @@ def whole(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train(engine, tmp_path_factory.mktemp(engine), range(1, TRIALS + 1))
 
 
-def test_a_result_has_its_documents_and_every_table_twice(whole: Trained):
+def test_a_result_has_its_documents_and_every_table_but_the_largest_twice(whole: Trained):
     there = {path.name for path in whole.folder.iterdir()}
     documents = {"best_model.json", "model.json", "allocator.json", "provenance.json", "models.parquet"}
     assert documents <= there
-    assert {f"{name}.{kind}" for name in TABLES for kind in ("csv", "parquet")} <= there
+    assert {f"{name}.parquet" for name in TABLES} <= there
+    assert {f"{name}.csv" for name in TABLES if name not in LARGE} <= there
+    assert not {f"{name}.csv" for name in LARGE} & there
 
 
 def test_every_document_keeps_its_contract_and_leaves_nothing_out(whole: Trained):
@@ -141,7 +145,7 @@ def test_with_a_posterior_it_answers_the_budget_question(engine: str, whole: Tra
     assert found.method == "posterior"
     assert found.gain.q05 < found.gain.q95
     assert found.model.spend == found.before.spend == found.historical.spend
-    every = pd.read_csv(results / "pareto_alldecomp_matrix.csv", dtype={"solID": str})
+    every = read_table(results, "pareto_alldecomp_matrix")
     earned = every[every["solID"] == found.sol_id].sum(numeric_only=True)
     for channel in found.channels:
         assert channel.model.response == pytest.approx(earned[channel.modelled], rel=1e-9)
@@ -154,10 +158,30 @@ def test_with_a_posterior_it_answers_the_budget_question(engine: str, whole: Tra
 def test_tables_name_the_same_models(whole: Trained):
     best = BestModel.model_validate_json((whole.folder / "best_model.json").read_bytes())
     for name in TABLES:
-        solutions = pd.read_csv(whole.folder / f"{name}.csv", dtype={"solID": str})["solID"]
+        solutions = read_table(whole.folder, name)["solID"]
         assert solutions.nunique() == best.pareto_models, name
         assert best.sol_id in set(solutions), name
     assert len(pd.read_parquet(whole.folder / "models.parquet")) == best.candidates
+
+
+@pytest.mark.parametrize("pictures", ["winners", "none"])
+def test_pictures_are_drawn_as_they_are_asked_for(engine: str, whole: Trained, tmp_path: Path, pictures: str):
+    results = tmp_path / "results"
+    results.mkdir()
+    load(engine)(material(tmp_path, pictures=pictures), Heard().host()).finish(whole.shares, results)
+    best = BestModel.model_validate_json((results / "best_model.json").read_bytes())
+    winners = {f"{winner.sol_id}.png" for winner in best.winners if winner.sol_id != best.sol_id}
+    drawn, usual = ({path.name for path in folder.glob("*.png")} for folder in (results, whole.folder))
+    if engine == "native":
+        assert not winners & usual
+        assert drawn == (usual | winners if pictures == "winners" else set())
+    elif pictures == "none":
+        assert not drawn
+    left = {path.name for path in whole.folder.iterdir()} - usual
+    assert left == {path.name for path in results.iterdir()} - drawn
+    assert (results / "pareto_aggregated.csv").read_bytes() == (
+        whole.folder / "pareto_aggregated.csv"
+    ).read_bytes()
 
 
 def test_shares_of_several_tasks_make_the_same_result(engine: str, whole: Trained, tmp_path: Path):

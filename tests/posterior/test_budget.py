@@ -21,6 +21,7 @@ from tests.posterior.data import WORLDS, config, sales
 from trainer.engines.base import Host, Material
 from trainer.engines.native import Infeasible, InvalidInputs
 from trainer.engines.native.engine import NativeEngine
+from trainer.engines.tables import read_table
 from trainer.posterior import Posterior, posterior
 from trainer.posterior.budget import BudgetAnswer, allocate
 from trainer.posterior.budget import document as documents
@@ -103,7 +104,7 @@ def test_every_channel_s_next_unit_earns_the_same_unless_a_bound_holds_it(job: P
 
 def test_the_best_model_s_own_values_stand_beside_and_are_those_of_its_tables(job: Path) -> None:
     found = read(job)
-    every = pd.read_csv(job / "pareto_alldecomp_matrix.csv", dtype={"solID": str})
+    every = read_table(job, "pareto_alldecomp_matrix")
     rows = every.query("solID == @found.sol_id and '2023-10-02' <= ds <= '2024-04-15'")
     for channel in found.channels:
         assert channel.model.response == pytest.approx(rows[channel.modelled].sum(), rel=1e-9)

@@ -85,7 +85,7 @@ class Material:
 
     prepared: Path  # Parquet, a row per period
     config: ModelConfig
-    former: Path | None  # folder with the CSV and JSON files of the former job that the request names
+    former: Path | None  # folder with the tables and documents of the former job that the request names
 
 
 class Engine(Protocol):

@@ -11,11 +11,14 @@ from trainer.engines.choice import chosen
 from trainer.engines.pictures import posterior_picture
 
 
-def write(document: PosteriorDocument, best: ChosenModel, folder: Path) -> PosteriorDocument:
-    """Write posterior.json and posterior.png, with the best model in them; returns that document."""
+def write(
+    document: PosteriorDocument, best: ChosenModel, folder: Path, *, draw: bool = True
+) -> PosteriorDocument:
+    """Write posterior.json and, with `draw`, posterior.png, the best model in them; returns that document."""
     document = document.model_copy(update={"best_model": best})
     (folder / "posterior.json").write_text(document.model_dump_json(indent=1), encoding="utf-8")
-    posterior_picture.draw(document, folder / "posterior.png")
+    if draw:
+        posterior_picture.draw(document, folder / "posterior.png")
     return document
 
 
@@ -24,11 +27,11 @@ def short(document: PosteriorDocument | None) -> dict[str, Any] | None:
     return document.short().model_dump(exclude_none=True) if document else None
 
 
-def add(document: PosteriorDocument, folder: Path) -> None:
+def add(document: PosteriorDocument, folder: Path, *, draw: bool = True) -> None:
     """`write` beside the best_model.json of a folder, and tell of it there."""
     path = folder / "best_model.json"
     best: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     paid = [channel for channel in best["channels"] if channel["paid"]]
     roas = {channel["name"]: channel["response"] / channel["spend"] for channel in paid}
-    told = write(document, chosen(document, best["sol_id"], roas), folder)
+    told = write(document, chosen(document, best["sol_id"], roas), folder, draw=draw)
     path.write_text(json.dumps(best | {"posterior": short(told)}, indent=1), encoding="utf-8")

@@ -107,19 +107,25 @@ class RobynEngine:
         if self._begun.refresh:
             self._report(self._begun.refresh, folder)
         if posterior:
-            posterior_files.add(posterior.document, folder)
+            posterior_files.add(posterior.document, folder, draw=self._draws)
         self._host.trust(self._data, self._begun.config, folder)
         if budget and reason:
             robyn_answer.annotate(folder, budget, reason)
         elif budget and posterior:
             posterior.answer_budget(budget, *_best(folder), folder)
         add_parquet(folder)
-        (folder / "models.csv").unlink()  # with every candidate it is large
+        for name in ("models.csv", "pareto_alldecomp_matrix.csv"):
+            (folder / name).unlink()  # large
+
+    @property
+    def _draws(self) -> bool:
+        return self._begun.config.pictures != "none"
 
     def _report(self, refresh: Continuation, folder: Path) -> None:
         model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         refresh_report.write(model["ExportedModel"]["select_model"], refresh, folder)
-        refresh_picture.draw(self._begun.config, folder)
+        if self._draws:
+            refresh_picture.draw(self._begun.config, folder)
 
     def _run(self, scratch: Path, *words: str, planned: int, robyn_answers: bool = False) -> None:
         source = scratch / "in"

@@ -54,6 +54,26 @@ def write_plain_csv(rows: pyarrow.Table, path: Path) -> None:
     pyarrow.csv.write_csv(rows, path, pyarrow.csv.WriteOptions(quoting_style="needed"))
 
 
+def write_parquet(table: pd.DataFrame, path: Path) -> None:
+    """Write a table that has no CSV beside it, with the types that `add_parquet` gives its columns."""
+    rows = pyarrow.Table.from_pandas(table, preserve_index=False)
+    _write_parquet(rows, path)
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame:
+    """Read a table by its name without the suffix, from CSV or, where there is none, Parquet.
+
+    SolIDs and days are text.
+    """
+    path = folder / f"{name}.csv"
+    if path.is_file():
+        return read_csv(path)
+    rows = pyarrow.parquet.read_table(path.with_suffix(".parquet"))
+    days = [pyarrow.string() if pyarrow.types.is_date(field.type) else field.type for field in rows.schema]
+    table: pd.DataFrame = rows.cast(pyarrow.schema(zip(rows.column_names, days, strict=True))).to_pandas()
+    return table
+
+
 def read_csv(path: Path) -> pd.DataFrame:
     """Read a table that `write_csv` or R wrote; solIDs are text."""
     table = pd.read_csv(path, dtype={"solID": str})
@@ -82,12 +102,22 @@ def add_parquet(folder: Path) -> None:
     if it holds only numbers, and otherwise what it looks like.
     """
     for path in sorted(folder.glob("*.csv")):
-        pyarrow.parquet.write_table(_read(path), path.with_suffix(".parquet"), compression="zstd")
+        _write_parquet(_read(path), path.with_suffix(".parquet"))
+
+
+def _write_parquet(rows: pyarrow.Table, path: Path) -> None:
+    known = _known(path)
+    rows = rows.cast(pyarrow.schema([(field.name, _type(field, known)) for field in rows.schema]))
+    pyarrow.parquet.write_table(rows, path, compression="zstd")
+
+
+def _known(path: Path) -> Mapping[str, pyarrow.DataType]:
+    from_request = path.stem == "raw_data" or path.stem.endswith("_matrix")
+    return _BESIDE_THE_REQUESTS if from_request else _TYPES
 
 
 def _read(path: Path) -> pyarrow.Table:
-    from_request = path.stem == "raw_data" or path.stem.endswith("_matrix")
-    known = _BESIDE_THE_REQUESTS if from_request else _TYPES
+    known = _known(path)
     options = pyarrow.csv.ConvertOptions(
         column_types=known,
         null_values=_NOTHING,
@@ -95,8 +125,7 @@ def _read(path: Path) -> pyarrow.Table:
         quoted_strings_can_be_null=False,
     )
     table = _replaced(pyarrow.csv.read_csv(path, convert_options=options), _PROTECTED, r"\1")
-    table = table.drop_columns([name for name in table.column_names if not name])
-    return table.cast(pyarrow.schema([(field.name, _type(field, known)) for field in table.schema]))
+    return table.drop_columns([name for name in table.column_names if not name])
 
 
 def _type(field: pyarrow.Field, known: Mapping[str, pyarrow.DataType]) -> pyarrow.DataType:

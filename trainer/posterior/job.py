@@ -31,11 +31,13 @@ class JobPosterior:
     found: Posterior
     document: PosteriorDocument
     log: Callable[[str], None]
+    draws: bool
+    """Whether pictures are asked for."""
 
     def answer_budget(
         self, question: BudgetQuestion, solution: str, contributions: pd.DataFrame, folder: Path
     ) -> None:
-        """Write allocator.json and, where something is proposed, its table and its picture."""
+        """Write allocator.json and, where something is proposed, its table and, if asked for, its picture."""
         path = folder / "allocator.json"
         try:
             answer = allocate(self.found, question)
@@ -49,7 +51,8 @@ class JobPosterior:
         if question.scenario != "historical":
             kind = self.found.model.inputs.dependent_type
             write_csv(budget.table(written, kind), folder / f"{solution}_{question.scenario}_reallocated.csv")
-            picture.draw(answer, written, folder / "allocator.png")
+            if self.draws:
+                picture.draw(answer, written, folder / "allocator.png")
 
 
 @dataclass
@@ -87,7 +90,7 @@ class Asked:
         self.found = found
         for line in (*answer.notes, f"posterior: {found.sweeps:,} sweeps; {' '.join(answer.sentences)}"):
             self.log(line)
-        return JobPosterior(found, answer, self.log)
+        return JobPosterior(found, answer, self.log, config.pictures != "none")
 
     def _progressed(self, done: int, planned: int) -> None:
         self.tell(f"{done:,} of {planned:,} sweeps")

@@ -13,6 +13,7 @@ from contracts.model import ModelConfig
 from contracts.result import BestModel, ResultWarning
 from contracts.trust import Backtest, ChannelStability, Placebo, Planted, TrustDocument, TrustLine
 from trainer.engines.pictures.style import amount, percent
+from trainer.engines.tables import read_table
 from trainer.posterior.result import Posterior
 from trainer.trust import refits
 from trainer.trust.thresholds import THRESHOLDS
@@ -91,8 +92,7 @@ class _Residuals:
 
 
 def _residuals(best: BestModel, folder: Path) -> _Residuals:
-    columns = ["ds", "dep_var", "depVarHat", "solID"]
-    table = pd.read_csv(folder / "pareto_alldecomp_matrix.csv", usecols=columns, dtype={"solID": str})
+    table = read_table(folder, "pareto_alldecomp_matrix")
     table = table[table["solID"] == best.sol_id]
     left = (table["dep_var"] - table["depVarHat"]).to_numpy(dtype=float)
     centred = left - left.mean()

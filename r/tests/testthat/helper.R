@@ -34,6 +34,7 @@ config_of <- function(...) {
       allow_partial_trials = FALSE
     ),
     calibration = list(),
+    pictures = "best",
     annotations = list(list(date = "2024-01-01", text = 'a, "new" price')),
     budget = NULL
   )

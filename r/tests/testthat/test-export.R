@@ -34,6 +34,14 @@ test_that("a picture that fails costs no table", {
   ))
 })
 
+test_that("no picture is drawn that is not asked for", {
+  heard$lines <- character()
+  config <- config_of()
+  config$model$pictures <- "none"
+  exported(config)
+  expect_no_match(c("", heard$lines), "the picture")
+})
+
 test_that("no picture is drawn in the process that others are forked from", {
   calls$robyn_allocator <- calls$robyn_onepagers <- calls$robyn_plots <- NULL
   config <- config_of(budget = list(scenario = "max_response"))

@@ -23,7 +23,7 @@ from trainer.engines.native.result import Result
 from trainer.engines.native.select.clusters import with_membership
 from trainer.engines.native.select.convergence import convergence
 from trainer.engines.posterior_files import short
-from trainer.engines.tables import write_csv
+from trainer.engines.tables import write_csv, write_parquet
 
 _IDS = ["solID", "trial", "iterNG", "iterPar", "iterations"]
 _SELECTION = ["coef0", "mape.qt10", "robynPareto", "error_score"]
@@ -37,7 +37,6 @@ def write(
     tables = {
         "pareto_hyperparameters": _pareto_hyperparameters(result),
         "pareto_aggregated": _with_iterations(result.aggregated),
-        "pareto_alldecomp_matrix": with_membership(_pareto_decomposition(result), result.clusters),
         "pareto_clusters": result.clusters.members,
         "pareto_clusters_ci": intervals(result.clusters.confidence),
     }
@@ -45,6 +44,8 @@ def write(
         tables["pareto_calibration"] = _calibration(result.lift)
     for name, table in tables.items():
         write_csv(table, folder / f"{name}.csv")
+    decomposition = with_membership(_pareto_decomposition(result), result.clusters)
+    write_parquet(decomposition, folder / "pareto_alldecomp_matrix.parquet")  # as CSV it is the largest file
     if config.annotations:
         notes = [{"date": str(note.date), "text": note.text} for note in config.annotations]
         write_csv(pd.DataFrame(notes), folder / "annotations.csv")

@@ -42,17 +42,20 @@ def write(
     a `posterior` there are no intervals, and Robyn's allocator answers. `trust` is called when tables and
     documents are there, and checks them.
     """
-    told = None
+    told, draws = None, config.pictures != "none"
     if posterior:
         place = _place(result.best, result, posterior.document)
-        told = posterior_files.write(posterior.document, place, folder)
+        told = posterior_files.write(posterior.document, place, folder, draw=draws)
     files.write(result, config, folder, told)
     if refresh:
         refresh_report.write(result.best.solution, refresh, folder)
-        refresh_picture.draw(config, folder)
-    _draw(result, config, folder, told, trust())
+    checked = trust()
+    if draws:
+        _draw(result, config, folder, told, checked)
+        if refresh:
+            refresh_picture.draw(config, folder)
     if config.budget:
-        _answer_budget(result, config.budget, folder, log, posterior)
+        _answer_budget(result, config.budget, folder, log, posterior, draws=draws)
     add_parquet(folder)
 
 
@@ -69,39 +72,51 @@ def _draw(
     posterior: PosteriorDocument | None,
     trust: TrustDocument | None,
 ) -> None:
-    """The best model's one-pager, those of the other winners, and the pictures of search and Prophet."""
-    title = f"What drove {config.columns.dependent}?"
-    drawn = {"onepager": result.best}
-    drawn |= {solution: result.model(solution) for solution in result.other_winners}
-    for name, model in drawn.items():
-        told = posterior and posterior.model_copy(update={"best_model": _place(model, result, posterior)})
-        onepager.draw(
-            result,
-            config,
-            folder / f"{name}.png",
-            title,
-            model,
-            told,
-            trust if model is result.best else None,
-        )
+    """One-pagers of the best model and, if asked for, the other winners; pictures of search and Prophet."""
+    draw_onepager(result, config, result.best.solution, folder / "onepager.png", posterior, trust)
+    for solution in result.other_winners if config.pictures == "winners" else ():
+        draw_onepager(result, config, solution, folder / f"{solution}.png", posterior)
     search_picture.draw(result, folder / "pareto_front.png")
     if result.inputs.prophet:
         prophet_picture.draw(result.inputs, config.annotations, folder / "prophet_decomp.png")
 
 
+def draw_onepager(
+    result: Result,
+    config: ModelConfig,
+    solution: str,
+    path: Path,
+    posterior: PosteriorDocument | None = None,
+    trust: TrustDocument | None = None,
+) -> None:
+    """Write the one-pager of any candidate to `path` as a PNG; `trust` is of the best model only."""
+    model = result.model(solution)
+    told = posterior and posterior.model_copy(update={"best_model": _place(model, result, posterior)})
+    title = f"What drove {config.columns.dependent}?"
+    onepager.draw(result, config, path, title, model, told, trust)
+
+
 def _answer_budget(
-    result: Result, question: BudgetQuestion, folder: Path, log: Log, posterior: JobPosterior | None
+    result: Result,
+    question: BudgetQuestion,
+    folder: Path,
+    log: Log,
+    posterior: JobPosterior | None,
+    *,
+    draws: bool,
 ) -> None:
     """Write the answer to a budget question, or the reason why there is none, which fails no training."""
     reason = robyn_answer.answers(question, posterior)
     if posterior and not reason:
         posterior.answer_budget(question, result.best.solution, result.best.contributions, folder)
         return
-    _answer_as_robyn(result, question, folder, log)
+    _answer_as_robyn(result, question, folder, log, draws=draws)
     robyn_answer.annotate(folder, question, str(reason))
 
 
-def _answer_as_robyn(result: Result, question: BudgetQuestion, folder: Path, log: Log) -> None:
+def _answer_as_robyn(
+    result: Result, question: BudgetQuestion, folder: Path, log: Log, *, draws: bool
+) -> None:
     try:
         if question.scenario == "historical":
             reallocated.write_history(result.inputs, result.best, question, folder)
@@ -112,4 +127,5 @@ def _answer_as_robyn(result: Result, question: BudgetQuestion, folder: Path, log
         reallocated.write_refusal(result.best, question, str(error), folder)
         return
     reallocated.write(found, folder)
-    allocator_picture.draw(result, found, folder / "allocator.png")
+    if draws:
+        allocator_picture.draw(result, found, folder / "allocator.png")

@@ -15,10 +15,11 @@ from contracts.base import error_lines
 from contracts.model import ModelConfig
 from contracts.result import BestModel, RefreshReport
 from trainer.engines.common import InvalidInputs
-from trainer.engines.tables import read_csv
+from trainer.engines.tables import read_table
 
 Document = TypeVar("Document", bound=BaseModel)
 REFRESH = "refresh.json"
+_MISSING = "the former result has no {}; it is not whole, or of another engine"
 TRIED_FIRST = 15
 """Models of the former front with which a trial starts: half of its first 30, so that the rest explore."""
 
@@ -50,8 +51,11 @@ class Former:
         return {str(name): value for name, value in row.items()}
 
     def table(self, name: str) -> pd.DataFrame:
-        """A CSV file by its name without the suffix; solIDs are text."""
-        return read_csv(self._file(f"{name}.csv"))
+        """A table by its name without the suffix, CSV or Parquet; solIDs and days are text."""
+        try:
+            return read_table(self.folder, name)
+        except FileNotFoundError as error:
+            raise InvalidInputs(_MISSING.format(f"{name}.csv")) from error
 
     def _document(self, name: str, contract: type[Document]) -> Document:
         try:
@@ -62,7 +66,7 @@ class Former:
 
     def _file(self, name: str) -> Path:
         if not (self.folder / name).is_file():
-            raise InvalidInputs(f"the former result has no {name}; it is not whole, or of another engine")
+            raise InvalidInputs(_MISSING.format(name))
         return self.folder / name
 
 
