@@ -107,13 +107,18 @@ Direction = Literal["ASCENDING", "DESCENDING"]
 Order = tuple[tuple[str, Direction], ...]
 """Fields of a stored document and their directions; `created` is the time of creation."""
 NEWEST: Order = (("created", "DESCENDING"),)
+REQUESTED: Order = (("request_id", "DESCENDING"), ("created", "DESCENDING"))
+ACCEPTED: Order = (("accepted_at", "DESCENDING"),)
 DUE: Order = (("deadline", "ASCENDING"),)
 TURN: Order = (("country", "ASCENDING"), ("priority", "DESCENDING"), ("created", "ASCENDING"))
 
 
 @dataclass(frozen=True)
 class Index:
-    """What one kind of query needs: it asks for equality on the fields, and wants this order."""
+    """What one kind of query needs: it asks for equality on the fields, and wants this order.
+
+    A query for the fields of several indexes of one order needs no index of its own: they are merged.
+    """
 
     collection: str
     fields: tuple[str, ...]
@@ -278,9 +283,13 @@ RIGHTS: dict[str, Rights] = {
 }
 """Identity → what it may do. Tests compare it with what each one really calls."""
 
+FILTERS = ("state", "country", "revision", "queue", "requested_by")
+"""Fields of jobs by which people look for some, in any combination."""
 INDEXES: tuple[Index, ...] = (
-    Index("jobs", ("state",)),
-    Index("jobs", ("country",)),
+    *(Index("jobs", (name,)) for name in FILTERS),
+    Index("jobs", (), REQUESTED),
+    *(Index("jobs", (name,), REQUESTED) for name in FILTERS),
+    Index("jobs", ("state",), ACCEPTED),
     Index("jobs", ("country", "state")),
     Index("jobs", ("queue", "state")),
     Index("jobs", ("state",), DUE),
@@ -288,7 +297,8 @@ INDEXES: tuple[Index, ...] = (
     Index("uploads", ("state",)),
     Index("uploads", ("country", "state")),
 )
-"""Every query with conditions has one; a query without any needs none. Both families refuse all others."""
+"""Every query with conditions has one, or several that are merged; a query without any needs none. Both
+families refuse all others."""
 UNINDEXED = ("rest", "version", "fields.deadline", "fields.updated_at")
 """Fields of every collection that no query asks for, so that writing them costs no index entries."""
 EXPIRING = ("extracts", "uploads", "dead-letters")

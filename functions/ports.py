@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # launch and finalize must load without it
     import pyarrow as pa
 
 D = TypeVar("D", bound=Document)
+Equal = str | tuple[str, ...]
+"""The value that a field must have, or several of which it must have one."""
 
 
 class Conflict(Exception):
@@ -54,16 +56,29 @@ class JobStore(Protocol):
         *,
         limit: int | None = None,
         before: str | None = None,
-        **equals: str,
+        starting: str = "",
+        **equals: Equal,
     ) -> list[D]:
-        """Documents whose top-level fields equal the given values, newest creation first.
+        """Documents whose top-level fields equal the given values, or one of several, newest creation first.
 
-        All of them, unless a `limit` is given. `before` is the key of a document: only those created before,
-        for paging. This query and the next two are ordered and limited by the store, which reads no document
-        that it does not give.
+        All of them, unless a `limit` is given. `starting`: only those whose `request_id` starts so; they come
+        by it, the last of the alphabet first. `before` is the key of a document: only those that come after
+        it in this order, for paging. This query and the next three are ordered and limited by the store,
+        which reads no document that it does not give.
 
         Raises:
             ValueError: there is no index for these fields (`contracts.cloud.INDEXES`).
+        """
+
+    def count(
+        self, kind: type[Document], *, since: datetime | None = None, most: int | None = None, **equals: Equal
+    ) -> int:
+        """How many documents have fields of the given values, counted no further than `most`.
+
+        `since`: only those with `accepted_at` at or after a second. No document is read.
+
+        Raises:
+            ValueError: there is no index for these fields.
         """
 
     def due(self, kind: type[D], now: datetime, **equals: str) -> list[D]:

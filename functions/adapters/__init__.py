@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from contracts.cloud import INDEXES, NEWEST, Order
+from contracts.cloud import INDEXES, NEWEST, Index, Order
 from contracts.job import Document
 
 
@@ -17,24 +17,43 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-def check_query(kind: type[Document], equals: Iterable[str], order: Order = NEWEST) -> None:
-    """Refuse a query that no index answers, so that no store ever reads more than it gives.
+def indexes_for(kind: type[Document], equals: Iterable[str], order: Order = NEWEST) -> list[Index]:
+    """The index that answers a query, or those that do it together; none for a query without conditions.
 
     Raises:
-        ValueError: there is no such index.
+        ValueError: there are no such indexes; no store ever reads more than it gives.
     """
     asked = set(equals)
-    known = (index for index in INDEXES if index.collection == kind.kind and index.order == order)
-    if not any(asked == set(index.fields) for index in known) and (asked or order != NEWEST):
+    if not asked and order == NEWEST:
+        return []
+    usable = [
+        index
+        for index in INDEXES
+        if index.collection == kind.kind and index.order == order and asked.issuperset(index.fields)
+    ]
+    if exact := [index for index in usable if asked == set(index.fields)]:
+        return exact
+    if asked != {name for index in usable for name in index.fields}:
         fields = ", ".join(sorted(asked)) or "nothing"
         raise ValueError(
             f"{kind.kind} have no index for {fields}; it would be declared in contracts/cloud.py"
         )
+    return usable
+
+
+def beginning(text: str) -> tuple[str, str]:
+    """From where to where texts that start so are sorted."""
+    return text, text + "\U0010ffff"
 
 
 def after(now: datetime) -> str:
     """A text greater than every time up to the end of the second of `now`, as documents write them."""
     return now.strftime("%Y-%m-%dT%H:%M:%SZ~")
+
+
+def not_before(since: datetime) -> str:
+    """A text that is no greater than any time from the second of `since` on, as documents write them."""
+    return since.strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def has_passed(document: Document, now: datetime) -> bool:

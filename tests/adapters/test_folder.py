@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import subprocess
@@ -240,6 +241,52 @@ def test_no_list_is_cut_unless_asked_to(tmp_path: Path) -> None:
         jobs.create(Upload(name=f"u{number}", generation=1, country="DE", since=NOW))
     assert len(jobs.find(Upload)) == len(jobs.find(Upload, state="WAITING")) == 10_050
     assert [upload.name for upload in jobs.find(Upload, limit=2)] == ["u10049", "u10048"]
+
+
+def test_a_list_by_several_filters_looks_through_the_narrowest(tmp_path: Path) -> None:
+    """Common values that no job has together, or one has: as few steps beside many jobs as beside few."""
+    embedded = Embedded(tmp_path)
+
+    def fill(first: int, last: int) -> None:
+        for number in range(first, last):
+            fields = {"state": "FAILED", "country": "FR"} if number < 3 else {"country": "DE"}
+            embedded.jobs.create(a_job(f"j{number}", queue="bulk", **fields))
+
+    def steps() -> list[int]:
+        counts = []
+        for wanted in ({"state": "FAILED", "queue": "bulk"}, {"revision": "none", "country": "DE"}):
+            begun = itertools.count()
+            connection = embedded._database.connection
+            connection.set_progress_handler(lambda begun=begun: next(begun) and None, 1)  # type: ignore[misc]
+            found = embedded.jobs.find(Job, limit=26, **wanted)
+            connection.set_progress_handler(None, 1)
+            assert len(found) == (3 if "state" in wanted else 0)
+            counts.append(next(begun))
+        return counts
+
+    fill(0, 1200)
+    few = steps()
+    fill(1200, 2400)
+    assert all(now <= 1.1 * before for now, before in zip(steps(), few, strict=True))
+
+
+def test_a_folder_of_an_earlier_release_is_listed_and_goes_on_being_written_by_it(tmp_path: Path) -> None:
+    embedded = Embedded(tmp_path)
+    embedded.jobs.create(a_job("a", country="DE"))
+    database = sqlite3.connect(tmp_path / "state.db")
+    database.executescript(
+        "DROP TRIGGER document_created; DROP TRIGGER document_replaced; DROP TRIGGER document_removed; "
+        "DROP TABLE listed; CREATE INDEX former ON documents (kind, json_extract(body, '$.state'));"
+    )
+    again = Embedded(tmp_path)
+    assert [job.job_id for job in again.jobs.find(Job, country="DE")] == ["a"]
+    assert not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'former'").fetchall()
+    body = a_job("b", country="DE").model_dump_json()  # as an earlier release writes
+    with database:
+        database.execute(
+            "INSERT INTO documents (kind, key, version, body) VALUES ('jobs', 'b', 1, ?)", (body,)
+        )
+    assert [job.job_id for job in again.jobs.find(Job, country="DE")] == ["b", "a"]
 
 
 def test_what_may_go_is_removed_when_its_time_has_come(tmp_path: Path) -> None:

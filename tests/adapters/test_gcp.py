@@ -29,7 +29,7 @@ from google.cloud.firestore import Query
 from google.cloud.firestore_v1.types import StructuredQuery
 from google.cloud.storage.exceptions import DataCorruption
 
-from contracts.cloud import INDEXES
+from contracts.cloud import FILTERS, INDEXES
 from contracts.job import Job, Upload, Waiting
 from functions.adapters.gcp import bus, documents, errors, gcp_ports, objects
 from functions.adapters.gcp.errors import calling
@@ -45,6 +45,7 @@ from tests.adapters.gcp_servers.storage import BUCKET, Bucket
 from tests.adapters.test_job_store import NOW, a_job
 
 EQUAL = StructuredQuery.FieldFilter.Operator.EQUAL
+IN = StructuredQuery.FieldFilter.Operator.IN
 Call = Callable[[Ports], object]
 BROKEN = requests.ConnectionError("connection reset")
 DEADLINE_S = 0.5
@@ -285,21 +286,54 @@ def test_every_query_has_the_index_that_it_needs(gcp: Installed, monkeypatch: py
         gcp.ports.jobs.find(Job, before=before)
         gcp.ports.jobs.find(Job, before=before, state="ACCEPTED", country="DE")
         gcp.ports.jobs.find(Waiting, before=before, state="ACCEPTED", queue="default")
+        gcp.ports.jobs.find(Job, before=before, starting="a", revision="r", state=("ACCEPTED", "QUEUED"))
+        gcp.ports.jobs.find(Job, before=before, starting="a", **dict.fromkeys(FILTERS, "x"))
+        gcp.ports.jobs.find(Job, before=before, **dict.fromkeys(FILTERS, "x"))
     gcp.ports.jobs.due(Job, datetime.now(UTC), state="ACCEPTED")
     gcp.ports.jobs.in_turn(Waiting, "", 1, state="QUEUED", queue="default")
-    assert len(asked) == 8
+    assert len(asked) == 14
     declared = {
         (frozenset(index.columns[: len(index.fields)]), index.columns[len(index.fields) :])
         for index in INDEXES
     }
     for query in asked:
         filters = query.where.composite_filter.filters or [query.where]
-        equal = [one.field_filter.field.field_path for one in filters if one.field_filter.op == EQUAL]
+        equal = [one.field_filter.field.field_path for one in filters if one.field_filter.op in (EQUAL, IN)]
         order = [(one.field.field_path, one.direction.name) for one in query.order_by]
         if order[-1][0] == "__name__":
             del order[-1]  # every index ends with it
-        fields = frozenset((path, "ASCENDING") for path in equal)
-        assert not query.where or (fields, tuple(order)) in declared
+        fields = {(path, "ASCENDING") for path in equal}
+        merged = {
+            field
+            for index in declared
+            for field in index[0]
+            if index[1] == tuple(order) and index[0] <= fields
+        }
+        assert not query.where or fields == merged
+
+
+def test_a_list_reads_no_document_that_it_does_not_show(
+    gcp: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Any] = []
+    stream = Query.stream
+
+    def recorded(query: Query, **options: Any) -> Any:
+        for snapshot in stream(query, **options):
+            read.append(snapshot)
+            yield snapshot
+
+    monkeypatch.setattr(Query, "stream", recorded)
+    for number in range(40):
+        gcp.ports.jobs.create(
+            a_job(f"j{number}", country="DE", revision="r", queue="bulk", requested_by="ann")
+        )
+    asked = {"state": ("ACCEPTED", "FAILED"), "country": "DE", "revision": "r", "queue": "bulk"}
+    for starting in ("", "j"):
+        assert len(gcp.ports.jobs.find(Job, limit=26, starting=starting, requested_by="ann", **asked)) == 26
+    assert len(read) == 52
+    assert gcp.ports.jobs.count(Job, **asked) == 40
+    assert len(read) == 52
 
 
 def test_firestore_is_told_when_a_document_may_go(gcp: Installed) -> None:

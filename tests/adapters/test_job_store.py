@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -189,6 +190,66 @@ def test_turns_come_by_country_then_priority_then_age(job_store: JobStore) -> No
     assert (turns("", 2), turns("DE", 1), turns("FR", 1)) == (["j3", "j4"], ["j0"], [])
 
 
+def test_jobs_are_looked_for_by_any_filters_together(job_store: JobStore) -> None:
+    """Every combination, in pages, with and without the beginning of an id; Python knows the answer."""
+    choices = {
+        "state": ("ACCEPTED", "FAILED"),
+        "country": ("DE", "FR"),
+        "revision": ("r1", "r2"),
+        "queue": ("default", "bulk"),
+        "requested_by": ("ann", None),
+    }
+    made: list[Job] = []
+    for number, values in enumerate(product(*choices.values())):
+        for name in (f"weekly-{number:02}", f"other-{number:02}"):
+            made.append(a_job(name, **dict(zip(choices, values, strict=True))))
+            job_store.create(made[-1])
+    made.reverse()
+    for wanted in product(*((None, *values[:1]) for values in choices.values())):
+        equals = {name: value for name, value in zip(choices, wanted, strict=True) if value}
+        matching = [job for job in made if all(getattr(job, name) == equals[name] for name in equals)]
+        assert _paged(job_store, **equals) == [job.job_id for job in matching]
+        for starting in ("weekly-", "weekly-1", "w' OR 1=1 --"):
+            ids = sorted((job.job_id for job in matching if job.job_id.startswith(starting)), reverse=True)
+            assert _paged(job_store, starting=starting, **equals) == ids
+        assert job_store.count(Job, **equals) == len(matching)
+
+
+def _paged(job_store: JobStore, **how: Any) -> list[str]:
+    found, before = [], None
+    while page := job_store.find(Job, limit=11, before=before, **how):
+        found += [job.job_id for job in page]
+        before = page[-1].job_id
+    return found
+
+
+def test_of_several_values_any_will_do(job_store: JobStore) -> None:
+    for number, state in enumerate(("FAILED", "QUEUED", "RUNNING", "FAILED", "QUEUED")):
+        job_store.create(a_job(f"j{number}", country="DE", state=state))
+    some = {"state": (JobState.QUEUED, JobState.FAILED), "country": "DE"}
+    assert _paged(job_store, **some) == ["j4", "j3", "j1", "j0"]
+    assert [job.job_id for job in job_store.find(Job, limit=2, **some)] == ["j4", "j3"]
+    assert [job.job_id for job in job_store.find(Job, before="j3", starting="j", **some)] == ["j1", "j0"]
+    assert job_store.count(Job, **some) == 4
+    assert job_store.count(Job, most=3, **some) == 3
+
+
+def test_counting_stops_where_it_is_told_and_begins_at_a_time(job_store: JobStore) -> None:
+    for number in range(7):
+        job_store.create(a_job(f"j{number}", accepted_at=NOW + timedelta(seconds=number)))
+    failed = a_job("failed", accepted_at=NOW, state=JobState.FAILED)
+    job_store.create(failed)
+    assert job_store.count(Job, state="ACCEPTED") == 7
+    assert job_store.count(Job, state="ACCEPTED", most=5) == 5
+    assert job_store.count(Job, state="ACCEPTED", since=NOW + timedelta(seconds=4)) == 3
+    assert job_store.count(Job, state="ACCEPTED", since=NOW + timedelta(seconds=4), most=2) == 2
+    assert job_store.count(Job, state=("ACCEPTED", "FAILED"), since=NOW) == 8
+    job_store.replace(failed.moved(JobState.ACCEPTED, NOW, NOW), 1)
+    assert (job_store.count(Job, state="ACCEPTED"), job_store.count(Job, state="FAILED")) == (8, 0)
+    with pytest.raises(ValueError, match="no index"):
+        job_store.count(Job, since=NOW, country="DE")
+
+
 def test_no_query_reads_what_it_does_not_give(family: Family) -> None:
     """Ten times as many documents, of which as many are asked for, cost the store no more."""
     jobs = family.ports.jobs
@@ -204,6 +265,8 @@ def test_no_query_reads_what_it_does_not_give(family: Family) -> None:
         lambda: jobs.due(Job, NOW, state="QUEUED"),
         lambda: jobs.in_turn(Waiting, "", 1, state="QUEUED", queue="default"),
         lambda: jobs.in_turn(Waiting, "DE", 1, state="QUEUED", queue="default"),
+        lambda: jobs.find(Job, limit=5, starting="j1"),
+        lambda: jobs.find(Job, limit=5, state=("QUEUED", "FAILED")),
     ]
 
     def add(numbers: range) -> None:
@@ -215,7 +278,7 @@ def test_no_query_reads_what_it_does_not_give(family: Family) -> None:
     add(range(30))
     few = [family.reads(query) for query in queries]
     add(range(30, 300))
-    assert [len(query()) for query in queries] == [5, 5, 5, 5, 5, 5, 1, 5, 1, 1]
+    assert [len(query()) for query in queries] == [5, 5, 5, 5, 5, 5, 1, 5, 1, 1, 5, 5]
     for cost, query in zip(few, queries, strict=True):
         assert family.reads(query) <= 1.2 * cost
 

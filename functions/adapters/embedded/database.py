@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from contracts.cloud import INDEXES, Order
+from contracts.cloud import INDEXES, Index, Order
 from functions.errors import Unavailable
 
 _LAYOUT = 1
@@ -39,8 +39,6 @@ CREATE TABLE documents (
     body TEXT NOT NULL,
     UNIQUE (kind, key)
 );
-CREATE INDEX documents_by_state ON documents (kind, json_extract(body, '$.state'), sequence);
-CREATE INDEX documents_by_country ON documents (kind, json_extract(body, '$.country'), sequence);
 
 CREATE TABLE objects (
     name TEXT PRIMARY KEY,
@@ -102,15 +100,13 @@ CREATE INDEX IF NOT EXISTS deliveries_by_age ON deliveries (subscription, id);
 CREATE INDEX IF NOT EXISTS deliveries_new ON deliveries (subscription, parked, due, id) WHERE attempt = 0;
 CREATE INDEX IF NOT EXISTS documents_by_kind ON documents (kind, sequence);
 DROP INDEX IF EXISTS deliveries_due;
-DROP INDEX IF EXISTS documents_by_state;
-DROP INDEX IF EXISTS documents_by_country;
 """
 """Made in every folder, also those of earlier releases, which work with them."""
 
 
 def column(field: str) -> str:
-    """A field of a document, in SQL; `created` is the order of creation."""
-    return "sequence" if field == "created" else f"json_extract(body, '$.{field}')"
+    """A field of a document as a column of `listed`; `created` is the order of creation."""
+    return "sequence" if field == "created" else field
 
 
 def ordered(order: Order) -> str:
@@ -118,16 +114,48 @@ def ordered(order: Order) -> str:
     return ", ".join(f"{column(name)} {'DESC' if way == 'DESCENDING' else 'ASC'}" for name, way in order)
 
 
-def _index(fields: tuple[str, ...], order: Order) -> str:
-    name = "_".join(("documents", *fields, *(name for name, _ in order)))
-    columns = ", ".join(("kind", *map(column, fields), ordered(order)))
-    return f"CREATE INDEX IF NOT EXISTS {name} ON documents ({columns});"
+def index_name(index: Index) -> str:
+    """What SQLite calls an index of `listed`."""
+    return "_".join(("listed", *index.fields, "by", *(name for name, _ in index.order)))
 
 
-_DOCUMENT_INDEXES = " ".join(sorted({_index(index.fields, index.order) for index in INDEXES}))
-_EXPIRING = (
-    f"CREATE INDEX IF NOT EXISTS documents_expires ON documents ({column('expires')}) "
-    f"WHERE {column('expires')} IS NOT NULL;"
+def _index(index: Index) -> str:
+    columns = ", ".join(("kind", *index.fields, ordered(index.order)))
+    return f"CREATE INDEX IF NOT EXISTS {index_name(index)} ON listed ({columns});"
+
+
+def _fields(index: Index) -> Iterator[str]:
+    yield from index.fields
+    yield from (name for name, _ in index.order if name != "created")
+
+
+_FIELDS = sorted({name for index in INDEXES for name in _fields(index)} | {"expires"})
+_VALUES = ", ".join(f"json_extract({{body}}, '$.{name}')" for name in _FIELDS)
+_LISTED = f"""
+DROP TRIGGER IF EXISTS document_created;
+DROP TRIGGER IF EXISTS document_replaced;
+DROP TRIGGER IF EXISTS document_removed;
+DROP TABLE IF EXISTS listed;
+CREATE TABLE listed (sequence INTEGER PRIMARY KEY, kind, {", ".join(_FIELDS)});
+INSERT INTO listed SELECT sequence, kind, {_VALUES.format(body="body")} FROM documents;
+CREATE TRIGGER document_created AFTER INSERT ON documents BEGIN
+    INSERT INTO listed VALUES (new.sequence, new.kind, {_VALUES.format(body="new.body")});
+END;
+CREATE TRIGGER document_replaced AFTER UPDATE OF body ON documents BEGIN
+    UPDATE listed SET ({", ".join(_FIELDS)}) = ({_VALUES.format(body="new.body")})
+    WHERE sequence = new.sequence;
+END;
+CREATE TRIGGER document_removed AFTER DELETE ON documents BEGIN
+    DELETE FROM listed WHERE sequence = old.sequence;
+END;
+"""  # noqa: S608 (names of ours)
+"""What queries ask of documents, in narrow rows that triggers keep, so that no query parses a document.
+Earlier releases know nothing of it and need not."""
+_LISTED_INDEXES = " ".join(
+    (
+        *dict.fromkeys(map(_index, INDEXES)),
+        "CREATE INDEX IF NOT EXISTS listed_expires ON listed (expires) WHERE expires IS NOT NULL;",
+    )
 )
 
 Parameters = tuple[Any, ...] | Mapping[str, Any]
@@ -205,7 +233,17 @@ class Database:
                     f"{self._path} has layout {found}, but this version of the program knows layout "
                     f"{_LAYOUT}; use the version that made it, or another folder"
                 )
-            self.connection.executescript(f"BEGIN; {_INDEXES} {_DOCUMENT_INDEXES} {_EXPIRING} COMMIT;")
+            known = {name for _, name, *_ in self.connection.execute("PRAGMA table_info(listed)")}
+            listed = "" if known.issuperset(_FIELDS) else _LISTED + self._without_former_indexes()
+            self.connection.executescript(f"BEGIN; {_INDEXES} {listed} {_LISTED_INDEXES} COMMIT;")
+
+    def _without_former_indexes(self) -> str:
+        """Drops the indexes on documents that earlier releases made."""
+        found = self.connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'documents' "
+            "AND sql LIKE '%json_extract%'"
+        )
+        return " ".join(f"DROP INDEX {name};" for (name,) in found)
 
 
 @contextmanager

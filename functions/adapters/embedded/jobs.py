@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
+from itertools import chain, product
 
-from contracts.cloud import DUE, NEWEST, TURN, Order
-from functions.adapters import after, check_query, has_passed
-from functions.adapters.embedded.database import Database, column, ordered
-from functions.ports import Conflict, D
+from contracts.cloud import ACCEPTED, DUE, NEWEST, REQUESTED, TURN, Index, Order
+from contracts.job import Document
+from functions.adapters import after, beginning, has_passed, indexes_for, not_before
+from functions.adapters.embedded.database import Database, column, index_name, ordered
+from functions.ports import Conflict, D, Equal
+
+_ALL = 2**62
+"""No limit."""
+_LOOKED_AT = 1_000
+"""Of two indexes with so many entries to look at, neither is the narrower."""
+_SEQUENCE = "SELECT sequence FROM documents WHERE kind = ? AND key = ?"
 
 
 class SqliteJobStore:
@@ -55,45 +63,124 @@ class SqliteJobStore:
         *,
         limit: int | None = None,
         before: str | None = None,
-        **equals: str,
+        starting: str = "",
+        **equals: Equal,
     ) -> list[D]:
-        """Documents whose top-level fields equal the given values, newest creation first.
+        """Documents whose top-level fields equal the given values, or one of several, newest creation first.
 
         Raises:
             ValueError: there is no index for these fields.
         """
-        older = "sequence < (SELECT sequence FROM documents WHERE kind = ? AND key = ?)"
-        more = {} if before is None else {older: (kind.kind, before)}
-        return self._query(kind, equals, NEWEST, more, limit)
+        order, place = (REQUESTED, "request_id, sequence") if starting else (NEWEST, "sequence")
+        more: dict[str, tuple[str, ...]] = {}
+        if starting:
+            more["request_id >= ? AND request_id < ?"] = beginning(starting)
+        if before is not None:
+            last = f"SELECT {place} FROM listed WHERE sequence = ({_SEQUENCE})"  # noqa: S608 (names of ours)
+            more[f"({place}) < ({last})"] = (kind.kind, before)
+        return self._found(kind, equals, order, more, limit)
+
+    def count(
+        self, kind: type[Document], *, since: datetime | None = None, most: int | None = None, **equals: Equal
+    ) -> int:
+        """How many documents have fields of the given values, counted no further than `most`.
+
+        Raises:
+            ValueError: there is no index for these fields.
+        """
+        more = {} if since is None else {"accepted_at >= ?": (not_before(since),)}
+        every = self._selects(kind, equals, NEWEST if since is None else ACCEPTED, more, most)
+        return min(sum(self._counted(one) for one in every), _ALL if most is None else most)
 
     def due(self, kind: type[D], now: datetime, **equals: str) -> list[D]:
         """Documents whose `deadline` has passed, the earliest first."""
-        more = {f"{column('deadline')} < ?": (after(now),)}
-        return [one for one in self._query(kind, equals, DUE, more) if has_passed(one, now)]
+        found = self._found(kind, equals, DUE, {"deadline < ?": (after(now),)})
+        return [one for one in found if has_passed(one, now)]
 
     def in_turn(self, kind: type[D], beyond: str, limit: int, **equals: str) -> list[D]:
         """The first documents by `country` beyond the given one, then by highest `priority`, then by age."""
-        return self._query(kind, equals, TURN, {f"{column('country')} > ?": (beyond,)}, limit)
+        return self._found(kind, equals, TURN, {"country > ?": (beyond,)}, limit)
 
     def remove_expired(self, now: datetime) -> None:
         """Remove the documents that may go by now."""
+        expired = "SELECT sequence FROM listed WHERE expires < ?"
         with self._database.transaction() as connection:
-            connection.execute(f"DELETE FROM documents WHERE {column('expires')} < ?", (after(now),))  # noqa: S608
+            connection.execute(f"DELETE FROM documents WHERE sequence IN ({expired})", (after(now),))  # noqa: S608
 
-    def _query(
+    def _found(
         self,
         kind: type[D],
-        equals: Mapping[str, str],
+        equals: Mapping[str, Equal],
         order: Order,
         more: Mapping[str, tuple[str, ...]],
         limit: int | None = None,
     ) -> list[D]:
-        check_query(kind, equals, order)
-        conditions = ["kind = ?", *(f"{column(field)} = ?" for field in equals), *more]
-        values = (kind.kind, *equals.values(), *chain.from_iterable(more.values()))
+        selects = list(self._selects(kind, equals, order, more, limit))
+        every = " UNION ALL ".join(f"SELECT * FROM ({one.sql})" for one in selects)  # noqa: S608
         rows = self._database.rows(
-            f"SELECT body FROM documents WHERE {' AND '.join(conditions)} "  # noqa: S608 (known fields only)
+            f"SELECT body FROM ({every}) AS found CROSS JOIN documents USING (sequence) "  # noqa: S608
             f"ORDER BY {ordered(order)} LIMIT ?",
-            (*values, -1 if limit is None else limit),
+            (*chain.from_iterable(one.values for one in selects), _ALL if limit is None else limit),
         )
         return [kind.model_validate_json(row["body"]) for row in rows]
+
+    def _selects(
+        self,
+        kind: type[Document],
+        equals: Mapping[str, Equal],
+        order: Order,
+        more: Mapping[str, tuple[str, ...]],
+        limit: int | None,
+    ) -> Iterator[_Select]:
+        """For each combination of single values what selects the first of its documents."""
+        indexes = indexes_for(kind, equals, order)
+        choices = [(value,) if isinstance(value, str) else value for value in equals.values()]
+        for values in product(*choices):
+            conditions = {f"{field} = ?": (value,) for field, value in zip(equals, values, strict=True)}
+            wanted = {"kind = ?": (kind.kind,), **conditions, **more}
+            yield _Select.of(self._narrowest(indexes, wanted), wanted, order, limit)
+
+    def _narrowest(self, indexes: list[Index], wanted: Mapping[str, tuple[str, ...]]) -> Index | None:
+        """The index with the fewest entries to look at, as far as it is worth counting them."""
+        if len(indexes) < 2:
+            return next(iter(indexes), None)
+
+        def entries(index: Index) -> int:
+            inside = {"kind", *index.fields, *(column(name) for name, _ in index.order)}
+            its = {what: values for what, values in wanted.items() if _field(what) in inside}
+            return self._counted(_Select.of(index, its, index.order, _LOOKED_AT))
+
+        return min(indexes, key=entries)
+
+    def _counted(self, select: _Select) -> int:
+        rows = self._database.rows(f"SELECT COUNT(*) FROM ({select.sql})", select.values)  # noqa: S608
+        return int(rows[0][0])
+
+
+@dataclass(frozen=True)
+class _Select:
+    """Selects the first of some documents, by one index."""
+
+    sql: str
+    values: tuple[str | int, ...]
+
+    @classmethod
+    def of(
+        cls,
+        index: Index | None,
+        wanted: Mapping[str, tuple[str, ...]],
+        order: Order,
+        limit: int | None,
+    ) -> _Select:
+        table, name = ("listed", index_name(index)) if index else ("documents", "documents_by_kind")
+        columns = ", ".join(dict.fromkeys(("sequence", *(column(name) for name, _ in order))))
+        return cls(
+            f"SELECT {columns} FROM {table} INDEXED BY {name} WHERE {' AND '.join(wanted)} "  # noqa: S608 (names of ours)
+            f"ORDER BY {ordered(order)} LIMIT ?",
+            (*chain.from_iterable(wanted.values()), _ALL if limit is None else limit),
+        )
+
+
+def _field(condition: str) -> str:
+    """The first column that a condition is about."""
+    return condition.strip("(").replace(",", " ").split()[0]

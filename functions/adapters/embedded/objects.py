@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from functions.adapters import beginning
 from functions.adapters.embedded.bus import SqliteBus
 from functions.adapters.embedded.database import Database
 from functions.adapters.embedded.files import CHUNK, Mark, Upload, checksums_of, open_plain
@@ -260,7 +261,7 @@ class FileObjectStore:
         """Of every name that starts so, the file that was recorded as its newest generation."""
         rows = self._database.rows(
             "SELECT name, size, mtime_ns, inode FROM objects WHERE name >= ? AND name < ? ORDER BY name",
-            _names_with(prefix),
+            beginning(prefix),
         )
         return ((name, Mark(*mark)) for name, *mark in rows)
 
@@ -343,8 +344,3 @@ class FileObjectStore:
             metadata=json.loads(row["metadata"]),
         )
         return _Entry(info, Mark(row["size"], row["mtime_ns"], row["inode"]))
-
-
-def _names_with(prefix: str) -> tuple[str, str]:
-    """From where to where names with a prefix are sorted."""
-    return prefix, prefix + "\U0010ffff"

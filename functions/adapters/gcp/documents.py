@@ -24,12 +24,14 @@ from google.cloud.firestore import (
     FieldFilter,
     Query,
 )
+from google.cloud.firestore_v1.aggregation import AggregationQuery
 
-from contracts.cloud import DUE, NEWEST, TURN, Index, Order
-from functions.adapters import after, check_query, has_passed
+from contracts.cloud import ACCEPTED, DUE, NEWEST, REQUESTED, TURN, Index, Order
+from contracts.job import Document
+from functions.adapters import after, beginning, has_passed, indexes_for, not_before
 from functions.adapters.gcp.errors import RETRY, TIMEOUT_S, calling
 from functions.errors import Permanent
-from functions.ports import Conflict, D
+from functions.ports import Conflict, D, Equal
 
 MAX_BYTES = 1_000_000
 """Firestore takes 1 MiB, names of fields and index entries included."""
@@ -108,23 +110,45 @@ class FirestoreJobStore:
         *,
         limit: int | None = None,
         before: str | None = None,
-        **equals: str,
+        starting: str = "",
+        **equals: Equal,
     ) -> list[D]:
-        """Documents whose top-level fields equal the given values, newest creation first.
+        """Documents whose top-level fields equal the given values, or one of several, newest creation first.
 
         Raises:
             ValueError: there is no index for these fields.
         """
-        query = self._query(kind, equals, NEWEST)
+        query = self._query(kind, equals, REQUESTED if starting else NEWEST)
         if query is None:
             return []
+        if starting:
+            first, end = beginning(starting)
+            query = query.where(filter=FieldFilter("fields.request_id", ">=", first))
+            query = query.where(filter=FieldFilter("fields.request_id", "<", end))
         with calling(f"looking for {kind.kind}"):
             if before is not None:
-                last = self._reference(kind, before).get(["created"], **_OPTIONS)
+                last = self._reference(kind, before).get(["created", "fields.request_id"], **_OPTIONS)
                 if not last.exists:
                     return []
                 query = query.start_after(last)
         return self._found(kind, query if limit is None else query.limit(limit))
+
+    def count(
+        self, kind: type[Document], *, since: datetime | None = None, most: int | None = None, **equals: Equal
+    ) -> int:
+        """How many documents have fields of the given values, counted no further than `most`.
+
+        Raises:
+            ValueError: there is no index for these fields.
+        """
+        query = self._query(kind, equals, NEWEST if since is None else ACCEPTED)
+        if query is None:
+            return 0
+        if since is not None:
+            query = query.where(filter=FieldFilter("fields.accepted_at", ">=", not_before(since)))
+        with calling(f"counting {kind.kind}"):
+            counting = AggregationQuery(query if most is None else query.limit(most)).count()
+            return int(counting.get(retry=RETRY, timeout=_QUERY_TIMEOUT_S)[0][0].value)
 
     def due(self, kind: type[D], now: datetime, **equals: str) -> list[D]:
         """Documents whose `deadline` has passed, the earliest first."""
@@ -141,14 +165,18 @@ class FirestoreJobStore:
             return []
         return self._found(kind, query.where(filter=FieldFilter("fields.country", ">", beyond)).limit(limit))
 
-    def _query(self, kind: type[D], equals: Mapping[str, str], order: Order) -> Query | None:
+    def _query(self, kind: type[Document], equals: Mapping[str, Equal], order: Order) -> Query | None:
         """A query; None if a value is too long to be in an index, so that no document has it."""
-        check_query(kind, equals, order)
-        if not all(map(_indexed, equals.values())):
-            return None
+        indexes_for(kind, equals, order)
         query = Query(self._client.collection(kind.kind))
         for name, value in equals.items():
-            query = query.where(filter=FieldFilter(f"fields.{name}", "==", str(value)))
+            known = [str(one) for one in ((value,) if isinstance(value, str) else value) if _indexed(one)]
+            if not known:
+                return None
+            one = len(known) == 1
+            query = query.where(
+                filter=FieldFilter(f"fields.{name}", "==" if one else "in", known[0] if one else known)
+            )
         for path, way in Index(kind.kind, (), order).columns:
             query = query.order_by(path, direction=way)
         return query.select(["fields", "created"]) if _in_part(kind) else query
@@ -157,7 +185,7 @@ class FirestoreJobStore:
         with calling(f"looking for {kind.kind}"):
             return [_document(kind, one) for one in query.stream(retry=RETRY, timeout=_QUERY_TIMEOUT_S)]
 
-    def _reference(self, kind: type[D], key: str) -> DocumentReference:
+    def _reference(self, kind: type[Document], key: str) -> DocumentReference:
         return self._client.collection(kind.kind).document(_id(key))
 
 
@@ -170,7 +198,7 @@ def _id(key: str) -> str:
     return f"%{hashlib.sha256(key.encode()).hexdigest()}" if too_long else name
 
 
-def _in_part(kind: type[D]) -> bool:
+def _in_part(kind: type[Document]) -> bool:
     return kind.model_config.get("extra") == "ignore"
 
 
