@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, RootModel
 
 from contracts.base import SCHEMA_VERSION, Exchanged, SchemaVersion
+from contracts.figures import ModelFigures
 from contracts.posterior import PosteriorDocument, PosteriorShort
 from contracts.series import Interval
 from contracts.trust import TrustDocument
@@ -424,6 +425,7 @@ _BY_NAME: dict[str, type[BaseModel]] = {
     "timings.json": Timings,
     "posterior.json": PosteriorDocument,
     "trust.json": TrustDocument,
+    "figures.json": ModelFigures,
 }
 
 
@@ -431,4 +433,6 @@ def contract_of(name: str) -> type[BaseModel] | None:
     """The contract of a result's file; None if the file has none."""
     if name.startswith("RobynModel-") and name.endswith(".json"):
         return ModelFile
+    if name.startswith("figures-") and name.endswith(".json"):
+        return ModelFigures
     return _BY_NAME.get(name)

@@ -36,6 +36,9 @@ class Backtest(Exchanged):
         None, description="the same of the values a year before; left out: the window has none"
     )
     error_without_media: float = Field(description="the same of the model without media")
+    low: list[float] = Field([], description="5 % of the forecast, per period, in units of the dependent")
+    middle: list[float] = Field([], description="50 % of it")
+    high: list[float] = Field([], description="95 % of it")
 
 
 class RefitInterval(Exchanged):

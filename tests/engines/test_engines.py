@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from contracts.engines import ENGINES
+from contracts.figures import ModelFigures, figures_name
 from contracts.model import ModelConfig
 from contracts.result import Allocation, BestModel
 from tests.engine.robyn import Heard
@@ -117,6 +119,7 @@ def whole(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def test_a_result_has_its_documents_and_every_table_but_the_largest_twice(whole: Trained):
     there = {path.name for path in whole.folder.iterdir()}
     documents = {"best_model.json", "model.json", "allocator.json", "provenance.json", "models.parquet"}
+    documents |= {"figures.json", "roas.png", "curves.png", "contributions.png", "fit.png"}
     assert documents <= there
     assert {f"{name}.parquet" for name in TABLES} <= there
     assert {f"{name}.csv" for name in TABLES if name not in LARGE} <= there
@@ -170,7 +173,9 @@ def test_pictures_are_drawn_as_they_are_asked_for(engine: str, whole: Trained, t
     results.mkdir()
     load(engine)(material(tmp_path, pictures=pictures), Heard().host()).finish(whole.shares, results)
     best = BestModel.model_validate_json((results / "best_model.json").read_bytes())
-    winners = {f"{winner.sol_id}.png" for winner in best.winners if winner.sol_id != best.sol_id}
+    others = [winner.sol_id for winner in best.winners if winner.sol_id != best.sol_id]
+    singles = ("roas", "curves", "contributions", "fit", "allocation")
+    winners = {f"{other}{single}.png" for other in others for single in ("", *(f"_{one}" for one in singles))}
     drawn, usual = ({path.name for path in folder.glob("*.png")} for folder in (results, whole.folder))
     if engine == "native":
         assert not winners & usual
@@ -213,3 +218,41 @@ def test_what_cannot_be_trained_on_is_refused(
     refusing = load(engine)(material(tmp_path, **changed), Heard().host())
     with pytest.raises(EngineError, match=words):
         refusing.search(range(1, 2), tmp_path / "share")
+
+
+def test_the_figures_of_every_winner_are_those_of_its_tables(whole: Trained):
+    best = BestModel.model_validate_json((whole.folder / "best_model.json").read_bytes())
+    periods = pd.read_parquet(whole.folder / "pareto_alldecomp_matrix.parquet")
+    for solution in {best.sol_id, *(winner.sol_id for winner in best.winners)}:
+        path = whole.folder / figures_name(solution, best.sol_id)
+        found = ModelFigures.model_validate_json(path.read_bytes())
+        rows = periods[periods["solID"] == solution]
+        assert (found.sol_id, found.best) == (solution, best.sol_id)
+        assert found.predicted == pytest.approx(rows["depVarHat"].tolist(), rel=1e-5)
+        columns = ["intercept" if one.kind == "intercept" else one.name for one in best.contributions]
+        for column, variable in zip(columns, found.variables, strict=True):
+            assert variable.values == pytest.approx(rows[column].tolist(), rel=1e-5, abs=1e-9)
+        assert {one.sol_id for one in found.models if one.winner} == {one.sol_id for one in best.winners}
+
+
+def test_the_best_models_figures_are_those_of_best_model_json(whole: Trained):
+    best = BestModel.model_validate_json((whole.folder / "best_model.json").read_bytes())
+    found = ModelFigures.model_validate_json((whole.folder / "figures.json").read_bytes())
+    for channel, figure in zip(best.channels, found.channels, strict=True):
+        assert (figure.name, figure.paid) == (channel.name, channel.paid)
+        assert figure.response == pytest.approx(channel.response, rel=1e-5)
+        for ours, theirs in ((figure.efficiency, channel.roas), (figure.marginal, channel.marginal_roas)):
+            assert ours == (None if theirs is None else pytest.approx(theirs, rel=1e-4, abs=1e-9))
+        curve = channel.curve
+        assert figure.curve.today == pytest.approx(curve.mean_value, rel=1e-4)
+        theirs, ours = np.array(curve.response, dtype=float), np.array(figure.curve.response, dtype=float)
+        apart = np.abs(np.interp(curve.value, figure.curve.value, ours) - theirs)
+        assert np.median(apart) <= 0.001 * np.ptp(theirs)
+
+
+def test_the_single_pictures_fit_a_slide(whole: Trained):
+    found = ModelFigures.model_validate_json((whole.folder / "figures.json").read_bytes())
+    assert {"roas", "curves", "contributions", "fit"} <= set(found.pictures)
+    for picture in found.pictures:
+        with Image.open(whole.folder / f"{picture}.png") as image:
+            assert image.size == (1600, 900)

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from contracts import series
 from contracts.model import ModelConfig, Window
-from trainer.engines import posterior_files, robyn_answer
+from trainer.engines import figures, posterior_files, robyn_answer
 from trainer.engines.base import EngineError, Host, Material, SearchProgress
 from trainer.engines.beginning import Beginning, begin
 from trainer.engines.checks import check, dates_of, interval_of
@@ -114,6 +114,7 @@ class RobynEngine:
         elif budget and posterior:
             posterior.answer_budget(budget, *_best(folder), folder)
         add_parquet(folder)
+        figures.write(folder, self._begun.config.pictures)
         for name in ("models.csv", "pareto_alldecomp_matrix.csv"):
             (folder / name).unlink()  # large
 

@@ -86,6 +86,9 @@ def _backtest(found: Posterior, refit: Posterior, periods: int) -> Backtest:
         covered=float(((low <= actual) & (actual <= high)).mean()),
         error_year_before=None if before is None else error(before),
         error_without_media=error(without_media(refit.model, inputs.stop)),
+        low=low.tolist(),
+        middle=middle.tolist(),
+        high=high.tolist(),
     )
 
 

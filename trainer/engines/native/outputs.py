@@ -9,7 +9,7 @@ from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig
 from contracts.posterior import ChosenModel, PosteriorDocument
 from contracts.trust import TrustDocument
-from trainer.engines import posterior_files, robyn_answer
+from trainer.engines import figures, posterior_files, robyn_answer
 from trainer.engines.base import JobPosterior
 from trainer.engines.choice import chosen
 from trainer.engines.native import files
@@ -57,6 +57,7 @@ def write(
     if config.budget:
         _answer_budget(result, config.budget, folder, log, posterior, draws=draws)
     add_parquet(folder)
+    figures.write(folder, config.pictures)
 
 
 def _place(model: ModelAnswer, result: Result, posterior: PosteriorDocument) -> ChosenModel:
