@@ -93,7 +93,17 @@ def test_engines_know_neither_jobs_nor_clouds():
     assert files("trainer/engines")
     allowed = tuple(
         f"contracts.{name}"
-        for name in ("base", "budget", "engines", "model", "posterior", "result", "series", "trust")
+        for name in (
+            "base",
+            "budget",
+            "engines",
+            "figures",
+            "model",
+            "posterior",
+            "result",
+            "series",
+            "trust",
+        )
     )
     assert offenders("trainer/engines", ("contracts", "functions", "infra"), allowed) == []
 
