@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 from contracts.engines import EngineName
 from contracts.events import (
+    CHECKS,
     DEAD_LETTERS,
     JOB_FINISHED,
     NOTIFIED_PREFIXES,
+    SOURCE_CHECKS,
     SUBSCRIPTIONS,
     SWEEP_REQUESTS,
     TOPICS,
@@ -21,7 +23,7 @@ from contracts.events import (
     TRAINING_FINISHED,
     TRAINING_READY,
 )
-from contracts.names import SELFTEST
+from contracts.names import PREVIEWS, SELFTEST
 
 DATABASE = "mmm"
 SWEEP_TICKS = "sweep-ticks"
@@ -146,6 +148,8 @@ ALL_SUBSCRIPTIONS: dict[str, Subscription] = {
     # its own dead letters would come back to it: it answers 503 until they can be stored, for a month
     "bury-dead-letters": Subscription(DEAD_LETTERS, "bury", 31 * DAY_S, dead_letters=False),
     SWEEP_TICKS: Subscription(SWEEP_TICKS, "sweep", ACK_S, dead_letters=False),
+    # whoever asked has gone by then
+    CHECKS: Subscription(SOURCE_CHECKS, "extract", ACK_S, dead_letters=False),
 }
 
 PREFIXES: dict[str, Prefix] = {
@@ -187,19 +191,21 @@ _LETTER = "a message that can never work"
 _UNSTARTED = "a training that the platform refuses for good to start"
 _TRIED = "an attempt that somebody tried to start before"
 _HALF_ACCEPTED = "extract died after it accepted a request and before it extracted the data"
+_LOOK = "a person looks into a source before asking for it"
 _FORMER = "only where a training continues a former result"
 
 RIGHTS: dict[str, Rights] = {
     "extract": Rights(
         publishes=(JOB_FINISHED, SWEEP_REQUESTS, DEAD_LETTERS),
         reads=("drop-zone/", "datasets/", "sources/"),
-        creates=("datasets/",),
+        creates=("datasets/", PREVIEWS),
         lists=("drop-zone/", "sources/"),
         documents=("jobs", "uploads", "extracts"),
         secrets=True,
         seldom={
             "read:sources/": "a request whose source is a file in the bucket",
             "list:sources/": "a request whose source is a folder of Parquet parts",
+            f"create:{PREVIEWS}": _LOOK,
             f"publish:{SWEEP_REQUESTS}": "a job whose upload is replaced by a longer version of itself",
         },
     ),
@@ -242,7 +248,7 @@ RIGHTS: dict[str, Rights] = {
         seldom={f"publish:{DEAD_LETTERS}": _LETTER, "list:model_summary/": "a month is over"},
     ),
     "sweep": Rights(
-        publishes=tuple(topic for topic in ALL_TOPICS if topic != SWEEP_TICKS),
+        publishes=tuple(topic for topic in ALL_TOPICS if topic not in (SWEEP_TICKS, SOURCE_CHECKS)),
         reads=("datasets/", "outcomes/", "scratch/", "drop-zone/"),
         creates=("outcomes/", "scratch/"),
         lists=("scratch/",),
@@ -270,6 +276,7 @@ RIGHTS: dict[str, Rights] = {
             f"publish:{TRAINING_FINISHED}": "a person replays a dead letter of the topic",
             f"publish:{JOB_FINISHED}": _RETRY,
             f"create:{SELFTEST}": "a person asks whether everything works",
+            f"publish:{SOURCE_CHECKS}": _LOOK,
             "read:datasets/": "a person retries a job that ended before its training",
             "read:drop-zone/": "a person retries a job that ended before its data were read",
         },

@@ -26,8 +26,17 @@ TRAINING_READY = "training-ready"
 TRAINING_FINISHED = "training-finished"
 JOB_FINISHED = "job-finished"
 SWEEP_REQUESTS = "sweep-requests"
+SOURCE_CHECKS = "source-checks"
 DEAD_LETTERS = "dead-letters"
-TOPICS = (TRAIN_REQUESTS, TRAINING_READY, TRAINING_FINISHED, JOB_FINISHED, SWEEP_REQUESTS, DEAD_LETTERS)
+TOPICS = (
+    TRAIN_REQUESTS,
+    TRAINING_READY,
+    TRAINING_FINISHED,
+    JOB_FINISHED,
+    SWEEP_REQUESTS,
+    SOURCE_CHECKS,
+    DEAD_LETTERS,
+)
 
 NOTIFIED_PREFIXES: dict[str, str] = {
     "drop-zone/": "objects-drop-zone",
@@ -36,9 +45,13 @@ NOTIFIED_PREFIXES: dict[str, str] = {
 }
 """The prefixes whose new objects wake a function, and the topic that carries the notification."""
 
+CHECKS = "extract-checks"
+"""The subscription of those who only look into a source."""
+
 SUBSCRIPTIONS: dict[str, tuple[str, str]] = {
     "extract-requests": (TRAIN_REQUESTS, "extract"),
     "extract-uploads": ("objects-drop-zone", "extract"),
+    CHECKS: (SOURCE_CHECKS, "extract"),
     "validate-datasets": ("objects-datasets", "validate"),
     "launch-ready": (TRAINING_READY, "launch"),
     "launch-finished": (TRAINING_FINISHED, "launch"),

@@ -9,6 +9,13 @@ from contracts.job import Job
 
 PARTS_MARK = "_SUCCESS"
 """File that is written into a folder of parts when all of them are there."""
+PREVIEWS = "scratch/previews/"
+"""Prefix of what is told of a source before a request asks for it."""
+
+
+def preview(check_id: str) -> str:
+    """What extract found in a source that somebody looks into."""
+    return f"{PREVIEWS}{check_id}.json"
 
 SELFTEST = "scratch/selftest/"
 """Prefix of the objects that the page writes, reads and deletes to see whether the bucket works."""

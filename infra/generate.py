@@ -19,6 +19,7 @@ from contracts import (
     figures,
     job,
     posterior,
+    preview,
     problem,
     request,
     result,
@@ -70,6 +71,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "country_summary": summary.CountrySummary,
     "posterior": posterior.PosteriorDocument,
     "trust": trust.TrustDocument,
+    "source_check": preview.SourceCheck,
+    "preview": preview.Preview,
     "problem": problem.Problem,
 }
 """Every contract by the name of its schema and of its example."""

@@ -8,8 +8,7 @@ from datetime import timedelta
 from contracts import names
 from contracts.job import KEEP_EXTRACT, Extract, Job, JobState
 from contracts.request import ObjectSource, SqlSource, TableSource, TrainRequest
-from functions.errors import BadSource, Permanent
-from functions.extract.parts import parts_of, version_of
+from functions.errors import Permanent
 from functions.patience import saying_what_is_awaited
 from functions.ports import AlreadyExists, Conflict, NotFound, ObjectInfo, ObjectWriter
 from functions.runtime import Runtime
@@ -41,44 +40,15 @@ def _make(runtime: Runtime, job: Job, request: TrainRequest, name: str) -> Objec
 def _from_object(
     runtime: Runtime, request: TrainRequest, source: ObjectSource, name: str, metadata: dict[str, str]
 ) -> ObjectInfo:
-    from functions.extract.decode import decode_upload, write_batches
-    from functions.extract.part_rows import read_parts
+    from functions.extract.decode import write_batches
+    from functions.extract.rows import rows_of_object
     from functions.validate.source import required
 
     objects = runtime.ports.objects
-    try:
-        parts = _parts(runtime, source)
-        if len(parts) > 1 or any("=" in part.name for part in parts):
-            if request.sheet is not None:
-                raise BadSource(f"`sheet` names a sheet of a workbook; {source.name} is none. Leave it out.")
-            with objects.writer(name, metadata) as out:
-                write_batches(read_parts(objects, source.name, parts), out)
-            return existing(runtime, name)
-        file, generation = (parts[0].name, parts[0].generation) if parts else (source.name, source.generation)
-        with objects.reader(file, generation) as stream, objects.writer(name, metadata) as out:
-            decode_upload(file, stream, out, required(request), request.sheet)
-    except NotFound as error:
-        raise BadSource(
-            f"{source.name} is not there (any more) in the version asked for; if it was uploaded again, the "
-            "newer version has a job of its own"
-        ) from error
+    read = rows_of_object(objects, source, required(request), request.sheet)
+    with read as rows, objects.writer(name, metadata) as out:
+        write_batches(rows, out)
     return existing(runtime, name)
-
-
-def _parts(runtime: Runtime, source: ObjectSource) -> list[ObjectInfo]:
-    """The parts of a source that is a folder of them; none if it is a file.
-
-    Raises:
-        NotFound: they are not in the version asked for.
-    """
-    objects = runtime.ports.objects
-    if objects.stat(source.name) is not None:
-        return []
-    parts = parts_of(objects, source.name)
-    mark = objects.stat(names.parts_mark(source.name))
-    if source.generation not in (None, version_of([*parts, *([mark] if mark else [])])):
-        raise NotFound(f"{source.name} in version {source.generation}")
-    return parts
 
 
 def _from_warehouse(

@@ -82,6 +82,22 @@ def write_batches(batches: Iterator[pa.RecordBatch], out: ObjectWriter) -> int:
         return rows
 
 
+def stored(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Arrow batches in the types in which a dataset would store them; the first table may have no rows.
+
+    Raises:
+        BadSource: there is nothing at all, or there are more than MAX_COLUMNS.
+    """
+    first = next(batches, None)
+    if first is None:
+        raise BadSource("The source answered nothing at all, not even columns.")
+    columns = _Columns(first.schema)
+    for batch in chain([first], batches):
+        table = pa.Table.from_batches([columns.cast(batch)], columns.schema)
+        told = {**(columns.schema.metadata or {}), **said(unusable=columns.unusable)}
+        yield table.replace_schema_metadata(told)
+
+
 def decode_upload(
     name: str,
     stream: BinaryIO,
@@ -101,12 +117,17 @@ def decode_upload(
     """
     short = name.rsplit("/", 1)[-1]
     with ExitStack() as stack:
-        return write_batches(_batches(short, stream, wanted, sheet, stack), out)
+        return write_batches(read_batches(short, stream, wanted, sheet, stack), out)
 
 
-def _batches(
+def read_batches(
     name: str, stream: BinaryIO, wanted: Collection[str], sheet: str | None, stack: ExitStack
 ) -> Iterator[pa.RecordBatch]:
+    """The rows of a file, whatever its format; `stack` closes what must be open while they are read.
+
+    Raises:
+        BadSource: it is of none of the formats, or is damaged.
+    """
     magic = stream.read(8)
     stream.seek(0)
     for start, what in _OTHER_FORMATS.items():
@@ -114,12 +135,12 @@ def _batches(
             raise BadSource(f"{name} is {what}.")
     kind = packing(magic)
     if kind == "zip" and _is_workbook(name, stream):
-        from functions.extract.workbook import read_batches
+        from functions.extract import workbook
 
-        return read_batches(name, stream, wanted, sheet)
+        return workbook.read_batches(name, stream, wanted, sheet)
     if kind:
         inner = stack.enter_context(unpacked(name, stream, kind))
-        return _batches(inner.name, _unpacked(name, inner.stream), wanted, sheet, stack)
+        return read_batches(inner.name, _unpacked(name, inner.stream), wanted, sheet, stack)
     if sheet is not None:
         raise BadSource(f"`sheet` names a sheet of a workbook, but {name} is none; leave `sheet` out.")
     if magic.startswith(_PARQUET):

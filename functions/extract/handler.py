@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from contracts.events import CHECKS
 from contracts.request import job_id_for
 from functions.errors import BadMessage
 from functions.extract.accept import accept
@@ -16,11 +17,16 @@ from functions.runtime import Runtime
 
 
 def handle(message: Message, runtime: Runtime) -> None:
-    """Accept what the message asks for, and extract it.
+    """Accept what the message asks for, and extract it; or only look into a source.
 
     Raises:
         BadMessage: the message is no request, or is an object event that can never start a job.
     """
+    if message.subscription == CHECKS:
+        from functions.extract.previews import answer
+
+        answer(message, runtime)
+        return
     if message.is_object_event:
         handle_upload(message, runtime)
         return

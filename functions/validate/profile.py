@@ -13,6 +13,9 @@ from contracts.request import TrainRequest
 from contracts.validation import ColumnProfile
 from functions.validate.source import ROW, as_text
 
+UNUSED = "unused"
+"""The role of a column that no request names."""
+
 
 def profile(
     table: pa.Table, read: Mapping[str, pd.Series[Any]], request: TrainRequest
@@ -26,14 +29,15 @@ def profile(
     delivered = [name for name in table.column_names if name != ROW]
     names = [*delivered, *(name for name in read if name not in delivered)]
     return [
-        _of_column(
-            name, read[name] if name in read else _as_delivered(table.column(name)), roles.get(name, "unused")
+        of_column(
+            name, read[name] if name in read else as_delivered(table.column(name)), roles.get(name, UNUSED)
         )
         for name in names
     ]
 
 
-def _as_delivered(values: pa.ChunkedArray) -> pd.Series[Any]:
+def as_delivered(values: pa.ChunkedArray) -> pd.Series[Any]:
+    """A column in the type that it has in the source, as far as pandas has it."""
     kind, types = values.type, pa.types
     if types.is_nested(kind) or types.is_binary(kind):
         return pd.Series([str(value) for value in values.to_pylist()], dtype=object)
@@ -52,7 +56,8 @@ def _as_delivered(values: pa.ChunkedArray) -> pd.Series[Any]:
     return series
 
 
-def _of_column(name: str, values: pd.Series[Any], role: str) -> ColumnProfile:
+def of_column(name: str, values: pd.Series[Any], role: str = UNUSED) -> ColumnProfile:
+    """The profile of one column."""
     known = values.dropna()
     counts = {"missing": int(values.isna().sum()), "distinct": int(known.nunique())}
     if pd.api.types.is_datetime64_any_dtype(values):

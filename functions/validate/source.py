@@ -38,12 +38,12 @@ def read(dataset: pa.Table | Path | BinaryIO, request: TrainRequest) -> pa.Table
         BadData: it is not a whole Parquet file, or is too large to be validated in memory.
     """
     if isinstance(dataset, pa.Table):
-        return _plain(dataset)
+        return plain(dataset)
     try:
         file = pq.ParquetFile(dataset)
         _check_cells(file.metadata, request)
         table = pa.concat_tables(_row_groups(file)) if file.num_row_groups else file.read()
-        return _plain(table.replace_schema_metadata(ours(file.metadata.metadata)))
+        return plain(table.replace_schema_metadata(ours(file.metadata.metadata)))
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and type(error) is not OSError:
             raise  # the connection, not the content: for that, pyarrow raises plain OSErrors
@@ -72,7 +72,7 @@ def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:
 _SMALLER = "Deliver one row per period and country, and only the columns of the model; a query can aggregate."
 
 
-def _plain(table: pa.Table) -> pa.Table:
+def plain(table: pa.Table) -> pa.Table:
     """The table with text as plain strings, and names as requests have them."""
     kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in table.schema.types]
     kinds = [pa.string() if pa.types.is_large_string(kind) else kind for kind in kinds]

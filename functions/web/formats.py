@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import yaml
 from flask import Flask
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from contracts.job import JobState, share_done
 
@@ -85,6 +86,20 @@ def breakable(name: str) -> Markup:
     return Markup("_<wbr>").join(name.split("_")).replace(".", Markup("<wbr>."))
 
 
+def quoted(text: str) -> Markup:
+    """A text in which what stands between backticks is shown as code."""
+    code = Markup("<code>{}</code>")
+    parts = enumerate(text.split("`"))
+    return Markup("").join(code.format(part) if i % 2 else escape(part) for i, part in parts)
+
+
+def is_day(text: str) -> bool:
+    """Whether a text is a day as a date field of a browser takes it."""
+    with suppress(ValueError):
+        return date.fromisoformat(text).isoformat() == text
+    return False
+
+
 def settings_name(upload: str) -> str:
     """The settings that an upload waits for: `sales.request.yaml` for `drop-zone/DE/sales.csv`."""
     return upload.rsplit("/", 1)[-1].rsplit(".", 1)[0] + ".request.yaml"
@@ -101,6 +116,8 @@ def register(app: Flask) -> None:
         percent=percent,
         yaml=as_yaml,
         breakable=breakable,
+        quoted=quoted,
+        is_day=is_day,
         settings_name=settings_name,
     )
     app.jinja_env.globals.update(

@@ -16,6 +16,17 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+MAX_FORM_BYTES = 4 << 20
+MAX_FORM_FIELDS = 50_000
+"""A request of 256 KiB has at most so many fields, and comes three times: shown, in fields and as text."""
+
+
+def unlimited_fields(request: Request) -> None:
+    """Let a form be as large as a whole request needs."""
+    request.max_form_memory_size = MAX_FORM_BYTES
+    request.max_content_length = MAX_FORM_BYTES
+    request.max_form_parts = MAX_FORM_FIELDS
+
 
 def harden(response: Response) -> Response:
     """Add the security headers, and keep answers about jobs out of caches."""

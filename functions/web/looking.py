@@ -1,0 +1,88 @@
+"""Looking into a source: a message to extract, which holds the secrets of warehouses, and its answer."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from contracts import names
+from contracts.events import SOURCE_CHECKS
+from contracts.preview import Preview, SourceCheck
+from functions.errors import Unavailable
+from functions.ports import NotFound
+from functions.runtime import Runtime
+from functions.steps import publish
+from functions.web.problems import TooMany
+
+PATIENCE_S = 20.0
+"""How long the page waits for an answer."""
+_POLL_S = 0.2
+_lock = threading.Lock()
+_waiting: set[str] = set()
+
+
+def look(
+    runtime: Runtime,
+    person: str,
+    source: dict[str, Any],
+    sheet: str | None = None,
+    wanted: list[str] | None = None,
+) -> Preview:
+    """What is in a source.
+
+    Raises:
+        TooMany: this person waits for another answer, in this process.
+        Unavailable: there is no answer in time.
+    """
+    check = SourceCheck(check_id=uuid.uuid4().hex, source=source, sheet=sheet, wanted=wanted or [])
+    with one_at_a_time(person):
+        return ask(runtime, check)
+
+
+def ask(runtime: Runtime, check: SourceCheck) -> Preview:
+    """The answer of extract to a check.
+
+    Raises:
+        Unavailable: there is none in time.
+    """
+    until = time.monotonic() + PATIENCE_S
+    publish(runtime, SOURCE_CHECKS, check)
+    while time.monotonic() < until:
+        found = answered(runtime, check.check_id)
+        if found is not None:
+            return found
+        time.sleep(_POLL_S)
+    raise Unavailable(f"there was no answer in {PATIENCE_S:g} s; extract may be busy: try again in a minute")
+
+
+def answered(runtime: Runtime, check_id: str) -> Preview | None:
+    """The answer to a check; None if there is none, yet or any more."""
+    if not re.fullmatch(r"[0-9a-f]{32}", check_id):
+        return None
+    try:
+        return Preview.model_validate_json(runtime.ports.objects.read(names.preview(check_id)))
+    except NotFound:
+        return None
+
+
+@contextmanager
+def one_at_a_time(person: str) -> Iterator[None]:
+    """Let each person wait for one answer at a time: every wait holds one of few threads.
+
+    Raises:
+        TooMany: they do already.
+    """
+    with _lock:
+        if person in _waiting:
+            raise TooMany("your last question is still being answered; wait for it")
+        _waiting.add(person)
+    try:
+        yield
+    finally:
+        with _lock:
+            _waiting.discard(person)
