@@ -17,6 +17,7 @@ def preview(check_id: str) -> str:
     """What extract found in a source that somebody looks into."""
     return f"{PREVIEWS}{check_id}.json"
 
+
 SELFTEST = "scratch/selftest/"
 """Prefix of the objects that the page writes, reads and deletes to see whether the bucket works."""
 

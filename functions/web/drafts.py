@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 from contracts.base import WHOLE
+from contracts.preview import Preview
+from contracts.problem import Violation, violations
 from contracts.request import SettingsError, TrainRequest, parse_settings
+from functions.web import parts
 from functions.web.form import Control, Schema, Sent, changed, form
 from functions.web.formats import as_yaml
 from functions.web.problems import BadQuery
@@ -19,61 +22,37 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the form: fields that everybody sets, and those that few do."""
+    """A part of the form: the fields that everybody sets, and those that few do, as paths with spaces."""
 
     title: str
-    front: tuple[str, ...] = ()
-    more: tuple[str, ...] = ()
+    front: str = ""
+    more: str = ""
+    note: str = ""
 
 
 SECTIONS = (
-    Section("Who and what", ("request_id", "country", "revision"), ("requested_by", "labels")),
+    Section("Who and what", "request_id country revision", "requested_by labels"),
     Section(
         "Data",
-        ("source", "columns.date", "columns.dependent", "columns.dependent_type", "columns.paid_media"),
-        (
-            "columns",
-            "sheet",
-            "country_column",
-            "country_value",
-            "derived",
-            "duplicates",
-            "missing",
-            "resample",
-        ),
+        "source columns.date columns.dependent columns.dependent_type columns.paid_media",
+        "columns sheet country_column country_value derived duplicates missing resample",
     ),
     Section(
         "Model",
-        ("adstock", "search.iterations", "search.trials"),
-        (
-            "window",
-            "prophet",
-            "hyperparameters",
-            "search",
-            "calibration",
-            "annotations",
-            "posterior",
-            "checks",
-        ),
+        "adstock search.iterations search.trials",
+        "window prophet hyperparameters search calibration annotations posterior checks refresh_of",
     ),
-    Section("Budget question", ("budget.scenario", "budget.total", "budget.bounds"), ("budget",)),
+    Section(
+        "Budget question",
+        "budget.scenario budget.total budget.bounds",
+        "budget",
+        "Nothing is asked if all of this is empty.",
+    ),
     Section("How it is run"),
 )
 """The fields of a request, as people think of them; the last section has all that no other names."""
 
-
-@dataclass(frozen=True)
-class Violation:
-    """One thing that is wrong with a request."""
-
-    path: str
-    message: str
-
-    @classmethod
-    def of(cls, line: str) -> Violation:
-        """From `path: what is wrong`."""
-        path, _, message = line.partition(": ")
-        return cls(path, message)
+_FIRST = ("request_id", "country", "revision", "source", "columns")
 
 
 @dataclass(frozen=True)
@@ -84,30 +63,47 @@ class Draft:
     text: str
     """The document as YAML; as it was typed where that cannot be read."""
     violations: list[Violation] = field(default_factory=list)
+    preview: Preview | None = None
+    """What is in the source, as far as somebody has looked."""
+
+    def with_violations(self, more: Iterable[Violation]) -> Draft:
+        """This draft, with more that is wrong."""
+        return replace(self, violations=[*self.violations, *more])
 
     @property
     def form(self) -> Control:
         """Its form."""
-        return form(_schema(), self.document)
+        return form(schema(), self.document)
 
     @property
     def base(self) -> str:
         """The document as it is shown now, for comparison with what is sent back."""
         return json.dumps(self.document, ensure_ascii=False)
 
-    def sections(self) -> Iterator[tuple[str, list[Control], list[Control]]]:
-        """Title, front and rare controls of each section."""
+    def sections(self) -> Iterator[tuple[Section, list[Control], list[Control]]]:
+        """Each section with its front and its rare controls."""
         whole = self.form
-        named = {path for section in SECTIONS for path in (*section.front, *section.more)}
-        rest = tuple(one.field for one in whole.children if one.field not in named)
+        named = {path for section in SECTIONS for path in f"{section.front} {section.more}".split()}
+        rest = [one.field for one in whole.children if one.field not in named]
         for section in SECTIONS:
-            more = rest if section is SECTIONS[-1] else section.more
-            yield section.title, [whole.at(path) for path in section.front], [whole.at(path) for path in more]
+            front, more = section.front.split(), section.more.split()
+            more += rest if section is SECTIONS[-1] else []
+            yield section, [whole.at(path) for path in front], [whole.at(path) for path in more]
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The part of every column that is named."""
+        return parts.parts(self.document.get("columns"))
+
+    @property
+    def choices(self) -> list[str]:
+        """The parts that a column can be given."""
+        return parts.choices(self.document.get("columns"))
 
     @property
     def apart(self) -> set[str]:
         """Names of the controls that stand in front and not in their group."""
-        return {path for section in SECTIONS for path in section.front if "." in path}
+        return {path for section in SECTIONS for path in section.front.split() if "." in path}
 
     def hung(self) -> dict[str, list[str]]:
         """What is wrong at each control, by the control's name."""
@@ -115,7 +111,7 @@ class Draft:
         for violation in self.violations:
             control = self.control_of(violation.path)
             if control is not None:
-                found.setdefault(control.name, []).append(violation.message)
+                found.setdefault(control.name, []).append(told(violation))
         return found
 
     def control_of(self, path: str) -> Control | None:
@@ -128,34 +124,68 @@ class Draft:
         return None
 
 
-def draft(document: Document, violations: list[Violation] | None = None) -> Draft:
+def draft(document: Document) -> Draft:
     """A draft of a document."""
-    return Draft(document, as_yaml(document) if document else "", violations or [])
+    return Draft(document, as_yaml(document) if document else "")
 
 
-def sent_draft(sent: Sent) -> Draft:
+def sent_draft(sent: Sent, preview: Preview | None) -> Draft:
     """The draft that a form sends: what somebody changed in the fields, put into the text beside them.
+
+    Args:
+        sent: everything that the form holds.
+        preview: the look into the source that it was shown with.
 
     Raises:
         BadQuery: the hidden copy of what was shown is missing or broken.
     """
     before = _base(sent)
     text = sent.get("text", "").replace("\r\n", "\n")
-    shown = form(_schema(), before)
-    if text.strip() == (as_yaml(before) if before else "").strip():
-        document, lines = changed(shown, sent, before)
-        return draft(document, [Violation.of(line) for line in lines])
+    unchanged = text.strip() == (as_yaml(before) if before else "").strip()
+    typed, wrong = before, []
     try:
-        typed = parse_settings(text.encode()) if text.strip() else {}
+        if not unchanged:
+            typed = parse_settings(text.encode()) if text.strip() else {}
     except SettingsError as error:
-        document, _ = changed(shown, sent, before)
-        return Draft(document, text, [Violation(WHOLE, f"the text {error}")])
-    document, lines = changed(shown, sent, typed)
-    return draft(document, [Violation.of(line) for line in lines])
+        wrong = [f"{WHOLE}: the text {error}"]
+    document, lines = changed(form(schema(), before), sent, typed)
+    chosen = _chosen(sent, preview, before)
+    if chosen:
+        columns, more = parts.given(document.get("columns"), chosen)
+        document, lines = {**document, "columns": columns}, [*lines, *more]
+    document = ordered(document)
+    shown = text if wrong else as_yaml(document) if document else ""
+    still = preview is not None and preview.source == document.get("source")
+    return Draft(document, shown, violations([*wrong, *lines]), preview if still else None)
+
+
+def told(violation: Violation) -> str:
+    """What is wrong, and what to do about it."""
+    return "; ".join(text for text in (violation.message, violation.advice) if text)
+
+
+def ordered(document: Document) -> Document:
+    """A document with its fields in the order in which people read them, unknown ones last."""
+    names = [*_FIRST, *(name for name in schema()["properties"] if name not in _FIRST)]
+    places = {name: i for i, name in enumerate(names)}
+    return dict(sorted(document.items(), key=lambda item: places.get(item[0], len(names))))
+
+
+def _chosen(sent: Sent, preview: Preview | None, before: Document) -> dict[str, str]:
+    """The columns of a preview whose part somebody changed."""
+    known = parts.parts(before.get("columns"))
+    columns = preview.columns if preview else []
+    chosen = {column.name: sent.get(f"part.{i}") for i, column in enumerate(columns)}
+    return {
+        name: part
+        for name, part in chosen.items()
+        if part is not None and part != known.get(name, parts.NONE)
+    }
 
 
 @cache
-def _schema() -> Schema:
+def schema() -> Schema:
+    """What a request can say."""
     return TrainRequest.model_json_schema()
 
 

@@ -225,9 +225,12 @@ class _Maker:
 
     def _fields(self, parent: Control, schema: Schema, without: str = "") -> Iterator[Control]:
         values = parent.value if _is_dict(parent.value) else {}
+        asked = values or schema.get("default", MISSING) is not None
         for field, child in schema["properties"].items():
             if field == without or "const" in self._plain(child):
                 continue
+            if not asked:  # its defaults count only if anything of it is said
+                child = {**child, "default": None}
             yield self.control(
                 field,
                 f"{parent.where}.{field}" if parent.where else field,

@@ -31,6 +31,8 @@ PICTURES = (
     ("report_decomposition.png", "Have the answers moved?", "Contributions and ROAS of each model"),
 )
 """The files of a result that a job's page shows as pictures: name, heading, description."""
+NAMED_BY_PARTS = ("columns.date", "columns.dependent", "columns.paid_media")
+"""Fields of a request that the table of a preview fills, and its form repeats."""
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -68,6 +70,13 @@ def size(value: int) -> str:
 def number(value: float | None, digits: int = 0) -> str:
     """A number with thin spaces between thousands; a dash for None."""
     return "–" if value is None else f"{value:,.{digits}f}".replace(",", "\u2009")
+
+
+def figure(value: float | None) -> str:
+    """A number with about four digits, for a first look."""
+    if value is None or value == 0 or abs(value) >= 1000 or float(value).is_integer():
+        return number(value)
+    return f"{value:.4g}"
 
 
 def percent(value: float | None) -> str:
@@ -113,6 +122,7 @@ def register(app: Flask) -> None:
         stamp=stamp,
         size=size,
         number=number,
+        figure=figure,
         percent=percent,
         yaml=as_yaml,
         breakable=breakable,
@@ -121,5 +131,10 @@ def register(app: Flask) -> None:
         settings_name=settings_name,
     )
     app.jinja_env.globals.update(
-        STATES=list(JobState), DOING=DOING, OVERDUE=OVERDUE, PICTURES=PICTURES, share_done=share_done
+        STATES=list(JobState),
+        DOING=DOING,
+        OVERDUE=OVERDUE,
+        PICTURES=PICTURES,
+        NAMED_BY_PARTS=NAMED_BY_PARTS,
+        share_done=share_done,
     )

@@ -82,6 +82,14 @@ class Unknown(WebProblem):
     title = "Not found"
 
 
+class TooMany(WebProblem):
+    """Whoever asks has asked enough for now."""
+
+    status = 429
+    type = "too-many-requests"
+    title = "One after the other"
+
+
 class Refused(WebProblem):
     """Not possible in the present state."""
 

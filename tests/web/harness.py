@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +15,13 @@ from flask.testing import FlaskClient
 
 from contracts import names
 from contracts.attempt import Heartbeat, Manifest, ManifestFile, Progress
-from contracts.events import SUBSCRIPTIONS
+from contracts.events import CHECKS, SUBSCRIPTIONS
 from contracts.job import FileVersion, Job, JobState, TimelineEntry
 from contracts.validation import ValidationReport
 from functions.adapters.embedded import Embedded
+from functions.entry import deliver
 from functions.log import Log
+from functions.message import Message
 from functions.ports import ObjectInfo, Ports
 from functions.runtime import Runtime
 from functions.settings import EmbeddedSettings
@@ -124,6 +129,28 @@ class Site:
     def drain(self) -> None:
         """Forget what was published so far."""
         self._seen.update(delivery.id for delivery in self.family.bus.pending())
+
+    @contextmanager
+    def extract(self) -> Iterator[None]:
+        """Let extract answer those who look into a source, while the block lasts."""
+        stop = threading.Event()
+        worker = threading.Thread(target=self._answer_checks, args=(stop,))
+        worker.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            worker.join()
+
+    def _answer_checks(self, stop: threading.Event) -> None:
+        answered: set[int] = set()
+        while not stop.wait(0.02):
+            for delivery in self.family.bus.pending():
+                if delivery.subscription == CHECKS and delivery.id not in answered:
+                    answered.add(delivery.id)
+                    told = dict(delivery.attributes)
+                    message = Message(delivery.data, told, delivery.message_id, delivery.subscription, 1)
+                    deliver("extract", message, self.runtime)
 
     @property
     def _seen(self) -> set[int]:
