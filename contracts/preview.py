@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from contracts.base import SCHEMA_VERSION, Exchanged, SchemaVersion, spelled
+from contracts.base import SCHEMA_VERSION, Authored, ColumnName, Exchanged, SchemaVersion, spelled
 from contracts.events import Event
 from contracts.problem import Problem
+from contracts.request import Source
 from contracts.validation import ColumnProfile
 
 FIRST_ROWS = 20
@@ -29,6 +30,20 @@ class SourceCheck(Event):
     sheet: str | None = Field(None, description="name of the sheet of an Excel workbook; None: the first")
     wanted: list[str] = Field([], description="columns that a request names, which tell where the header is")
     connection: str | None = Field(None, description="name of a warehouse that is asked whether it answers")
+
+
+class SourceQuestion(Authored):
+    """Which source somebody wants to look into."""
+
+    source: Source = Field(description="where the data are, as a request says it")
+    sheet: str | None = Field(
+        None, max_length=100, description="sheet of an Excel workbook; left out: the first that is visible"
+    )
+    wanted: list[ColumnName] = Field(
+        [],
+        max_length=2000,
+        description="columns that must be there: they tell where the header is",
+    )
 
 
 class Preview(Exchanged):

@@ -82,6 +82,14 @@ class Unknown(WebProblem):
     title = "Not found"
 
 
+class Unreadable(WebProblem):
+    """A source cannot be read as it is named."""
+
+    status = 422
+    type = "unreadable-source"
+    title = "The source cannot be read"
+
+
 class TooMany(WebProblem):
     """Whoever asks has asked enough for now."""
 

@@ -18,11 +18,12 @@ from contracts.api import (
     UploadList,
 )
 from contracts.job import DeadLetter, Queue
+from contracts.preview import Preview, SourceQuestion
 from functions.runtime import Runtime
 from functions.web.openapi import document
-from functions.web.problems import Changed, Refused
+from functions.web.problems import Changed, Refused, TooMany, Unreadable
 from functions.web.routes import Route
-from functions.web.v1 import jobs, queues
+from functions.web.v1 import jobs, queues, sources
 
 ANY_FILE = "application/octet-stream"
 
@@ -61,5 +62,14 @@ ROUTES: tuple[Route, ...] = (
         role="act",
     ),
     Route("GET", "/uploads", queues.list_uploads, UploadList),
+    Route(
+        "POST",
+        "/sources:preview",
+        sources.preview_source,
+        Preview,
+        body=SourceQuestion,
+        problems=(TooMany, Unreadable),
+        role="act",
+    ),
     Route("GET", "/openapi.json", get_openapi, "application/json"),
 )
