@@ -22,6 +22,7 @@ from contracts.base import (
 )
 from contracts.posterior import PosteriorShort
 from contracts.problem import Problem
+from contracts.trust import Word
 
 
 class JobState(StrEnum):
@@ -156,6 +157,18 @@ class TimelineEntry(Exchanged):
     note: str = Field("", description="reason or circumstance, in words")
 
 
+class JobResult(Exchanged):
+    """A job's result in a line."""
+
+    sol_id: str = Field(description="name of the best model")
+    r2: float | None = Field(description="adjusted R² of the best model on the rows that were trained on")
+    nrmse: float = Field(description="NRMSE of the best model")
+    rssd: float | None = Field(description="DECOMP.RSSD of the best model; None if no channel has any effect")
+    worst: Word | None = Field(
+        None, description="worst verdict of the trust checks; left out: nothing was checked"
+    )
+
+
 class Job(Document):
     """The state of one job. Changed only by compare-and-set, one transition at a time."""
 
@@ -199,6 +212,9 @@ class Job(Document):
     )
     posterior: PosteriorShort | None = Field(
         None, description="what the data say about each channel; left out: there is no such result"
+    )
+    result: JobResult | None = Field(
+        None, description="the best model in a line; left out: there is none yet"
     )
     timeline: list[TimelineEntry] = Field([], description="every step so far, oldest first")
 

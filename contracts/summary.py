@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -17,8 +17,8 @@ from contracts.base import (
     SchemaVersion,
     Timestamp,
 )
-from contracts.result import ChannelResult, ModelInBrief, PartialTrial
-from contracts.trust import TrustLine
+from contracts.result import Allocation, ChannelResult, ModelInBrief, PartialTrial
+from contracts.trust import TrustLine, Word
 
 
 class JudgedChannel(ChannelResult):
@@ -58,11 +58,25 @@ class ModelSummary(Exchanged):
     partial_trials: list[PartialTrial] = Field([], description="trials that an error ended early")
     pareto_models: int = Field(description="models on the Pareto fronts that were kept")
     best_model: SummarizedModel = Field(description="the model that the request's rule chose")
+    budget: Allocation | None = Field(
+        None, description="the answer to the request's budget question; left out: it asks none"
+    )
     trust: list[TrustLine] = Field([], description="what speaks for and against the result, by topic")
     inputs: dict[str, Any] = Field(description="the model configuration that was trained")
     provenance: dict[str, Any] = Field(description="engine, versions, seed, data fingerprint")
     files: list[str] = Field(description="names of the result's files")
     results: str = Field(description="prefix of the result's files in the bucket")
+
+
+class RunChannel(Exchanged):
+    """What one run says of a paid channel."""
+
+    name: str = Field(description="spend column")
+    share: float = Field(description="contribution over the fitted total, by the best model")
+    efficiency: float | None = Field(None, description="ROAS or CPA of the best model, see `metric`")
+    low: float | None = Field(None, description="5 % of the posterior of ROAS or CPA; left out: not known")
+    middle: float | None = Field(None, description="50 % of it")
+    high: float | None = Field(None, description="95 % of it")
 
 
 class CountryRun(Exchanged):
@@ -78,6 +92,12 @@ class CountryRun(Exchanged):
     rssd: float | None = Field(description="DECOMP.RSSD of the best model; None if no channel has any effect")
     r2: float | None = Field(description="adjusted R² of the best model on the rows that were trained on")
     model_summary: str = Field(description="object that holds the job's summary")
+    sol_id: str = Field("", description="name of the best model; empty: a former release did not say")
+    metric: Literal["roas", "cpa"] | None = Field(None, description="what `channels` tell; left out: nothing")
+    worst: Word | None = Field(
+        None, description="worst verdict of the trust checks; left out: nothing was checked"
+    )
+    channels: list[RunChannel] = Field([], description="the paid channels")
 
 
 class CountrySummary(Exchanged):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -11,6 +12,7 @@ from contracts.base import SCHEMA_VERSION, Exchanged, SchemaVersion
 
 Checks = Literal["quick", "full"]
 Word = Literal["good", "doubtful", "bad"]
+_WORDS: tuple[Word, ...] = get_args(Word)
 
 
 class TrustLine(Exchanged):
@@ -23,6 +25,11 @@ class TrustLine(Exchanged):
     figure: str = Field(description="the number as people read it")
     reason: str = Field(description="what it means")
     advice: str = Field("", description="what to do about it; empty if it is good")
+
+
+def worst(lines: Sequence[TrustLine]) -> Word | None:
+    """The worst verdict of the checks; None if nothing was checked."""
+    return max((line.word for line in lines), key=_WORDS.index, default=None)
 
 
 class Backtest(Exchanged):

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from contracts import names
 from contracts.job import Job, JobState
-from contracts.summary import CountryRun, CountrySummary, ModelSummary
+from contracts.summary import CountryRun, CountrySummary, JudgedChannel, ModelSummary, RunChannel
+from contracts.trust import worst
 from functions.errors import NotYet
 from functions.ports import NotFound, ObjectInfo, Ports
 
@@ -36,6 +37,24 @@ def run_of(ports: Ports, job: Job) -> CountryRun:
         rssd=summary.best_model.rssd,
         r2=summary.best_model.train.r2,
         model_summary=names.model_summary(job),
+        sol_id=summary.best_model.sol_id,
+        metric="roas" if summary.dependent_type == "revenue" else "cpa",
+        worst=worst(summary.trust),
+        channels=[_channel(one, summary) for one in summary.best_model.channels if one.spend is not None],
+    )
+
+
+def _channel(channel: JudgedChannel, summary: ModelSummary) -> RunChannel:
+    told = summary.best_model.posterior
+    known = told.channels if told and told.converged else []
+    found = next((one for one in known if one.name == channel.name), None)
+    return RunChannel(
+        name=channel.name,
+        share=channel.response_share,
+        efficiency=channel.roas if summary.dependent_type == "revenue" else channel.cpa,
+        low=found and found.q05,
+        middle=found and found.q50,
+        high=found and found.q95,
     )
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from contracts import names
 from contracts.attempt import Manifest, TrainingConfig
 from contracts.events import TrainingFinished
-from contracts.job import Finding, Job, JobState
+from contracts.job import Finding, Job, JobResult, JobState
 from contracts.posterior import PosteriorShort
-from contracts.result import NO_EFFECT, BestModel, Timings
+from contracts.result import NO_EFFECT, Allocation, BestModel, Timings
 from contracts.series import last_days
 from contracts.summary import ModelSummary, SummarizedModel
-from contracts.trust import TrustDocument, TrustLine
+from contracts.trust import TrustDocument, TrustLine, worst
 from functions.message import Message
 from functions.patience import saying_what_is_awaited
 from functions.ports import NotFound, Ports
@@ -57,11 +57,19 @@ def _succeed(runtime: Runtime, job: Job) -> Job:
         figures(runtime.ports, job, best),
         findings=most_severe([*model_findings(job, best), *job.findings]),
         posterior=best.posterior,
+        result=_line(runtime.ports, job, best),
     )
 
 
 def _best(ports: Ports, job: Job) -> BestModel:
     return BestModel.model_validate_json(ports.objects.read(f"{names.results(job)}best_model.json"))
+
+
+def _line(ports: Ports, job: Job, best: BestModel) -> JobResult:
+    lines = _trust(ports, names.results(job))
+    return JobResult(
+        sol_id=best.sol_id, r2=best.train.r2, nrmse=best.nrmse, rssd=best.rssd, worst=worst(lines)
+    )
 
 
 def model_findings(job: Job, best: BestModel) -> list[Finding]:
@@ -119,6 +127,7 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
         partial_trials=best.partial_trials,
         pareto_models=best.pareto_models,
         best_model=judged(best),
+        budget=_budget(ports, manifest, folder),
         trust=_trust(ports, folder),
         inputs=config.model.model_dump(mode="json"),
         provenance={**_json(ports, f"{folder}provenance.json"), "fingerprint": config.fingerprint},
@@ -137,6 +146,12 @@ def judged(best: BestModel) -> SummarizedModel:
             limits = {f"{found.metric}_low": found.q05, f"{found.metric}_high": found.q95}
             channel.update(limits, verdict=found.verdict)
     return SummarizedModel.model_validate(model)
+
+
+def _budget(ports: Ports, manifest: Manifest, folder: str) -> Allocation | None:
+    if "allocator.json" not in {file.name for file in manifest.files}:
+        return None
+    return Allocation.model_validate_json(ports.objects.read(f"{folder}allocator.json"))
 
 
 def _trust(ports: Ports, folder: str) -> list[TrustLine]:
