@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, RootModel
 
 from contracts.base import SCHEMA_VERSION, Exchanged, SchemaVersion
+from contracts.curves import CurvesDocument
 from contracts.figures import ModelFigures
 from contracts.posterior import PosteriorDocument, PosteriorShort
 from contracts.series import Interval
@@ -426,6 +427,7 @@ _BY_NAME: dict[str, type[BaseModel]] = {
     "posterior.json": PosteriorDocument,
     "trust.json": TrustDocument,
     "figures.json": ModelFigures,
+    "curves.json": CurvesDocument,
 }
 
 

@@ -18,6 +18,9 @@ from contracts.model import ModelConfig, Window
 
 Interval = Literal["day", "week", "month"]
 
+YEAR: dict[Interval, int] = {"day": 364, "week": 52, "month": 12}
+"""Periods of a year; of days as many as make whole weeks."""
+_LENGTHS = {"day": timedelta(days=1), "week": timedelta(days=7)}
 FEWEST_COLUMNS = 2
 """Columns that a ridge regression needs."""
 FEWEST_JUDGED = 2
@@ -45,6 +48,17 @@ def last_days(dates: Sequence[date], interval: Interval) -> list[date]:
         return [first + timedelta(days=6) for first in dates]
     usual = max((first.day for first in dates), default=1)
     return [_next_month(first, usual) - timedelta(days=1) for first in dates]
+
+
+def following(dates: Sequence[date], interval: Interval, count: int) -> list[date]:
+    """The first days of the `count` periods after those of a series."""
+    found: list[date] = []
+    usual = max(first.day for first in dates)
+    last = dates[-1]
+    for _ in range(count):
+        last = _next_month(last, usual) if interval == "month" else last + _LENGTHS[interval]
+        found.append(last)
+    return found
 
 
 def _next_month(first: date, usual: int) -> date:

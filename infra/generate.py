@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from contracts import (
     attempt,
     cloud,
+    curves,
     events,
     figures,
     job,
@@ -73,6 +74,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "trust": trust.TrustDocument,
     "source_check": preview.SourceCheck,
     "preview": preview.Preview,
+    "curves": curves.CurvesDocument,
     "problem": problem.Problem,
 }
 """Every contract by the name of its schema and of its example."""

@@ -18,6 +18,7 @@ from trainer.engines.native.records import Inputs
 from trainer.engines.tables import write_csv
 from trainer.posterior.budget import allocate, picture
 from trainer.posterior.budget import document as budget
+from trainer.posterior.budget.curves import curves
 from trainer.posterior.document import document
 from trainer.posterior.fit import posterior
 from trainer.posterior.model import NotOffered
@@ -70,7 +71,7 @@ class Asked:
     def __call__(
         self, data: pd.DataFrame, config: ModelConfig, folder: Path, inputs: Inputs | None
     ) -> JobPosterior | None:
-        """The posterior, its draws left in `folder`; None if it is off or not offered.
+        """The posterior, its draws and curves left in `folder`; None if it is off or not offered.
 
         Raises:
             InvalidInputs: data and configuration do not fit together, a line per problem.
@@ -87,6 +88,9 @@ class Asked:
                 return None
             found.table().to_parquet(folder / "posterior.parquet", compression="zstd", index=False)
             answer = document(found)
+            if found.converged:
+                text = curves(found).model_dump_json()
+                (folder / "curves.json").write_text(text, encoding="utf-8")
         self.found = found
         for line in (*answer.notes, f"posterior: {found.sweeps:,} sweeps; {' '.join(answer.sentences)}"):
             self.log(line)

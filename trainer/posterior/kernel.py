@@ -656,43 +656,57 @@ def _carry(series: Any, first: int, weights: Any, lags: int, start: int, out: An
 
 @compiled
 def _saturated(
-    earlier: Any, asked: Any, factor: float, low: int, high: int, alpha: float, half: float
-) -> float:
-    """Sum of the Hill function over rows low to high of the adstocked input, earlier + factor * asked."""
-    total = 0.0
+    earlier: Any, asked: Any, factors: Any, low: int, high: int, alpha: float, half: float, out: Any
+) -> None:
+    """Fill `out` (F,) with the Hill function of earlier + factor * asked, over the rows low to high."""
+    out[:] = 0.0
+    powers = factors**alpha
     for t in range(low, high):
-        value = earlier[t] + factor * asked[t]
-        if value > 0.0:
-            power = (value / half) ** alpha
-            total += power / (power + 1.0) if power < 1e300 else 1.0
-    return total
+        if earlier[t] == 0.0:  # whatever the factor, one power is enough
+            power = (asked[t] / half) ** alpha
+            for k in range(len(factors)):
+                one = powers[k] * power
+                out[k] += one / (one + 1.0) if one < 1e300 else 1.0
+        else:
+            for k in range(len(factors)):
+                one = ((earlier[t] + factors[k] * asked[t]) / half) ** alpha
+                out[k] += one / (one + 1.0) if one < 1e300 else 1.0
 
 
 @compiled_without_lock
-def earn(problem: Problem, i: int, eta: Any, c: Any, before: Any, asked: Any, factors: Any, out: Any) -> None:
-    """Fill `out` (S, F, 2) with what channel i earns if `asked` (P,) times a factor (F,) follows `before`.
+def train(problem: Problem, i: int, eta: Any, c: Any, out: Any) -> None:
+    """Fill `out` (S, 2) with channel i's inflexion, and what it earns per period where it is saturated."""
+    rows, everything = len(problem.dependent), problem.media.shape[1]
+    weights, trained, share = np.empty(everything), np.empty(everything), np.empty(rows)
+    for s in range(len(out)):
+        kernel.adstock(problem.family, problem.media[i], eta[s, 2], eta[s, -1], weights, trained)
+        window = trained[problem.first : problem.first + rows]
+        out[s, 0] = eta[s, 1] * window.max()
+        out[s, 1] = c[s] / _saturate(window, eta[s, 0], out[s, 0], share)
+
+
+@compiled_without_lock
+def earn(problem: Problem, eta: Any, trained: Any, before: Any, asked: Any, factors: Any, out: Any) -> None:
+    """Fill `out` (S, F, 2) with what a channel earns if `asked` (P,) times a factor (F,) follows `before`.
 
     The first is earned in the P periods, what `before` carries into them included; the second in the periods
     after them, without media, over what `before` alone would still earn there. Both inputs are scaled as
-    `media`; `before` begins with the data's first period.
+    `media`; `before` begins with the data's first period. `trained` (S, 2) is what `train` says.
     """
-    rows, everything = len(problem.dependent), problem.media.shape[1]
-    start, periods = len(before), len(asked)
-    weights, trained, share = np.empty(everything), np.empty(everything), np.empty(rows)
+    everything, start, periods = problem.media.shape[1], len(before), len(asked)
+    weights = np.empty(everything)
     earlier, added = np.empty(periods + everything), np.empty(periods + everything)
+    sums, nothing, still = np.empty(len(factors)), np.zeros(1), np.empty(1)
     for s in range(len(out)):
-        alpha, first, second = eta[s, 0], eta[s, 2], eta[s, -1]
-        kernel.adstock(problem.family, problem.media[i], first, second, weights, trained)
-        window = trained[problem.first : problem.first + rows]
-        half = eta[s, 1] * window.max()
-        scale = c[s] / _saturate(window, alpha, half, share)
-        kernel.decay_weights(problem.family, first, second, weights)
+        alpha, half, scale = eta[s, 0], trained[s, 0], trained[s, 1]
+        kernel.decay_weights(problem.family, eta[s, 2], eta[s, -1], weights)
         lags = reach(weights)
         _carry(before, 0, weights, lags, start, earlier)
         _carry(asked, start, weights, lags, start, added)
         end = periods + lags - 1
-        still = _saturated(earlier, added, 0.0, periods, end, alpha, half)
+        _saturated(earlier, added, factors, 0, periods, alpha, half, sums)
+        out[s, :, 0] = scale * sums
+        _saturated(earlier, added, nothing, periods, end, alpha, half, still)
+        _saturated(earlier, added, factors, periods, end, alpha, half, sums)
         for k in range(len(factors)):
-            out[s, k, 0] = scale * _saturated(earlier, added, factors[k], 0, periods, alpha, half)
-            later = _saturated(earlier, added, factors[k], periods, end, alpha, half)
-            out[s, k, 1] = scale * max(later - still, 0.0)
+            out[s, k, 1] = scale * max(sums[k] - still[0], 0.0)

@@ -148,20 +148,34 @@ class Posterior:
         )
         return out
 
-    def earned(self, channel: int, before: Floats, asked: Floats, factors: Floats) -> Floats:
-        """(S, F, 2) what a channel earns if `asked` (P,) times a factor (F,) follows `before`.
+    @property
+    def every(self) -> NDArray[np.int64]:
+        """Positions of all draws."""
+        return np.arange(len(self.sigma))
+
+    def earned(
+        self, channel: int, before: Floats, asked: Floats, factors: Floats, draws: NDArray[np.int64]
+    ) -> Floats:
+        """(draws, F, 2) what a channel earns if `asked` (P,) times a factor (F,) follows `before`.
 
         Both are its modelled column; `before` begins with the data's first period. The first is earned in the
         P periods, what `before` carries into them included, the second after them, without further media,
         from `asked` alone. Adstock and inflexion are those of training. In units of the dependent variable.
         """
         largest = float(self.channels[channel].series.max())
-        out = np.empty((len(self.sigma), len(factors), 2))
-        eta = np.ascontiguousarray(self.hyperparameters[:, channel])
+        out = np.empty((len(draws), len(factors), 2))
+        eta = np.ascontiguousarray(self.hyperparameters[draws, channel])
         scaled = before / largest, asked / largest
-        kernel.earn(
-            self.model.problem, channel, eta, self.contribution[:, channel].copy(), *scaled, factors, out
-        )
+        kernel.earn(self.model.problem, eta, self._trained[channel][draws], *scaled, factors, out)
+        return out
+
+    @cached_property
+    def _trained(self) -> Floats:
+        """(m, S, 2) inflexion, and what is earned per period at saturation."""
+        out = np.empty((len(self.channels), len(self.sigma), 2))
+        for i, one in enumerate(out):
+            eta = np.ascontiguousarray(self.hyperparameters[:, i])
+            kernel.train(self.model.problem, i, eta, self.contribution[:, i].copy(), one)
         return out
 
     def baseline(self, draws: NDArray[np.int64]) -> Floats:

@@ -5,14 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.budget import BudgetQuestion
+from contracts.curves import Pattern
+from contracts.series import YEAR, Interval, following
 from trainer.engines.common import Floats
 from trainer.engines.native.budget.reallocation import asked_rows, channel_order
 from trainer.posterior.result import Posterior
 
-_YEAR = {"day": 364, "week": 52, "month": 12}
-"""Periods whose mean price of an exposure counts where a channel had no spend of its own."""
+
+@dataclass(frozen=True)
+class Span:
+    """Periods that are asked about, and how a channel's spend is spread over them."""
+
+    first: int
+    """Row of the data; from N on: after the data."""
+    periods: int
+    pattern: Pattern
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,19 +35,25 @@ class PlannedChannel:
     place: int | None
     """In the posterior; None: the data say nothing about it."""
     spend: float
-    """What was spent in the periods, in currency."""
+    """What was spent in the periods, after the data in the same periods a year before, in currency."""
     cost: float
     """What the pattern costs with a factor of 1, in currency."""
     before: Floats
     """The modelled column up to the periods."""
     pattern: Floats
     """(P,) the modelled column in the periods: as it was, or if nothing was spent, even and of one unit."""
+    usual: float
+    """What so many periods of the last year cost on average, in currency."""
 
-    def earned(self, found: Posterior, spends: Floats) -> Floats:
-        """(S, F, 2) what spends (F,) earn in the periods and after them, in units of the dependent."""
+    def earned(self, found: Posterior, spends: Floats, draws: NDArray[np.int64] | None = None) -> Floats:
+        """(S, F, 2) what spends (F,) earn in the periods and after them, in units of the dependent.
+
+        `draws` are the positions of the draws that are asked; left out: all of them.
+        """
+        asked = found.every if draws is None else draws
         if self.place is None:
-            return np.zeros((len(found.sigma), len(spends), 2))
-        return found.earned(self.place, self.before, self.pattern, np.asarray(spends) / self.cost)
+            return np.zeros((len(asked), len(spends), 2))
+        return found.earned(self.place, self.before, self.pattern, np.asarray(spends) / self.cost, asked)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +62,7 @@ class Plan:
 
     dates: tuple[np.datetime64, ...]
     """(P,) first days."""
+    span: Span
     channels: tuple[PlannedChannel, ...]
     """(c,) in the order of Robyn's allocator: by the name of the modelled column."""
 
@@ -59,37 +76,68 @@ def plan(found: Posterior, question: BudgetQuestion) -> Plan:
     """The plan of a question; raises Infeasible for dates outside of the window."""
     inputs = found.model.inputs
     rows = asked_rows(inputs, question)
-    asked = slice(inputs.first + rows.start, inputs.first + rows.stop)
+    return planned(found, Span(inputs.first + rows.start, len(rows), "as_spent"))
+
+
+def planned(found: Posterior, span: Span) -> Plan:
+    """The plan of some periods."""
+    inputs = found.model.inputs
+    dates = inputs.dates.tolist()
+    dates += following(dates, inputs.interval, max(span.first + span.periods - len(dates), 0))
+    asked = dates[span.first : span.first + span.periods]
     return Plan(
-        dates=tuple(inputs.dates[asked]),
-        channels=tuple(_channel(found, i, asked) for i in channel_order(inputs)),
+        dates=tuple(np.array(asked, dtype="datetime64[D]")),
+        span=span,
+        channels=tuple(_channel(found, i, span) for i in channel_order(inputs)),
     )
 
 
-def _channel(found: Posterior, i: int, asked: slice) -> PlannedChannel:
+def _channel(found: Posterior, i: int, span: Span) -> PlannedChannel:
     inputs = found.model.inputs
     name = inputs.spend_names[i]
     names = [channel.name for channel in found.paid]
     series = inputs.values[:, len(inputs.columns) - len(inputs.media) + i]
-    spend, pattern = float(inputs.spend[asked, i].sum()), series[asked]
+    price = _price(inputs.spend[:, i], series, inputs.interval)
+    year = inputs.spend[-YEAR[inputs.interval] :, i]
+    usual = float(year.mean()) * span.periods
+    before, pattern = series, series
+    if span.pattern == "as_spent":
+        asked = slice(span.first, span.first + span.periods)
+        spend, before, pattern = float(inputs.spend[asked, i].sum()), series[: span.first], series[asked]
+    else:
+        gap = span.first - len(series)
+        spends = _after(inputs.spend[:, i], gap + span.periods, inputs.interval, span.pattern)
+        before = np.concatenate([series, spends[:gap] / price])
+        spend, pattern = float(spends[gap:].sum()), spends[gap:] / price
     if not spend > 0:
-        pattern = np.full(
-            len(pattern), 1 / len(pattern) / _price(inputs.spend[:, i], series, inputs.interval)
-        )
+        pattern = np.full(span.periods, 1 / span.periods / price)
     return PlannedChannel(
         name=name,
         modelled=inputs.paid[i],
         place=names.index(name) if name in names else None,
         spend=spend,
         cost=spend if spend > 0 else 1.0,
-        before=series[: asked.start],
+        before=before,
         pattern=pattern,
+        usual=usual,
     )
 
 
-def _price(spend: Floats, series: Floats, interval: str) -> float:
+def _after(spend: Floats, periods: int, interval: Interval, pattern: Pattern) -> Floats:
+    """(periods,) spends after those of the data (N,): those of a year before, as they were or evenly spread.
+
+    With less than a year of data they can only be even, as high as the mean.
+    """
+    year = YEAR[interval]
+    if len(spend) < year:
+        return np.full(periods, spend.mean())
+    same = np.resize(spend[-year:], periods)
+    return np.full(periods, same.mean()) if pattern == "even" else same
+
+
+def _price(spend: Floats, series: Floats, interval: Interval) -> float:
     """Spend per unit of the modelled column in the last year with some; 1 where there is none at all."""
     last = max(np.flatnonzero(series), default=0) + 1
-    year = slice(max(last - _YEAR[interval], 0), last)
+    year = slice(max(last - YEAR[interval], 0), last)
     shown = float(series[year].sum())
     return float(spend[year].sum()) / shown if shown > 0 and spend[year].any() else 1.0
