@@ -83,8 +83,8 @@ class CurvesDocument(Exchanged):
         count = len(self.factors)
         for dates in self.dates:
             for channel in dates.channels:
-                lengths = map(len, (channel.response, channel.carry_out, *channel.steps))
-                if any(length != count for length in lengths):
+                lengths = {len(channel.response), len(channel.carry_out), *map(len, channel.steps)}
+                if lengths != {count}:
                     raise ValueError(f"{dates.name}, {channel.name}: a curve has not {count} values")
             if len({len(channel.steps) for channel in dates.channels if channel.steps}) > 1:
                 raise ValueError(f"{dates.name}: channels have different numbers of draws")
