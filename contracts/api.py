@@ -18,8 +18,9 @@ from contracts.base import (
     OfRevision,
     Timestamp,
 )
-from contracts.job import DeadLetter, IgnoredFile, Job, JobState, Upload
-from contracts.problem import Problem
+from contracts.job import DeadLetter, IgnoredFile, Job, JobState, TimelineEntry, Upload
+from contracts.problem import Problem, Violation
+from contracts.result import Timings
 
 PAGE_SIZE = 25
 """Entries of a list, unless `page_size` says otherwise."""
@@ -133,6 +134,56 @@ class JobList(ListAnswer):
     jobs: list[JobRow | JobAnswer] = Field(description="as `view` says")
 
 
+class ValidateQuery(Authored):
+    """How a request is to be validated."""
+
+    data: bool = Field(
+        False, description="whether a job of its own reads and checks the data too, without training"
+    )
+
+
+class Validity(Exchanged):
+    """What a request is worth, by its contract and by what this installation has."""
+
+    valid: bool = Field(description="whether it would be accepted")
+    violations: list[Violation] = Field(description="everything that is wrong with it")
+    normalized: dict[str, Any] | None = Field(
+        description="the request with all defaults filled in; None if it is not valid"
+    )
+
+
+class AttemptRow(Exchanged):
+    """One try of a job to train."""
+
+    attempt: OfAttempt
+    state: JobState = Field(description="last state of the job in this attempt")
+    done: bool = Field(description="whether the attempt has ended")
+    begun_at: Timestamp = Field(description="when the job came into the attempt, UTC")
+    updated_at: Timestamp = Field(description="when its state was last changed, UTC")
+
+
+class AttemptList(Exchanged):
+    """The attempts of a job."""
+
+    attempts: list[AttemptRow] = Field(description="oldest first")
+
+
+class AttemptAnswer(AttemptRow):
+    """One attempt with what it left."""
+
+    timeline: list[TimelineEntry] = Field(description="the job's steps in this attempt, oldest first")
+    execution: str | None = Field(description="execution that claimed the attempt; None if none did")
+    status: str | None = Field(description="how its training ended, such as `timed-out`; None before that")
+    error: Problem | None = Field(description="why it did not succeed; None if it did, or has not ended")
+    timings: Timings | None = Field(description="what each step of the training used; None without a result")
+
+
+class LogQuery(Authored):
+    """Whose log."""
+
+    task: Annotated[int, Field(ge=0, le=9999)] = Field(0, description="index of the task, counted from 0")
+
+
 class DeadLetterList(ListAnswer):
     """Dead letters, newest first."""
 
@@ -168,6 +219,16 @@ class File(Exchanged):
     size: int = Field(description="bytes")
     object: str = Field(description="name of the object in the bucket")
     url: str = Field(description="path that answers with the content, or with where it can be downloaded")
+
+
+class Version(Exchanged):
+    """What an installation is."""
+
+    api: Literal["v1"] = Field("v1", description="version of these routes")
+    schema_version: int = Field(description="version of the documents that it writes")
+    engines: list[str] = Field(description="installed engines, the default one first")
+    queues: dict[str, int] = Field(description="queues, and how many attempts each runs at once")
+    connections: list[str] = Field(description="warehouses that requests can name")
 
 
 class FileList(Exchanged):

@@ -267,7 +267,15 @@ RIGHTS: dict[str, Rights] = {
     "bury": Rights(documents=("dead-letters",)),
     "web": Rights(
         publishes=tuple(topic for topic in ALL_TOPICS if topic not in (DEAD_LETTERS, SWEEP_TICKS)),
-        reads=("datasets/", "drop-zone/", "prepared/", "robyn/", "scratch/", "training-configs/"),
+        reads=(
+            "datasets/",
+            "drop-zone/",
+            "outcomes/",
+            "prepared/",
+            "robyn/",
+            "scratch/",
+            "training-configs/",
+        ),
         creates=(SELFTEST,),
         lists=("scratch/",),
         documents=("jobs", "queues", "dead-letters", "uploads", "ignored"),

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from contracts.problem import Problem
+from contracts.problem import Problem, violations
 
 MAX_ERRORS = 50
 MAX_TEXT = 1000
@@ -30,12 +30,20 @@ class Failure(Exception):
 
     type: ClassVar[str] = "failure"
     title: ClassVar[str] = "Something went wrong"
+    of_fields: ClassVar[bool] = False
+    """Whether each of the errors begins with the path of a field: `path: what is wrong`."""
 
     def __init__(self, detail: str, errors: Sequence[str] = ()) -> None:
         super().__init__(detail)
         told = [shortened(error) for error in errors[:MAX_ERRORS]]
         more = [f"and {len(errors) - MAX_ERRORS} more"] if len(errors) > MAX_ERRORS else []
-        self.problem = Problem(type=self.type, title=self.title, detail=shortened(detail), errors=told + more)
+        self.problem = Problem(
+            type=self.type,
+            title=self.title,
+            detail=shortened(detail),
+            errors=told + more,
+            violations=violations(told) if self.of_fields else [],
+        )
 
 
 def shortened(text: str) -> str:
@@ -60,6 +68,7 @@ class BadMessage(Permanent):
 class BadRequest(Permanent):
     """The request is not valid."""
 
+    of_fields = True
     type = "invalid-request"
     title = "The request is not valid"
 

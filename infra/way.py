@@ -10,6 +10,7 @@ from contracts.events import SUBSCRIPTIONS
 from contracts.job import JobState
 
 _COMMITTING = ("commit", "commit_end", "end", "moved", "TimelineEntry", "Job")
+_ACCEPTING = ("extract", "web")
 _REFUSING = (JobState.REJECTED, JobState.FAILED)  # what `refuse` commits, by the kind of error
 
 
@@ -20,7 +21,9 @@ def way_table(root: Path) -> str:
         topics.setdefault(function, []).append(f"`{topic}`")
     lines = ["| woken by | function | commits |", "|---|---|---|"]
     for function, names in [*topics.items(), ("web", ["people"])]:
-        states = sorted(committed(root / "functions" / function), key=list(JobState).index)
+        packages = [function, *(["acceptance"] if function in _ACCEPTING else [])]
+        found = {state for package in packages for state in committed(root / "functions" / package)}
+        states = sorted(found, key=list(JobState).index)
         lines.append(f"| {', '.join(names)} | {function} | {', '.join(states) or '–'} |")
     return "\n".join(lines) + "\n"
 

@@ -35,9 +35,9 @@ def test_every_promise_says_how_and_names_its_tests():
 
 def test_the_bounds_are_those_of_the_code():
     from contracts.base import MAX_DEPTH
+    from functions.acceptance.request import MAX_REQUEST_BYTES
     from functions.bury.handler import MAX_DATA
     from functions.errors import MAX_ERRORS, MAX_TEXT
-    from functions.extract.accept import MAX_REQUEST_BYTES
     from functions.extract.decode import MAX_COLUMNS
     from functions.extract.packed import MAX_UNPACKED
     from functions.extract.parquet import MAX_DECODED, MAX_ROW_GROUP

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from contracts.events import CHECKS
 from contracts.request import job_id_for
+from functions.acceptance.readable import readable
+from functions.acceptance.request import REQUEST_ID, is_request_id
 from functions.errors import BadMessage
 from functions.extract.accept import accept
 from functions.extract.dataset import extract
-from functions.extract.readable import readable
 from functions.extract.uploads import handle_upload
 from functions.message import Message
 from functions.runtime import Runtime
@@ -39,7 +39,7 @@ def handle(message: Message, runtime: Runtime) -> None:
 
 def _request_id(body: dict[str, Any], problems: list[str]) -> str:
     request_id = body.get("request_id")
-    if not isinstance(request_id, str) or not re.fullmatch(r"[!-~]{1,200}", request_id):
+    if not is_request_id(request_id):
         why = [problem for problem in problems if problem.startswith("request_id: ")]
-        raise BadMessage("request_id must be 1 to 200 printable ASCII characters without spaces", why)
-    return request_id
+        raise BadMessage(f"request_id {REQUEST_ID}", why)
+    return str(request_id)

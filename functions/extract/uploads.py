@@ -13,8 +13,9 @@ from contracts.base import WHOLE
 from contracts.job import KEEP_ENDED, FileVersion, Job, Upload
 from contracts.names import PARTS_MARK, parts_mark
 from contracts.request import SETTINGS_FIELDS, SettingsError, job_id_for, parse_settings, upload_key
+from functions.acceptance.request import MAX_REQUEST_BYTES
 from functions.errors import BadMessage
-from functions.extract.accept import MAX_REQUEST_BYTES, accept
+from functions.extract.accept import accept
 from functions.extract.dataset import extract
 from functions.extract.gathering import gather
 from functions.extract.growing import forget_beginning, replace_beginning

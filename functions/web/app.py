@@ -35,7 +35,7 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.register_blueprint(api.blueprint(runtime))
     routes.register(app, runtime, ROUTES)
     app.add_url_rule("/health", HEALTH, lambda: Response("ok\n", content_type="text/plain; charset=utf-8"))
-    app.register_error_handler(WebProblem, lambda error: _answer(error.problem, error.status))
+    app.register_error_handler(WebProblem, _refused)
     app.register_error_handler(Transient, lambda error: _answer(error.problem, 503))
     app.register_error_handler(Conflict, lambda _: _answer(_BUSY.problem, 503))
     app.register_error_handler(HTTPException, _of_http)
@@ -54,6 +54,12 @@ def _logged(runtime: Runtime, response: Response) -> Response:
             status=response.status_code,
             **trace(request.headers, runtime.settings),
         )
+    return response
+
+
+def _refused(error: WebProblem) -> Response:
+    response = _answer(error.problem, error.status)
+    response.headers.update(error.headers)
     return response
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import PurePosixPath
 
-from flask import Response, redirect
+from flask import Response, redirect, request
 from werkzeug.wrappers import Response as Answer
 
 from functions.ports import NotFound, ObjectInfo, ObjectStore
@@ -21,18 +21,32 @@ INLINE = {
     ".txt": "text/plain; charset=utf-8",
 }
 """Types that a browser may show; all others are downloads, because HTML or SVG could run scripts here."""
+LASTING = "private, max-age=31536000, immutable"
+"""How long a browser may keep what never changes."""
 LINK_MINUTES = 5
 """Lifetime of a download link. It serves one request; a download that has begun is not interrupted."""
 
 
-def send(objects: ObjectStore, info: ObjectInfo) -> Answer:
+def send(objects: ObjectStore, info: ObjectInfo, of_attempt: bool = False) -> Answer:
     """The object, read in pieces; or where the store itself lets it be downloaded, if it does.
+
+    What is asked for as a file `of_attempt` never changes and may be kept, unless it still grows.
 
     Raises:
         Unknown: it was deleted or replaced meanwhile.
     """
     link = None if PurePosixPath(info.name).suffix in INLINE else objects.link(info.name, LINK_MINUTES)
-    return redirect(link) if link else _passed_on(objects, info)
+    if link:
+        return redirect(link)
+    headers = {"ETag": f'"{info.generation}-{info.crc32c}"'}
+    if of_attempt:
+        grows = info.name.startswith("scratch/")
+        headers["Cache-Control"] = "private, no-cache" if grows else LASTING
+        if request.if_none_match.contains(f"{info.generation}-{info.crc32c}"):
+            return Response(status=304, headers=headers)
+    response = _passed_on(objects, info)
+    response.headers.update(headers)
+    return response
 
 
 def _passed_on(objects: ObjectStore, info: ObjectInfo) -> Response:

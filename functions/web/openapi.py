@@ -58,6 +58,7 @@ def document(routes: Sequence[Route]) -> Json:
 def _models(route: Route) -> Iterator[tuple[type[BaseModel], JsonSchemaMode]]:
     if not isinstance(route.answer, str):
         yield route.answer, "serialization"
+    yield from ((model, "serialization") for model in route.others.values())
     if route.body is not None:
         yield route.body, "validation"
 
@@ -126,7 +127,8 @@ def _header(name: str, description: str) -> Json:
 
 
 def _responses(route: Route, schemas: Mapping[Any, Json]) -> Json:
-    responses: Json = {str(status): _good(route, status, schemas) for status in route.statuses}
+    answers = {**dict.fromkeys(route.statuses, route.answer), **route.others}
+    responses: Json = {str(status): _good(answer, status, schemas) for status, answer in answers.items()}
     if _is_conditional(route):
         responses["304"] = {"description": "as it was when If-None-Match was its ETag"}
     titles: dict[int, list[str]] = {}
@@ -139,13 +141,14 @@ def _responses(route: Route, schemas: Mapping[Any, Json]) -> Json:
     return responses
 
 
-def _good(route: Route, status: int, schemas: Mapping[Any, Json]) -> Json:
-    headers = {"Location": _HEADERS["Location"]} if status in (201, 302) else {}
+def _good(answer: type[BaseModel] | str, status: int, schemas: Mapping[Any, Json]) -> Json:
+    headers = {"Location": _HEADERS["Location"]} if status in (201, 202, 302) else {}
     if 300 <= status < 400:
-        return {"description": "to be had there", "headers": headers}
-    if isinstance(route.answer, str):
-        return {"description": "as asked", "content": {route.answer: {}}, "headers": headers}
-    content = {"application/json": {"schema": schemas[route.answer, "serialization"]}}
+        told = "as it was when If-None-Match was its ETag" if status == 304 else "to be had there"
+        return {"description": told, "headers": headers}
+    if isinstance(answer, str):
+        return {"description": "as asked", "content": {answer: {}}, "headers": headers}
+    content = {"application/json": {"schema": schemas[answer, "serialization"]}}
     return {
         "description": "as asked",
         "content": content,

@@ -40,7 +40,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
     @pages.get("/jobs/<job_id>/files/<path:name>")
     def file(job_id: str, name: str) -> Response:
-        return files.send(ports.objects, views.file_of(ports, job_id, name))
+        return files.send(ports.objects, views.file_of(ports, actions.job_of(ports, job_id), name))
 
     @pages.get("/dead-letters")
     def dead_letters() -> str:

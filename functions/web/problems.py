@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from contracts.api import ApiProblem
@@ -15,14 +15,23 @@ class WebProblem(Permanent):
 
     status: ClassVar[int] = 400
 
-    def __init__(self, detail: str, errors: Sequence[str] = (), violations: Sequence[Violation] = ()) -> None:
+    def __init__(
+        self,
+        detail: str,
+        errors: Sequence[str] = (),
+        violations: Sequence[Violation] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail, errors)
-        self.problem = self.problem.model_copy(update={"violations": list(violations)})
+        if violations:
+            self.problem = self.problem.model_copy(update={"violations": list(violations)})
+        self.headers = dict(headers or {})
 
 
 class BadQuery(WebProblem):
     """The address holds a value that does not exist."""
 
+    of_fields = True
     type = "bad-query"
     title = "The address is not valid"
 
@@ -30,6 +39,7 @@ class BadQuery(WebProblem):
 class BadBody(WebProblem):
     """The body is not what this address takes."""
 
+    of_fields = True
     type = "bad-body"
     title = "The body is not valid"
 
@@ -96,6 +106,14 @@ class TooMany(WebProblem):
     status = 429
     type = "too-many-requests"
     title = "One after the other"
+
+
+class BadRange(WebProblem):
+    """There are no such bytes (yet)."""
+
+    status = 416
+    type = "no-such-bytes"
+    title = "There are no such bytes"
 
 
 class Refused(WebProblem):

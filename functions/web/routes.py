@@ -19,7 +19,6 @@ from werkzeug.wrappers import Response
 from contracts.api import NoQuery
 from contracts.base import error_lines
 from contracts.job import Document
-from contracts.problem import violations
 from functions.runtime import Runtime
 from functions.web.people import require_editor
 from functions.web.problems import BadBody, BadQuery, Changed, TooLarge, WebProblem, WrongType
@@ -79,6 +78,9 @@ class Route:
     """What the route itself can refuse. What the machinery refuses is added."""
     role: Literal["view", "act"] = "view"
     statuses: tuple[int, ...] = (200,)
+    """Of an `answer`; the first unless `call` says otherwise."""
+    others: Mapping[int, type[BaseModel]] = field(default_factory=dict)
+    """Statuses whose answer is another model."""
 
     @property
     def name(self) -> str:
@@ -132,7 +134,7 @@ def read_query(model: type[M], given: MultiDict[str, str]) -> M:
     else:
         if not lines:
             return read
-    raise BadQuery(f"{len(lines)} problem(s) in the parameters", lines, violations(lines))
+    raise BadQuery(f"{len(lines)} problem(s) in the parameters", lines)
 
 
 def expected(document: Document) -> None:
@@ -185,4 +187,4 @@ def _validated(model: type[M], data: bytes) -> M:
         return model.model_validate_json(data)
     except ValidationError as error:
         lines = error_lines(error)
-        raise BadBody(f"{len(lines)} problem(s) in the body", lines, violations(lines)) from error
+        raise BadBody(f"{len(lines)} problem(s) in the body", lines) from error

@@ -240,17 +240,17 @@ def _budget(ports: Ports, files: list[JobFile]) -> Allocation | None:
     return Allocation.model_validate_json(text) if text else None
 
 
-def file_of(ports: Ports, job_id: str, name: str) -> ObjectInfo:
+def file_of(ports: Ports, job: Job, name: str) -> ObjectInfo:
     """The object of one of a job's files; `name` is only ever compared with the names that the job has.
 
     Raises:
-        Unknown: there is no such job, or it has no such file.
+        Unknown: it has no such file.
     """
-    for file in files(ports, job_of(ports, job_id)):
+    for file in files(ports, job):
         info = ports.objects.stat(file.object_name) if file.name == name else None
         if info:
             return info
-    raise Unknown(f"job {job_id} has no file '{name}'")
+    raise Unknown(f"job {job.job_id} has no file '{name}'")
 
 
 def _text(ports: Ports, name: str) -> bytes | None:

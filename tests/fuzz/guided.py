@@ -12,9 +12,9 @@ import atheris
 with atheris.instrument_imports(include=["contracts", "functions", "yaml"]):
     from contracts.base import canonical_json
     from contracts.request import SettingsError, parse_settings
+    from functions.acceptance.readable import readable
     from functions.errors import Permanent
     from functions.extract.decode import decode_upload
-    from functions.extract.readable import readable
     from functions.message import decode
     from functions.notifications import object_event
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from functions.acceptance.readable import readable
 from functions.errors import Permanent
 from functions.extract.decode import decode_upload
-from functions.extract.readable import readable
 from functions.validate.prepare import prepare
 from infra.local.bench.figures import peak_memory_mb
 from tests.data.cases import request

@@ -416,6 +416,8 @@ def settings(made: Made) -> Iterator[str]:
     named = set(read(GcpSettings, web).trainer_jobs.model_dump(exclude_none=True).values())
     if named != made_jobs:
         yield f"jobs that are named and jobs that are made: {named ^ made_jobs}"
+    if bool(read(GcpSettings, web).snowflake) != bool(made.of("google_secret_manager_secret")):
+        yield "connections that requests sent to the page can name"
     people, region = read(PeopleSettings, web), read(GcpSettings, web).region
     if (
         people.iap_audience != f"/projects/123456789/locations/{region}/services/mmm-web"

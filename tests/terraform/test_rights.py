@@ -97,6 +97,10 @@ def _people(world: World, done: str) -> None:
         f"/jobs/{done}",
         "/dead-letters",
         f"/jobs/{done}/files/best_model.json",
+        *(
+            f"/api/v1/jobs/{done}{part}"
+            for part in ("", "/attempts/1", "/attempts/1/log", "/attempts/1/files")
+        ),
     ):
         assert world.web.get(path).status_code == 200, path
     world.act(cancelled, "cancel")

@@ -93,5 +93,5 @@ def test_a_change_can_be_bound_to_what_was_seen(site: Site) -> None:
 def test_a_verb_that_is_read_is_a_405_and_an_id_has_no_colon(site: Site) -> None:
     site.job(JobState.RUNNING)
     answer = site.client.get(f"{V1}/jobs/weekly-1:cancel")
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, OPTIONS")
+    assert (answer.status_code, set(answer.headers["Allow"].split(", "))) == (405, {"POST", "OPTIONS"})
     assert site.client.get(f"{V1}/jobs/weekly-1:other").status_code == 404

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from flask import url_for
-from werkzeug.wrappers import Response
+import hashlib
+from typing import Any
 
-from contracts.api import File, FileList, JobAnswer, JobList, JobRow, JobsQuery, LastHeartbeat
+from flask import url_for
+
+from contracts.api import JobAnswer, JobList, JobRow, JobsQuery, LastHeartbeat, ValidateQuery, Validity
+from contracts.base import WHOLE, canonical_json
 from contracts.job import Job
+from contracts.problem import violations
+from contracts.request import TrainRequest
+from functions.acceptance.readable import readable
+from functions.acceptance.request import RequestIdReused, accept_from, problems_of
+from functions.errors import BadMessage, BadRequest
+from functions.retries import retry_on_conflict
 from functions.runtime import Runtime
-from functions.web import actions, files, views
-from functions.web.people import asking
-from functions.web.routes import expected
+from functions.web import actions, views
+from functions.web.people import asking, require_editor
+from functions.web.problems import BadBody, Refused
+from functions.web.routes import Answered, expected
 from functions.web.v1.paging import page
+
+
+class Reused(Refused):
+    """A request_id was used before, with another request."""
+
+    type = RequestIdReused.type
+    title = RequestIdReused.title
 
 
 def list_jobs(runtime: Runtime, query: JobsQuery) -> JobList:
@@ -45,25 +62,31 @@ def retry_job(runtime: Runtime, job_id: str) -> JobAnswer:
     return JobAnswer.of(actions.retry(runtime, job_id, asking(), expected))
 
 
-def list_job_files(runtime: Runtime, job_id: str) -> FileList:
-    """The files of the present attempt of a job: reports and logs, then the files of its result."""
-    job = actions.job_of(runtime.ports, job_id)
-    return FileList(
-        files=[
-            File(
-                name=file.name,
-                size=file.size,
-                object=file.object_name,
-                url=url_for("api.get_job_file", job_id=job_id, file=file.name),
-            )
-            for file in views.files(runtime.ports, job)
-        ]
-    )
+def create_job(runtime: Runtime, body: bytes) -> Answered:
+    """Accept a train request, and start its job.
+
+    Sent twice, it is still one job: the same request is answered with the job that it has (200).
+    """
+    job, is_new = _accepted(runtime, *_read(body))
+    return _created(job, 201 if is_new else 200)
 
 
-def get_job_file(runtime: Runtime, job_id: str, file: str) -> Response:
-    """The content of a file, or a redirection to where the object store lets it be downloaded."""
-    return files.send(runtime.ports.objects, views.file_of(runtime.ports, job_id, file))
+def validate_job(runtime: Runtime, query: ValidateQuery, body: bytes) -> Validity | Answered:
+    """Say what is wrong with a train request, and what it means with all its defaults; nothing is trained.
+
+    With `data=true` a job of its own reads and checks the data as well (202); the same request has the same
+    such job, whose request_id is made from it.
+    """
+    request, problems = _read(body)
+    if query.data:
+        require_editor()
+        job, _ = _accepted(runtime, _checking(request), problems)
+        return _created(job, 202)
+    problems = problems_of(runtime, request, problems)
+    if problems:
+        return Validity(valid=False, violations=violations(problems), normalized=None)
+    whole = TrainRequest.model_validate(request).model_dump(mode="json", by_alias=True)
+    return Validity(valid=True, violations=[], normalized=whole)
 
 
 def _answer(runtime: Runtime, job: Job) -> JobAnswer:
@@ -74,3 +97,31 @@ def _answer(runtime: Runtime, job: Job) -> JobAnswer:
         execution=life.execution, updated=runtime.ports.clock.now() - life.age, stale=life.stale
     )
     return JobAnswer.of(job, life.progress, beat)
+
+
+def _read(body: bytes) -> tuple[dict[str, Any], list[str]]:
+    try:
+        return readable(body)
+    except BadMessage as error:
+        raise BadBody(error.problem.detail, [f"{WHOLE}: {error.problem.detail}"]) from error
+
+
+def _accepted(runtime: Runtime, request: dict[str, Any], problems: list[str]) -> tuple[Job, bool]:
+    try:
+        return retry_on_conflict(lambda: accept_from(runtime, asking(), request, problems))
+    except BadRequest as error:
+        raise BadBody(error.problem.detail, error.problem.errors) from error
+    except RequestIdReused as error:
+        raise Reused(error.problem.detail) from error
+
+
+def _created(job: Job, status: int) -> Answered:
+    location = url_for("api.get_job", job_id=job.job_id)
+    return Answered(JobAnswer.of(job), status, {} if status == 200 else {"Location": location})
+
+
+def _checking(request: dict[str, Any]) -> dict[str, Any]:
+    """The request that only checks what another one would train on."""
+    digest = hashlib.sha256(canonical_json(request).encode()).hexdigest()[:12]
+    key = str(request.get("request_id", ""))[:150]
+    return {**request, "request_id": f"{key}{'-' if key else ''}check-{digest}", "validate_only": True}

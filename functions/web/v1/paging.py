@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from contracts.api import ListQuery
 from contracts.job import Document
-from contracts.problem import violations
 from functions.ports import JobStore
 from functions.web.problems import BadQuery
 
@@ -45,4 +44,4 @@ def _key(token: str) -> str:
 
 def _bad_token() -> BadQuery:
     line = "page_token: is none that a list answered; begin without one"
-    return BadQuery("1 problem(s) in the parameters", [line], violations([line]))
+    return BadQuery("1 problem(s) in the parameters", [line])

@@ -8,24 +8,42 @@ from typing import Any
 from flask import Response, json
 
 from contracts.api import (
+    AttemptAnswer,
+    AttemptList,
     DeadLetterList,
     FileList,
     JobAnswer,
     JobList,
     JobsQuery,
     ListQuery,
+    LogQuery,
     QueueList,
     UploadList,
+    ValidateQuery,
+    Validity,
+    Version,
 )
+from contracts.base import SCHEMA_VERSION
 from contracts.job import DeadLetter, Queue
 from contracts.preview import Preview, SourceQuestion
+from contracts.request import TrainRequest
 from functions.runtime import Runtime
 from functions.web.openapi import document
-from functions.web.problems import Changed, Refused, TooMany, Unreadable
+from functions.web.problems import BadRange, Changed, Refused, TooMany, Unreadable
 from functions.web.routes import Route
-from functions.web.v1 import jobs, queues, sources
+from functions.web.v1 import attempts, jobs, queues, sources
 
 ANY_FILE = "application/octet-stream"
+
+
+def get_version(runtime: Runtime) -> Version:
+    """What this installation is, and what requests can name."""
+    return Version(
+        schema_version=SCHEMA_VERSION,
+        engines=list(runtime.settings.engines),
+        queues=runtime.settings.queues,
+        connections=list(runtime.ports.warehouses),
+    )
 
 
 def get_openapi(runtime: Runtime) -> Response:
@@ -42,13 +60,52 @@ def openapi() -> dict[str, Any]:
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/jobs", jobs.list_jobs, JobList, query=JobsQuery),
+    Route(
+        "POST",
+        "/jobs",
+        jobs.create_job,
+        JobAnswer,
+        body=TrainRequest,
+        raw_body=True,
+        problems=(jobs.Reused,),
+        role="act",
+        statuses=(201, 200),
+    ),
+    Route(
+        "POST",
+        "/jobs:validate",
+        jobs.validate_job,
+        Validity,
+        query=ValidateQuery,
+        body=TrainRequest,
+        raw_body=True,
+        problems=(jobs.Reused,),
+        others={202: JobAnswer},
+    ),
     Route("GET", "/jobs/{job_id}", jobs.get_job, JobAnswer),
     Route(
         "POST", "/jobs/{job_id}:cancel", jobs.cancel_job, JobAnswer, problems=(Refused, Changed), role="act"
     ),
     Route("POST", "/jobs/{job_id}:retry", jobs.retry_job, JobAnswer, problems=(Refused, Changed), role="act"),
-    Route("GET", "/jobs/{job_id}/files", jobs.list_job_files, FileList),
-    Route("GET", "/jobs/{job_id}/files/{file}", jobs.get_job_file, ANY_FILE, statuses=(200, 302)),
+    Route("GET", "/jobs/{job_id}/attempts", attempts.list_attempts, AttemptList),
+    Route("GET", "/jobs/{job_id}/attempts/{attempt}", attempts.get_attempt, AttemptAnswer),
+    Route(
+        "GET",
+        "/jobs/{job_id}/attempts/{attempt}/log",
+        attempts.get_attempt_log,
+        "text/plain",
+        query=LogQuery,
+        problems=(BadRange,),
+        statuses=(200, 206),
+    ),
+    Route("GET", "/jobs/{job_id}/attempts/{attempt}/files", attempts.list_attempt_files, FileList),
+    Route(
+        "GET",
+        "/jobs/{job_id}/attempts/{attempt}/files/{file}",
+        attempts.get_attempt_file,
+        ANY_FILE,
+        statuses=(200, 302, 304),
+    ),
     Route("GET", "/queues", queues.list_queues, QueueList),
     Route("POST", "/queues/{queue}:pause", queues.pause_queue, Queue, role="act"),
     Route("POST", "/queues/{queue}:resume", queues.resume_queue, Queue, role="act"),
@@ -71,5 +128,6 @@ ROUTES: tuple[Route, ...] = (
         problems=(TooMany, Unreadable),
         role="act",
     ),
+    Route("GET", "/version", get_version, Version),
     Route("GET", "/openapi.json", get_openapi, "application/json"),
 )

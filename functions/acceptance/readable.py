@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.base import WHOLE, LeftOut, canonical_json, storable
 from contracts.request import TrainRequest
-from functions.extract.accept import MAX_REQUEST_BYTES
+from functions.acceptance.request import MAX_REQUEST_BYTES
 from functions.message import MAX_READ_BYTES, json_object
 
 _KEPT_CHARACTERS = 200
