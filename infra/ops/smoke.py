@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 import requests
 
 from contracts import names
-from contracts.events import TRAIN_REQUESTS
+from contracts.events import JOB_FINISHED, TRAIN_REQUESTS
 from contracts.job import Job, JobState
 from contracts.request import job_id_for
 from functions.errors import Transient
 from functions.ports import Ports
 from functions.steps import create_once
 from infra.local.demo_data import demo_request, generate
+from infra.ops.listening import Hear, listening
 from infra.ops.place import Place
 from infra.ops.report import Report, Row
 
@@ -30,17 +31,22 @@ T = TypeVar("T")
 def smoke(place: Place, timeout_s: float) -> Report:
     """Train a tiny model on generated data: a row per step, then one per thing that must be true.
 
+    It waits for job-finished, as upstream does, on a subscription of its own.
+
     Rights that were granted a moment ago take minutes to spread: a call that is not allowed is tried again
     until the time is over.
     """
     end = time.monotonic() + timeout_s
     request_id = f"smoke-{uuid.uuid4().hex[:12]}"
+    job_id = job_id_for(request_id)
     body = _within(end, lambda: _request(place, request_id))
-    _within(end, lambda: place.ports.bus.publish(TRAIN_REQUESTS, json.dumps(body).encode()))
-    job = _ended(place, job_id_for(request_id), end)
-    checks = [_end_check(job, timeout_s), *_result_checks(place, job, end)]
+    with listening(place, JOB_FINISHED) as hear:
+        _within(end, lambda: place.ports.bus.publish(TRAIN_REQUESTS, json.dumps(body).encode()))
+        told = _told(hear, job_id, end)
+    job = _within(end, lambda: place.ports.jobs.get(Job, job_id))
+    checks = [_end_check(job, timeout_s), *_told_check(job, told), *_result_checks(place, job, end)]
     rows = [*_timeline(job), *checks]
-    return Report(rows, f"job {job_id_for(request_id)}", all(row["good"] is not False for row in rows))
+    return Report(rows, f"job {job_id}", all(row["good"] is not False for row in rows))
 
 
 def _request(place: Place, request_id: str) -> dict[str, Any]:
@@ -68,13 +74,13 @@ def _within(end: float, call: Callable[[], T]) -> T:
             time.sleep(_PERIOD_S)
 
 
-def _ended(place: Place, job_id: str, end: float) -> Job | None:
-    """The job when it has ended, or as it is when the time is over."""
-    while True:
-        job = _within(end, lambda: place.ports.jobs.get(Job, job_id))
-        if (job and job.state.terminal) or time.monotonic() > end:
-            return job
-        time.sleep(_PERIOD_S)
+def _told(hear: Hear, job_id: str, end: float) -> dict[str, Any] | None:
+    """What job-finished said of a job; None if it said nothing in time."""
+    while time.monotonic() < end:
+        for message in hear():
+            if message.get("job_id") == job_id:
+                return message
+    return None
 
 
 def _timeline(job: Job | None) -> list[Row]:
@@ -99,6 +105,15 @@ def _end_check(job: Job | None, timeout_s: float) -> Row:
         return _row("the job ends", False, f"still {job.state} after {timeout_s:.0f} s{waits}")
     reason = "; ".join([job.error.detail, *job.error.errors]) if job.error else ""
     return _row("the job succeeds", job.state is JobState.SUCCEEDED, reason)
+
+
+def _told_check(job: Job | None, told: dict[str, Any] | None) -> list[Row]:
+    """Whether upstream was told how the job ended; nothing can be said of a job that has not."""
+    if job is None or not job.state.terminal:
+        return []
+    good = told is not None and told.get("state") == job.state.value
+    note = f"it said {told.get('state')}" if told else "no message came: is its topic published to?"
+    return [_row("job-finished tells it", good, "" if good else note)]
 
 
 def _result_checks(place: Place, job: Job | None, end: float) -> list[Row]:

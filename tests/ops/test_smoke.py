@@ -26,6 +26,7 @@ def test_a_system_that_runs_trains_the_tiny_request(host: LocalHost, ops: Run) -
     assert steps[:5] == ["ACCEPTED", "EXTRACTED", "QUEUED", "RUNNING", "TRAINED"]
     assert [row["step"] for row in rows if row["good"]] == [
         "the job succeeds",
+        "job-finished tells it",
         "the page answers",
         "the summaries are there",
     ]
