@@ -1,4 +1,7 @@
-"""A stand-in for `gcloud` and `bq` on the path: answers as told, and writes down what it was asked."""
+"""A stand-in for `gcloud` and `bq` on the path: answers as told, and writes down what it was asked.
+
+Commands about Pub/Sub's subscriptions can go on to the real gcloud, which then asks the emulator.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,19 @@ from typing import Any
 import pytest
 
 _PROGRAM = """#!{python}
-import json, pathlib, sys
+import json, os, pathlib, sys
 here = pathlib.Path(__file__).parent
 words = [pathlib.Path(__file__).name, *sys.argv[1:]]
 given = sys.stdin.read()
 with (here / "asked.jsonl").open("a") as asked:
     asked.write(json.dumps([words, given]) + "\\n")
+if "{emulated}" and words[1:3] == ["pubsub", "subscriptions"]:
+    os.environ |= {{
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB": "http://" + os.environ["PUBSUB_EMULATOR_HOST"] + "/",
+        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+        "CLOUDSDK_CONFIG": str(here / "config"),
+    }}
+    os.execv("{emulated}", words)
 for known, answer in json.loads((here / "answers.json").read_text()):
     if " ".join(words).startswith(known):
         if isinstance(answer, str):
@@ -35,12 +45,16 @@ class Cloud:
     answers: dict[str, Any] = field(default_factory=dict)
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in ("gcloud", "bq"):
-            program = self.folder / name
-            program.write_text(_PROGRAM.format(python=sys.executable))
-            program.chmod(0o755)
+        self.emulate_subscriptions("")
         monkeypatch.setenv("PATH", str(self.folder), prepend=":")
         self.answer({})
+
+    def emulate_subscriptions(self, gcloud: str) -> None:
+        """Let this gcloud ask Pub/Sub's emulator where commands are about subscriptions."""
+        for name in ("gcloud", "bq"):
+            program = self.folder / name
+            program.write_text(_PROGRAM.format(python=sys.executable, emulated=gcloud))
+            program.chmod(0o755)
 
     def answer(self, answers: dict[str, Any]) -> None:
         """Add answers; the longest beginning counts."""

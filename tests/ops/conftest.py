@@ -57,8 +57,10 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 
 def _check_grammar(commands: list[str], folder: Path) -> None:
-    if GCLOUD is None or not commands:
+    if not commands:
         return
+    if GCLOUD is None:
+        pytest.skip("gcloud is not installed: whether it knows the commands was not looked at")
     file = folder / "commands.json"
     file.write_text(json.dumps([{"command_string": command} for command in commands]))
     done = subprocess.run(
