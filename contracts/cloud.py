@@ -245,14 +245,14 @@ RIGHTS: dict[str, Rights] = {
         creates=("robyn/", "model_summary/"),
         lists=("model_summary/",),
         documents=("jobs",),
-        seldom={f"publish:{DEAD_LETTERS}": _LETTER, "list:model_summary/": "a month is over"},
+        seldom={f"publish:{DEAD_LETTERS}": _LETTER, "list:model_summary/": "a summary is lost"},
     ),
     "sweep": Rights(
         publishes=tuple(topic for topic in ALL_TOPICS if topic not in (SWEEP_TICKS, SOURCE_CHECKS)),
-        reads=("datasets/", "outcomes/", "scratch/", "drop-zone/"),
-        creates=("outcomes/", "scratch/"),
-        lists=("scratch/",),
-        documents=("jobs", "queues", "uploads"),
+        reads=("datasets/", "outcomes/", "scratch/", "drop-zone/", "model_summary/"),
+        creates=("outcomes/", "scratch/", "model_summary/"),
+        lists=("scratch/", "model_summary/"),
+        documents=("jobs", "queues", "uploads", "countries"),
         runs="stops",
         seldom={
             f"publish:{DEAD_LETTERS}": _LETTER,
@@ -262,6 +262,9 @@ RIGHTS: dict[str, Rights] = {
             "read:drop-zone/": _HALF_ACCEPTED,
             f"publish:{SWEEP_REQUESTS}": "a job that ends because nothing happened to it",
             "publish:objects-outcomes": "the notification of an outcome was lost",
+            **dict.fromkeys(
+                ("read:model_summary/", "create:model_summary/", "list:model_summary/"), "a month is closed"
+            ),
         },
     ),
     "bury": Rights(documents=("dead-letters",)),

@@ -330,6 +330,7 @@ class KnownCountries(Document):
     kind: ClassVar[str] = "countries"
     KEY: ClassVar[str] = "known"
     countries: list[str] = Field([], max_length=MAX_COUNTRIES, description="oldest first")
+    counted_before: str = Field("", description="month, YYYY-MM, before which every run of theirs is counted")
 
     @property
     def key(self) -> str:

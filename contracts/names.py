@@ -53,8 +53,13 @@ def summary(country: str) -> str:
 
 
 def country_runs(country: str, month: str) -> str:
-    """Prefix of the runs of a country that succeeded in a month, YYYY-MM."""
+    """Prefix of the runs of a country that succeeded in a month, YYYY-MM, until it is closed."""
     return f"model_summary/{country}/runs/{month}/"
+
+
+def country_month(country: str, month: str) -> str:
+    """All runs of a country that succeeded in a month, YYYY-MM, once it is closed."""
+    return f"model_summary/{country}/runs/{month}.json"
 
 
 def country_run(job: Job) -> str:

@@ -100,8 +100,17 @@ class CountryRun(Exchanged):
     channels: list[RunChannel] = Field([], description="the paid channels")
 
 
+class CountryMonth(Exchanged):
+    """All runs of a country that succeeded in one month."""
+
+    schema_version: SchemaVersion = SCHEMA_VERSION
+    country: OfCountry
+    month: str = Field(description="the month, YYYY-MM")
+    runs: list[CountryRun] = Field(description="newest success first")
+
+
 class CountrySummary(Exchanged):
-    """The runs of a country, in a bounded size; every run is an object of its own beside it."""
+    """The runs of a country, in a bounded size; beside it are all, each alone or all of a month together."""
 
     schema_version: SchemaVersion = SCHEMA_VERSION
     country: OfCountry

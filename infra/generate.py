@@ -70,6 +70,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "model_figures": figures.ModelFigures,
     "model_summary": summary.ModelSummary,
     "country_summary": summary.CountrySummary,
+    "country_month": summary.CountryMonth,
     "posterior": posterior.PosteriorDocument,
     "trust": trust.TrustDocument,
     "source_check": preview.SourceCheck,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from pydantic import ValidationError
 
@@ -12,14 +12,13 @@ from contracts.job import Job, JobState
 from contracts.summary import CountryRun, CountrySummary, JudgedChannel, ModelSummary, RunChannel
 from contracts.trust import worst
 from functions.errors import NotYet
+from functions.months import close_months, is_recorded, month_of, record, runs_of_month
 from functions.ports import NotFound, ObjectInfo, Ports
 
 BEST, LATEST = 20, 50
 """How many runs the aggregate lists."""
 REWRITTEN_AFTER = timedelta(seconds=5)
 """The aggregate is written at most once in this time; a store refuses more than one write in a second."""
-MONTH_CLOSES = timedelta(days=7)
-"""After the end of a month: no message lives longer, so that no run can be added any more."""
 _PAGE = 500
 
 
@@ -72,7 +71,7 @@ def bring_up_to_date(ports: Ports, job: Job) -> None:
     if info is None or known is None:
         rebuild(ports, job.country)
         return
-    summary = _counted(ports, with_runs(known, [run_of(ports, job)]))
+    summary = _counted(ports, with_runs(known, [run_of(ports, job)]), month_of(job))
     if summary == known:
         return
     if ports.clock.now() - info.updated < REWRITTEN_AFTER:
@@ -116,11 +115,11 @@ def _rebuilt(ports: Ports, country: str) -> CountrySummary:
     summary = CountrySummary(country=country, counts={}, uncounted="", best=[], latest=[])
     for job in _succeeded(ports, country):
         run = run_of(ports, job)
-        if ports.objects.stat(names.country_run(job)) is None:
-            ports.objects.create(names.country_run(job), run.model_dump_json(indent=2).encode())
-        first = min(summary.uncounted or "9999-99", f"{run.succeeded_at:%Y-%m}")
+        if not is_recorded(ports, job):
+            record(ports, job, run)
+        first = min(summary.uncounted or "9999-99", month_of(job))
         summary = with_runs(summary, [run]).model_copy(update={"uncounted": first})
-    return _counted(ports, summary)
+    return close_months(ports, summary)
 
 
 def _succeeded(ports: Ports, country: str) -> Iterator[Job]:
@@ -143,15 +142,9 @@ def _known(ports: Ports, country: str) -> CountrySummary | None:
         return None
 
 
-def _counted(ports: Ports, summary: CountrySummary) -> CountrySummary:
-    """The aggregate with the number of runs of every month that has closed since."""
-    counts, month = dict(summary.counts), summary.uncounted
-    while month and ports.clock.now() >= _next_month(month) + MONTH_CLOSES:
-        counts[month] = sum(1 for _ in ports.objects.list(names.country_runs(summary.country, month)))
-        month = f"{_next_month(month):%Y-%m}"
-    return summary.model_copy(update={"counts": counts, "uncounted": month})
-
-
-def _next_month(month: str) -> datetime:
-    year, number = map(int, month.split("-"))
-    return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
+def _counted(ports: Ports, summary: CountrySummary, month: str) -> CountrySummary:
+    """The aggregate after a run of a month; one that is counted already is counted anew."""
+    if month not in summary.counts:
+        return summary
+    counts = {**summary.counts, month: len(runs_of_month(ports, summary.country, month))}
+    return summary.model_copy(update={"counts": counts})

@@ -16,6 +16,7 @@ from contracts.series import last_days
 from contracts.summary import ModelSummary, SummarizedModel
 from contracts.trust import TrustDocument, TrustLine, worst
 from functions.message import Message
+from functions.months import is_recorded, record
 from functions.patience import saying_what_is_awaited
 from functions.ports import NotFound, Ports
 from functions.runtime import Runtime
@@ -35,10 +36,9 @@ def handle(message: Message, runtime: Runtime) -> None:
         with saying_what_is_awaited(runtime, job):
             _write_summary(runtime, job)
         job = _succeed(runtime, job)
-    if runtime.ports.objects.stat(names.country_run(job)) is None:
+    if not is_recorded(runtime.ports, job):
         announce(runtime, job)
-        run = run_of(runtime.ports, job)
-        create_once(runtime, names.country_run(job), run.model_dump_json(indent=2).encode())
+        record(runtime.ports, job, run_of(runtime.ports, job))
     bring_up_to_date(runtime.ports, job)
 
 

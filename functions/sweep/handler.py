@@ -10,6 +10,7 @@ from functions.ports import Conflict
 from functions.runtime import Runtime
 from functions.steps import announce_attempt_end
 from functions.sweep.cancelling import sweep_cancelling
+from functions.sweep.months import sweep_months
 from functions.sweep.queues import sweep_queues
 from functions.sweep.running import sweep_running
 from functions.sweep.uploads import sweep_uploads
@@ -35,6 +36,7 @@ def handle(message: Message, runtime: Runtime) -> None:
             _sweep_alone(runtime, job)
     sweep_queues(runtime)
     sweep_uploads(runtime)
+    sweep_months(runtime)
 
 
 def _sweep_alone(runtime: Runtime, job: Job) -> None:
