@@ -147,16 +147,18 @@ def _winners(result: Result) -> list[dict[str, Any]]:
 
 def _pareto_decomposition(result: Result) -> pd.DataFrame:
     """Contributions by period of every Pareto solution, in units of the dependent variable."""
-    tables = [_decomposition(result.model(solution)) for solution in result.told]
-    return pd.concat(tables, ignore_index=True)
-
-
-def _decomposition(model: ModelAnswer) -> pd.DataFrame:
-    table = model.contributions.drop(columns=INTERCEPT).reset_index(drop=True)
-    table.insert(0, "ds", model.dates.astype(str))
-    table.insert(1, "dep_var", model.actual)
-    fitted = {"intercept": model.contributions[INTERCEPT].to_numpy(), "depVarHat": model.fitted}
-    return table.assign(**fitted, solID=model.solution)
+    models = [result.model(solution) for solution in result.told]
+    names = result.inputs.columns
+    parts = np.vstack([model.contributions[[INTERCEPT, *names]].to_numpy() for model in models])
+    columns = {
+        "ds": np.concatenate([model.dates for model in models]),
+        "dep_var": np.concatenate([model.actual for model in models]),
+        **dict(zip(names, parts[:, 1:].T, strict=True)),
+        "intercept": parts[:, 0],
+        "depVarHat": np.concatenate([model.fitted for model in models]),
+        "solID": np.repeat([model.solution for model in models], [len(model.dates) for model in models]),
+    }
+    return pd.DataFrame(columns)
 
 
 def _fit(model: ModelAnswer) -> dict[str, Any]:

@@ -136,8 +136,7 @@ def _result(inputs: Inputs, candidates: Candidates, selection: Selection) -> Res
     models = {solution: answers.model(candidate) for solution, candidate in chosen.items()}
     if selection.best not in selection.pareto:
         chosen[selection.best] |= {"robynPareto": np.nan}
-    summaries = [_with_metrics(models[solution].summary, candidate) for solution, candidate in chosen.items()]
-    aggregated = pd.concat(summaries, ignore_index=True)
+    aggregated = _with_metrics([models[solution].summary for solution in chosen], list(chosen.values()))
     clusters = cluster(judged[judged["solID"].isin(selection.pareto)], aggregated, inputs)
     lift = [answers.lift(candidate) for candidate in chosen.values()] if inputs.studies else []
     return Result(
@@ -154,5 +153,9 @@ def _result(inputs: Inputs, candidates: Candidates, selection: Selection) -> Res
     )
 
 
-def _with_metrics(summary: pd.DataFrame, candidate: dict[str, Any]) -> pd.DataFrame:
-    return summary.assign(**{name: candidate[name] for name in _MODEL_COLUMNS})
+def _with_metrics(summaries: list[pd.DataFrame], candidates: list[dict[str, Any]]) -> pd.DataFrame:
+    """The rows of all summaries, each with the metrics of its candidate."""
+    metrics = pd.DataFrame(candidates, columns=list(_MODEL_COLUMNS))
+    of_row = np.repeat(np.arange(len(summaries)), [len(summary) for summary in summaries])
+    rows = pd.concat(summaries, ignore_index=True)
+    return pd.concat([rows, metrics.iloc[of_row].reset_index(drop=True)], axis=1)

@@ -12,7 +12,7 @@ from trainer.engines.pictures import style
 if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing needs it
     from matplotlib.axes import Axes
 
-_WIDTH, _DPI = 16.0, 140
+_WIDTH = 16.0
 _REACH = 3.0
 _LINE, _LETTERS = 0.205, 92
 
@@ -37,7 +37,7 @@ def draw(document: PosteriorDocument, path: Path) -> None:
         left = 0.02 + 0.0052 * max(style.width(style.label(channel.name)) for channel in paid)
         axes = figure.add_axes((left, 0.75 / height, 0.55 - left, 1 - 1.85 / height))
         panel(axes, document)
-        figure.savefig(path, dpi=_DPI, metadata={"Title": "Posterior"})
+        style.save(figure, path, "Posterior")
 
 
 def panel(axes: Axes, document: PosteriorDocument) -> None:

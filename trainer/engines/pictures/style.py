@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from itertools import cycle
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from unicodedata import category, east_asian_width, name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
 INK = "#1F2933"
 MUTED = "#6B7280"
@@ -60,6 +63,7 @@ _RC: dict[Any, object] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    "axes.titley": 1.0,  # titles keep their place: nothing is measured for them
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "xtick.labelsize": 9,
@@ -67,6 +71,9 @@ _RC: dict[Any, object] = {
     "grid.color": "#EDEFF2",
     "legend.frameon": False,
 }
+
+_DPI = 140
+_LEVELS = 31
 
 _FONT = "DejaVu Sans"
 _FALLBACKS = (
@@ -84,6 +91,24 @@ def settings() -> dict[Any, object]:
 
     installed = set(fontManager.get_font_names())
     return _RC | {"font.family": [_FONT, *(name for name in _FALLBACKS if name in installed)]}
+
+
+def save(figure: Figure, path: Path, title: str) -> None:
+    """Write a figure to `path` as a PNG of 140 dots per inch, half as large as matplotlib's own.
+
+    Each of red, green and blue has 32 levels, and there is no transparency.
+    """
+    from PIL import Image, PngImagePlugin  # here, because only drawing needs it
+
+    buffer = BytesIO()
+    figure.savefig(buffer, format="rgba", dpi=_DPI)
+    pixels, width = buffer.getvalue(), int(figure.get_figwidth() * _DPI)
+    picture = Image.frombuffer("RGBA", (width, len(pixels) // (4 * width)), pixels, "raw", "RGBA", 0, 1)
+    told = PngImagePlugin.PngInfo()
+    told.add_text("Title", title)
+    levels = [round(round(value * _LEVELS / 255) * 255 / _LEVELS) for value in range(256)]
+    fewer = picture.convert("RGB").point(3 * levels)
+    fewer.save(path, format="png", pnginfo=told, dpi=(_DPI, _DPI), compress_level=4)
 
 
 def unreadable_scripts(texts: Iterable[str]) -> list[str]:

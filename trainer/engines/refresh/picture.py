@@ -20,7 +20,6 @@ if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing 
     from matplotlib.figure import Figure
 
 _WIDTH = 16.0  # inches
-_DPI = 140
 _SHOWN = 5
 """Models of a chain that are compared: the newest ones."""
 _NAMED, _WIDE = 0.01, 0.045
@@ -71,7 +70,7 @@ def _draw_fit(config: ModelConfig, periods: pd.DataFrame, interval: str, path: P
     reading = "shaded: the periods that a refresh added, predicted by its model; %: mean error of the part"
     style.question(axes, "How well does the chain of models predict?", reading)
     _title(figure, height, f"{dependent}, refreshed: is the model still right?")
-    figure.savefig(path, dpi=_DPI, metadata={"Title": "Actual and predicted"})
+    style.save(figure, path, "Actual and predicted")
 
 
 def _name_part(axes: Axes, status: int, middle: Any, part: pd.DataFrame, periods: int) -> None:
@@ -113,7 +112,7 @@ def _draw_answers(config: ModelConfig, aggregated: pd.DataFrame, path: Path) -> 
     style.amounts(right.xaxis, f"{metric} over the model's window")
     style.question(right, f"Has {metric} moved?", "the same models in the same order")
     _title(figure, height, f"{style.label(config.columns.dependent)}, refreshed: have the answers moved?")
-    figure.savefig(path, dpi=_DPI, metadata={"Title": "Decomposition by model"})
+    style.save(figure, path, "Decomposition by model")
 
 
 def _how_many(aggregated: pd.DataFrame) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDTH, _DPI = 16.0, 140
+_WIDTH = 16.0
 _CURVES = 3
 """Response curves in a row."""
 _PALE = 0.45
@@ -27,7 +27,7 @@ def draw(answer: BudgetAnswer, found: Allocation, path: Path) -> None:
     import matplotlib
 
     with matplotlib.rc_context(style.settings()):
-        _Board(answer, found).figure().savefig(path, dpi=_DPI, metadata={"Title": "Budget"})
+        style.save(_Board(answer, found).figure(), path, "Budget")
 
 
 class _Board:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing 
     from matplotlib.figure import Figure
 
 _WIDTH = 16.0  # inches
-_DPI = 140
 _POINTS = 200  # of a curve
 
 
@@ -28,9 +27,7 @@ def draw(result: Result, answer: Reallocation, path: Path) -> None:
     import matplotlib
 
     with matplotlib.rc_context(style.settings()):
-        _compose(Page(result, answer.frame.model), answer).savefig(
-            path, dpi=_DPI, metadata={"Title": "Budget"}
-        )
+        style.save(_compose(Page(result, answer.frame.model), answer), path, "Budget")
 
 
 def _compose(page: Page, answer: Reallocation) -> Figure:

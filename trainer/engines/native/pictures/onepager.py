@@ -26,7 +26,6 @@ _WIDTH, _RIGHT = 16.0, 15.7  # of the picture and of its panels, in inches
 _WORDS = {"good": "#2A7D4F", "doubtful": "#9A6700", "bad": "#B42318"}
 _LETTERS = 200  # of a line of the whole width
 _TOLD = 1.25  # inches above the panel of the posterior, for the axis of the one above and its own title
-_DPI = 140
 
 
 def draw(
@@ -48,7 +47,7 @@ def draw(
 
     with matplotlib.rc_context(style.settings()):
         page = Page(result, model or result.best, config.annotations, posterior, trust)
-        _compose(page, config, title).savefig(path, dpi=_DPI, metadata={"Title": title})
+        style.save(_compose(page, config, title), path, title)
 
 
 def _compose(page: Page, config: ModelConfig, title: str) -> Figure:

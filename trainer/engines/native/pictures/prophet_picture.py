@@ -10,7 +10,6 @@ from trainer.engines.native.records import Inputs
 from trainer.engines.pictures import notes, style
 
 _WIDTH, _ROW = 16.0, 1.75  # width of the picture and height of a row, in inches
-_DPI = 140
 _READING = {
     "trend": "the slow change",
     "season": "repeats every year",
@@ -62,4 +61,4 @@ def draw(inputs: Inputs, annotations: Sequence[Annotation], path: Path) -> None:
             style.amounts(axes.yaxis, f"per {inputs.interval}")
             reading = _READING.get(name, "actual; shaded: the window of the model")
             style.question(axes, name, reading)
-        figure.savefig(path, dpi=_DPI, metadata={"Title": "Prophet decomposition"})
+        style.save(figure, path, "Prophet decomposition")

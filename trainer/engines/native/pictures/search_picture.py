@@ -16,7 +16,6 @@ if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing 
     from matplotlib.axes import Axes
 
 _SIZE = (16.0, 7.6)  # inches
-_DPI = 140
 _SHOWN = 0.75
 """Quantile of each error up to which candidates are shown."""
 _LEAST_RANGE = 1e-6
@@ -50,7 +49,7 @@ def draw(result: Result, path: Path) -> None:
         for row, one in enumerate(found):
             _convergence(figure.add_subplot(grid[row, 0]), one)
         _fronts(figure.add_subplot(grid[:, 1]), result)
-        figure.savefig(path, dpi=_DPI, metadata={"Title": "Search"})
+        style.save(figure, path, "Search")
 
 
 def _convergence(axes: Axes, one: Convergence) -> None:
