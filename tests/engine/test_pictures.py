@@ -84,11 +84,12 @@ def test_nothing_is_written_beyond_the_edge_of_a_picture_or_over_its_header(
             "prophet": {"components": ["trend"]},
             "search": {"iterations": 40, "trials": 1},
             "budget": {},
+            "pictures": "winners",
         }
     )
     result = fit(data, config, prophet=ProphetColumns({"trend": scale * np.linspace(1, 2, 60)}, {}))
     drawn: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    monkeypatch.setattr(style, "save", lambda figure, *_: drawn.append(figure))
     outputs.write(result, config, tmp_path)
     assert len(drawn) == 4 + len(result.other_winners)
     for figure in drawn:
@@ -223,7 +224,7 @@ def test_a_short_name_of_the_dependent_variable_stays_as_it_is(monkeypatch):
     data, config = small_world("Umsatz (netto)")
     result = fit(data, config, prophet=ProphetColumns({"trend": np.linspace(1, 2, 60)}, {}))
     drawn: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    monkeypatch.setattr(style, "save", lambda figure, *_: drawn.append(figure))
     onepager.draw(result, config, Path("unused.png"), title="sales")
     texts = [text.get_text() for text in drawn[0].findobj(Text)]
     assert "Umsatz (netto),\npredicted" in texts
@@ -234,7 +235,7 @@ def test_the_best_model_is_marked_among_the_candidates(monkeypatch):
     data, config = small_world("sales")
     result = fit(data, config, prophet=ProphetColumns({"trend": np.linspace(1, 2, 60)}, {}))
     drawn: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    monkeypatch.setattr(style, "save", lambda figure, *_: drawn.append(figure))
     search_picture.draw(result, Path("unused.png"))
     texts = [text.get_text() for text in drawn[0].findobj(Text)]
     assert sum(text.startswith(result.best.solution) and text.endswith(", the best") for text in texts) == 1
