@@ -16,12 +16,16 @@ from contracts.base import (
     OfJob,
     OfRequest,
     OfRevision,
+    Slug,
     Timestamp,
+    spelled,
 )
-from contracts.job import DeadLetter, IgnoredFile, Job, JobState, TimelineEntry, Upload
+from contracts.job import DeadLetter, IgnoredFile, Job, JobResult, JobState, TimelineEntry, Upload
 from contracts.problem import Problem, Violation
 from contracts.result import Timings
 
+OneLine = Annotated[str, spelled(r"^[^\x00-\x1f\x7f]{1,200}$", "must be 1 to 200 characters on one line")]
+Beginning = Annotated[str, spelled(r"^[!-~]{1,200}$", "must be the beginning of a request_id")]
 PAGE_SIZE = 25
 """Entries of a list, unless `page_size` says otherwise."""
 
@@ -55,11 +59,53 @@ class ListAnswer(Exchanged):
     next_page_token: str = Field(description="`page_token` of the entries that follow; empty at the end")
 
 
-class JobFilters(Authored):
+class JobEquals(Authored):
+    """Which jobs, by fields that have a value or one of several."""
+
+    state: Annotated[list[JobState], Field(max_length=len(JobState))] = Field(
+        [], description="jobs in this state; may be repeated"
+    )
+    country: Country | None = Field(None, description="jobs of this country; left out: of all")
+    revision: Slug | None = Field(None, description="jobs of this series of models; left out: of all")
+    queue: Slug | None = Field(None, description="jobs of this queue; left out: of all")
+    requested_by: OneLine | None = Field(
+        None, description="jobs for which the request says that they are for this person; left out: all"
+    )
+
+    @property
+    def equals(self) -> dict[str, str | tuple[str, ...]]:
+        """The fields that must have a value, and it, or the values of which it must have one."""
+        one = {name: getattr(self, name) for name in ("country", "revision", "queue", "requested_by")}
+        given: dict[str, str | tuple[str, ...]] = {
+            name: value for name, value in one.items() if value is not None
+        }
+        return {**given, **({"state": tuple(self.state)} if self.state else {})}
+
+
+class CountQuery(JobEquals):
+    """Which jobs to count, and how far."""
+
+    most: Annotated[int, Field(ge=1, le=100_000)] = Field(1000, description="where counting ends")
+
+
+class JobCount(Exchanged):
+    """How many jobs there are."""
+
+    count: int = Field(description="jobs that match, counted no further than `most`")
+    more: bool = Field(description="whether there may be more: counting ended at `most`")
+
+
+class JobFilters(JobEquals):
     """Which jobs."""
 
-    state: Annotated[list[JobState], Field(max_length=1)] = Field([], description="jobs in this state")
-    country: Country | None = Field(None, description="jobs of this country; left out: of all")
+    request_id: Annotated[str, spelled(r"^[!-~]{1,200}$", "must be the beginning of a request_id")] | None = (
+        Field(
+            None, description="jobs whose request_id begins so, the last of the alphabet first; left out: all"
+        )
+    )
+    accepted_after: Timestamp | None = Field(
+        None, description="jobs accepted at this time, UTC, or later; left out: of all times"
+    )
 
 
 class JobsQuery(JobFilters, ListQuery):
@@ -87,6 +133,7 @@ class JobRow(Exchanged):
     updated_at: Timestamp = Field(description="when the state was last changed, UTC")
     progress: Progress | None = Field(description="how far the training is; None before it begins")
     reason: str = Field(description="why the job ended without success; empty if it did not")
+    result: JobResult | None = Field(description="the result in a line; None if there is none")
     findings: int = Field(description="how many things were noticed in the data and in the model")
 
     @classmethod

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from datetime import timedelta
 
 import pytest
 
-from contracts.job import JobState
+from contracts.job import JobResult, JobState
+from contracts.problem import Problem
 from functions.web.v1.table import ROUTES
 from infra.generate import OPENAPI, ROOT
 from tests.web.harness import S, Site
@@ -28,7 +32,7 @@ def test_every_route_says_who_may_ask_and_only_changes_need_an_editor() -> None:
 @pytest.mark.parametrize(
     ("address", "path", "told"),
     [
-        ("/jobs?stat=FAILED", "stat", "there are: page_size, page_token, state, country, view"),
+        ("/jobs?stat=FAILED", "stat", "there are: page_size, page_token, state, country, revision"),
         ("/queues?page_size=3", "page_size", "there are: none here"),
         ("/jobs?page_size=1000", "page_size", "less than or equal to 100"),
         ("/jobs?view=basic&view=full", "view", "is given 2 times"),
@@ -95,3 +99,46 @@ def test_a_verb_that_is_read_is_a_405_and_an_id_has_no_colon(site: Site) -> None
     answer = site.client.get(f"{V1}/jobs/weekly-1:cancel")
     assert (answer.status_code, set(answer.headers["Allow"].split(", "))) == (405, {"POST", "OPTIONS"})
     assert site.client.get(f"{V1}/jobs/weekly-1:other").status_code == 404
+
+
+def test_jobs_are_found_by_each_filter_and_by_all_together(site: Site) -> None:
+    site.job(
+        S.FAILED, "a", country="DE", queue="bulk", requested_by="ann@shop.example", request_id="weekly-1"
+    )
+    site.job(S.SUCCEEDED, "b", country="DE", requested_by="bob@x.example", request_id="weekly-2")
+    site.job(S.REJECTED, "c", country="AT", request_id="daily-1")
+    site.clock.time += timedelta(hours=1)
+    site.job(S.RUNNING, "d", country="AT", request_id="weekly-3")
+    for asked, found in {
+        "": "dcba",
+        "state=FAILED&state=REJECTED": "ca",
+        "country=DE": "ba",
+        "queue=bulk": "a",
+        "revision=q4": "dcba",
+        "requested_by=bob@x.example": "b",
+        "request_id=weekly": "dba",
+        "accepted_after=2026-11-21T12:30:00Z": "d",
+        "request_id=weekly&accepted_after=2026-11-21T12:30:00Z": "d",
+        "country=DE&state=FAILED&queue=bulk&request_id=weekly-1": "a",
+    }.items():
+        jobs = site.client.get(f"{V1}/jobs?{asked}").json["jobs"]
+        assert "".join(job["job_id"] for job in jobs) == found, asked
+    assert site.client.get(f"{V1}/jobs:count?country=AT").json == {"count": 2, "more": False}
+    assert site.client.get(f"{V1}/jobs:count?state=FAILED&state=RUNNING&most=1").json == {
+        "count": 1,
+        "more": True,
+    }
+
+
+def test_the_history_is_a_table_whose_cells_no_spreadsheet_computes(site: Site) -> None:
+    error = Problem(type="x", title="=HYPERLINK(1)")
+    site.job(S.FAILED, "bad", error=error, requested_by="+ann")
+    site.job(
+        S.SUCCEEDED, "good", result=JobResult(sol_id="1_2_3", r2=0.9, nrmse=0.07, rssd=-0.1, worst="good")
+    )
+    answer = site.client.get(f"{V1}/jobs.csv?state=FAILED&state=SUCCEEDED")
+    assert answer.mimetype == "text/csv"
+    good, bad = csv.DictReader(io.StringIO(answer.text))
+    assert (good["job_id"], good["nrmse"], good["rssd"], good["worst"]) == ("good", "0.07", "-0.1", "good")
+    assert (bad["reason"], bad["requested_by"], bad["r2"]) == ("'=HYPERLINK(1)", "'+ann", "")
+    assert site.client.get(f"{V1}/jobs.csv?page_size=3").status_code == 400

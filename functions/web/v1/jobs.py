@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
-from flask import url_for
+from flask import Response, url_for
 
-from contracts.api import JobAnswer, JobList, JobRow, JobsQuery, LastHeartbeat, ValidateQuery, Validity
+from contracts.api import (
+    CountQuery,
+    JobAnswer,
+    JobCount,
+    JobFilters,
+    JobList,
+    JobRow,
+    JobsQuery,
+    LastHeartbeat,
+    ValidateQuery,
+    Validity,
+)
 from contracts.base import WHOLE, canonical_json
 from contracts.job import Job
 from contracts.problem import violations
@@ -23,6 +38,16 @@ from functions.web.problems import BadBody, Refused
 from functions.web.routes import Answered, expected
 from functions.web.v1.paging import page
 
+EXPORTED = 10_000
+"""How many jobs a table holds at most."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a text begins that a spreadsheet would compute; an apostrophe before it keeps it a text."""
+_OF_RESULT = ("r2", "nrmse", "rssd", "worst")
+COLUMNS = (
+    *("job_id", "request_id", "country", "revision", "queue", "requested_by", "state", "attempt"),
+    *("accepted_at", "updated_at", "reason", "findings", *_OF_RESULT),
+)
+
 
 class Reused(Refused):
     """A request_id was used before, with another request."""
@@ -33,15 +58,55 @@ class Reused(Refused):
 
 def list_jobs(runtime: Runtime, query: JobsQuery) -> JobList:
     """Jobs, newest first."""
-    equals = {"state": query.state[0].value if query.state else None, "country": query.country}
-    found, token = page(
-        runtime.ports.jobs, Job, query, **{name: value for name, value in equals.items() if value}
-    )
+    found, token = page(runtime.ports.jobs, Job, query, starting=query.request_id or "", **query.equals)
+    since = query.accepted_after
+    if since is not None:
+        recent = [job for job in found if job.accepted_at >= since]
+        if len(recent) < len(found) and query.request_id is None:
+            token = ""  # what follows is older still
+        found = recent
     found = views.with_progress(runtime.ports, found)
     whole = query.view == "full"
     return JobList(
         jobs=[JobAnswer.of(job) if whole else JobRow.of(job) for job in found], next_page_token=token
     )
+
+
+def count_jobs(runtime: Runtime, query: CountQuery) -> JobCount:
+    """How many jobs there are, counted without reading them."""
+    count = runtime.ports.jobs.count(Job, most=query.most, since=None, **query.equals)
+    return JobCount(count=count, more=count == query.most)
+
+
+def export_jobs(runtime: Runtime, query: JobFilters) -> Response:
+    """The list of jobs as a CSV table, newest first: the first 10,000 that match."""
+    return Response("".join(_csv(runtime, query)), content_type="text/csv; charset=utf-8")
+
+
+def _csv(runtime: Runtime, query: JobFilters) -> Iterator[str]:
+    yield _line(COLUMNS)
+    asked = JobsQuery(**query.model_dump(exclude_unset=True), page_size=100)
+    for _ in range(EXPORTED // asked.page_size):
+        listed = list_jobs(runtime, asked)
+        for row in listed.jobs:
+            yield _line([_cell(row, name) for name in COLUMNS])
+        if not listed.next_page_token:
+            return
+        asked = asked.model_copy(update={"page_token": listed.next_page_token})
+
+
+def _cell(row: JobRow | JobAnswer, name: str) -> str:
+    value = getattr(row.result if name in _OF_RESULT else row, name, None)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(FORMULA) and not isinstance(value, int | float) else text
+
+
+def _line(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
 
 
 def get_job(runtime: Runtime, job_id: str) -> JobAnswer:

@@ -8,14 +8,16 @@ from typing import TypeVar
 
 from contracts.api import ListQuery
 from contracts.job import Document
-from functions.ports import JobStore
+from functions.ports import Equal, JobStore
 from functions.web.problems import BadQuery
 
 D = TypeVar("D", bound=Document)
 
 
-def page(store: JobStore, kind: type[D], query: ListQuery, **equals: str) -> tuple[list[D], str]:
-    """A part of a list, newest first, and the token of the next one; empty at the end.
+def page(
+    store: JobStore, kind: type[D], query: ListQuery, starting: str = "", **equals: Equal
+) -> tuple[list[D], str]:
+    """A part of a list in the order of the store, and the token of the next one; empty at the end.
 
     Raises:
         BadQuery: the token is none of ours, or that of a document that is gone.
@@ -23,7 +25,7 @@ def page(store: JobStore, kind: type[D], query: ListQuery, **equals: str) -> tup
     before = _key(query.page_token) if query.page_token else None
     if before is not None and store.get(kind, before) is None:
         raise _bad_token()
-    found = store.find(kind, limit=query.page_size + 1, before=before, **equals)
+    found = store.find(kind, limit=query.page_size + 1, before=before, starting=starting, **equals)
     more = len(found) > query.page_size
     return found[: query.page_size], _token(found[query.page_size - 1].key) if more else ""
 

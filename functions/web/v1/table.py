@@ -10,9 +10,12 @@ from flask import Response, json
 from contracts.api import (
     AttemptAnswer,
     AttemptList,
+    CountQuery,
     DeadLetterList,
     FileList,
     JobAnswer,
+    JobCount,
+    JobFilters,
     JobList,
     JobsQuery,
     ListQuery,
@@ -60,6 +63,8 @@ def openapi() -> dict[str, Any]:
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/jobs", jobs.list_jobs, JobList, query=JobsQuery),
+    Route("GET", "/jobs:count", jobs.count_jobs, JobCount, query=CountQuery),
+    Route("GET", "/jobs.csv", jobs.export_jobs, "text/csv", query=JobFilters),
     Route(
         "POST",
         "/jobs",
