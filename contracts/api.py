@@ -20,7 +20,7 @@ from contracts.base import (
     Timestamp,
     spelled,
 )
-from contracts.job import DeadLetter, IgnoredFile, Job, JobResult, JobState, TimelineEntry, Upload
+from contracts.job import DeadLetter, IgnoredFile, Job, JobResult, JobState, Slot, TimelineEntry, Upload
 from contracts.problem import Problem, Violation
 from contracts.result import Timings
 
@@ -244,6 +244,36 @@ class QueueUse(Exchanged):
     running: int = Field(description="attempts that run")
     limit: int = Field(description="how many may run at once")
     paused: bool = Field(description="whether nothing new is started")
+
+
+class QueueDetail(QueueUse):
+    """One queue, and who is in it."""
+
+    slots: list[Slot] = Field(description="attempts that run")
+    waiting: list[JobRow] = Field(description="jobs that wait, in the order in which they are started")
+    more: bool = Field(description="whether others wait behind those")
+
+
+class Move(Authored):
+    """Where a job is to wait."""
+
+    queue: Slug = Field(description="name of the queue")
+    priority: int = Field(ge=-100, le=100, description="higher is started first")
+
+
+class LettersOfReason(Authored):
+    """Dead letters with one reason."""
+
+    subscription: Annotated[str, Field(max_length=200)] = Field(
+        description="subscription that could not deliver them"
+    )
+    reason: Annotated[str, Field(max_length=4000)] = Field(description="the reason, in full")
+
+
+class Replayed(Exchanged):
+    """Messages that were published again."""
+
+    dead_letters: list[DeadLetter] = Field(description="those that had not been replayed before")
 
 
 class QueueList(Exchanged):

@@ -68,6 +68,8 @@ KEEP_ENDED = timedelta(days=90)
 KEEP_EXTRACT = timedelta(days=1)
 """How long it is remembered at least which object holds what was read from a source."""
 MAX_FINDINGS = 50
+PRIORITIES = range(-100, 101)
+"""What the priority of a job can be."""
 MAX_COUNTRIES = 300
 MAX_IGNORED = 50
 """How many files a document of ignored files lists."""
@@ -295,6 +297,7 @@ class Queue(Document):
     kind: ClassVar[str] = "queues"
     name: str = Field(description="name of the queue")
     paused: bool = Field(False, description="nothing new is started while true")
+    paused_by: str | None = Field(None, description="who paused it; None: nobody, or not known")
     slots: list[Slot] = Field([], description="the slots that are taken")
 
     @property
@@ -349,6 +352,7 @@ class DeadLetter(Document):
     data: str = Field(description="the message's data, base64")
     attributes: dict[str, str] = Field({}, description="the message's attributes")
     replayed_at: Timestamp | None = Field(None, description="when it was last sent again, UTC; None: never")
+    replayed_by: str | None = Field(None, description="who sent it again last; None: nobody, or not known")
     expires: Timestamp | None = Field(None, description="when the store may remove it, UTC; None: never")
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -23,6 +23,7 @@ from functions.message import Message
 from functions.ports import Conflict
 from functions.runtime import Runtime
 from functions.steps import commit, create_once, free_slot, get_or_create_queue, refuse, request_of
+from functions.turns import in_order
 from functions.versions import read_ours
 
 ORPHANED_AFTER = timedelta(seconds=30)
@@ -49,7 +50,7 @@ def _resume(runtime: Runtime, queue: Queue) -> None:
 def _admit(runtime: Runtime, name: str, limit: int) -> bool:
     """Take a slot for the attempt whose turn it is and start it; False if no slot is free or nobody waits."""
     queue = get_or_create_queue(runtime, name)
-    turn = _next(queue, _candidates(runtime, queue)) if _free(queue, limit) else None
+    turn = _next(runtime, queue) if _free(queue, limit) else None
     if turn is None:
         return False
     job = runtime.ports.jobs.get(Job, turn.job_id)
@@ -87,14 +88,9 @@ def _candidates(runtime: Runtime, queue: Queue) -> Iterator[Waiting]:
         yield from islice(own, 1)
 
 
-def _next(queue: Queue, waiting: Iterable[Waiting]) -> Waiting | None:
-    """Highest priority, then the country with the fewest running, then the oldest."""
+def _next(runtime: Runtime, queue: Queue) -> Waiting | None:
     running = Counter(slot.country for slot in queue.slots)
-    return min(
-        waiting,
-        key=lambda job: (-job.priority, running[job.country], job.accepted_at, job.job_id),
-        default=None,
-    )
+    return next(in_order(running, _candidates(runtime, queue)), None)
 
 
 def _start(runtime: Runtime, job: Job) -> None:

@@ -12,7 +12,7 @@ from contracts.events import (
     SWEEP_REQUESTS,
     SweepRequest,
 )
-from contracts.job import KEEP_ENDED, DeadLetter, Document, Job, JobState, Queue
+from contracts.job import KEEP_ENDED, PRIORITIES, DeadLetter, Document, Job, JobState, Queue, TimelineEntry
 from contracts.validation import ValidationReport
 from functions.ports import NotFound, Ports
 from functions.retries import retry_on_conflict
@@ -21,6 +21,8 @@ from functions.steps import commit, get_or_create_queue, job_finished, publish, 
 from functions.web.problems import Refused, Unknown
 
 S = JobState
+LETTERS = 100
+"""Dead letters that are looked at together."""
 Check = Callable[[Document], None]
 """Refuses what is not as whoever asks expects it to be."""
 
@@ -54,7 +56,7 @@ def retry(runtime: Runtime, job_id: str, person: str, check: Check = unchecked) 
     return job
 
 
-def replay(runtime: Runtime, letter_id: str) -> DeadLetter:
+def replay(runtime: Runtime, letter_id: str, person: str) -> DeadLetter:
     """Publish a dead letter's message to its topic again; all subscriptions get it, handlers are idempotent.
 
     Raises:
@@ -67,16 +69,47 @@ def replay(runtime: Runtime, letter_id: str) -> DeadLetter:
     topic, _ = SUBSCRIPTIONS[letter.subscription]
     attributes = {**letter.attributes, "replay_of": letter_id}
     runtime.ports.bus.publish(topic, base64.b64decode(letter.data), attributes)
-    return retry_on_conflict(lambda: _replayed(runtime, _letter(runtime, letter_id)))
+    return retry_on_conflict(lambda: _replayed(runtime, _letter(runtime, letter_id), person))
 
 
-def pause(runtime: Runtime, queue: str, paused: bool) -> Queue:
+def replay_reason(runtime: Runtime, subscription: str, reason: str, person: str) -> list[DeadLetter]:
+    """Replay those of the last dead letters that have one reason and were not replayed before.
+
+    Raises:
+        Refused: their subscription is none of ours.
+    """
+    return [
+        replay(runtime, letter.letter_id, person)
+        for letter in runtime.ports.jobs.find(DeadLetter, limit=LETTERS)
+        if letter.replayed_at is None and (letter.subscription, letter.reason) == (subscription, reason)
+    ]
+
+
+def pause(runtime: Runtime, queue: str, paused: bool, person: str) -> Queue:
     """Stop a queue from starting attempts, or let it start them again. Running attempts are not touched."""
-    changed = retry_on_conflict(lambda: _paused(runtime, get_or_create_queue(runtime, queue), paused))
+    changed = retry_on_conflict(lambda: _paused(runtime, get_or_create_queue(runtime, queue), paused, person))
     if not paused:
         for job in runtime.ports.jobs.find(Job, limit=1, state=S.QUEUED.value, queue=queue):
             wake(runtime, job)
     return changed
+
+
+def move(
+    runtime: Runtime, job_id: str, queue: str, priority: int, person: str, check: Check = unchecked
+) -> Job:
+    """Let a job that has not begun wait in another queue, or with another priority.
+
+    Raises:
+        Unknown: there is no such job.
+        Refused: it has begun, or the priority is none.
+    """
+    if priority not in PRIORITIES:
+        raise Refused(f"priority {priority} is none; it is from {PRIORITIES[0]} to {PRIORITIES[-1]}")
+    place = (queue, priority)
+    job = retry_on_conflict(lambda: _moved(runtime, job_of(runtime.ports, job_id, check), place, person))
+    if job.state is S.QUEUED:
+        wake(runtime, job)
+    return job
 
 
 def job_of(ports: Ports, job_id: str, check: Check = unchecked) -> Job:
@@ -118,14 +151,36 @@ def _retried(runtime: Runtime, job: Job, person: str) -> Job:
     )
 
 
-def _replayed(runtime: Runtime, letter: DeadLetter) -> DeadLetter:
+def _moved(runtime: Runtime, job: Job, place: tuple[str, int], person: str) -> Job:
+    queue, priority = place
+    if job.state not in (S.ACCEPTED, S.EXTRACTED, S.QUEUED) or _has_slot(runtime, job):
+        raise Refused(
+            f"job {job.job_id} does not wait any more: it is {job.state} or about to start; cancel it, and "
+            "copy it as a new request"
+        )
+    if (job.queue, job.priority) == place:
+        return job
+    note = f"queue {queue}, priority {priority} (before: {job.queue}, {job.priority}), as {person} asked"
+    entry = TimelineEntry(at=runtime.ports.clock.now(), state=job.state, attempt=job.attempt, note=note)
+    told = {"queue": queue, "priority": priority, "timeline": [*job.timeline, entry]}
+    return runtime.ports.jobs.replace(job.model_copy(update=told), job.version)
+
+
+def _has_slot(runtime: Runtime, job: Job) -> bool:
+    slots = get_or_create_queue(runtime, job.queue).slots
+    return any((slot.job_id, slot.attempt) == (job.job_id, job.attempt) for slot in slots)
+
+
+def _replayed(runtime: Runtime, letter: DeadLetter, person: str) -> DeadLetter:
     now = runtime.ports.clock.now()
-    replayed = letter.model_copy(update={"replayed_at": now, "expires": now + KEEP_ENDED})
+    told = {"replayed_at": now, "replayed_by": person, "expires": now + KEEP_ENDED}
+    replayed = letter.model_copy(update=told)
     return runtime.ports.jobs.replace(replayed, letter.version)
 
 
-def _paused(runtime: Runtime, queue: Queue, paused: bool) -> Queue:
-    return runtime.ports.jobs.replace(queue.model_copy(update={"paused": paused}), queue.version)
+def _paused(runtime: Runtime, queue: Queue, paused: bool, person: str) -> Queue:
+    told = {"paused": paused, "paused_by": person if paused else None}
+    return runtime.ports.jobs.replace(queue.model_copy(update=told), queue.version)
 
 
 def _last_whole_step(runtime: Runtime, job: Job) -> JobState:

@@ -67,15 +67,15 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
     @api.post("/dead-letters/<letter_id>:replay")
     def replay(letter_id: str) -> Json:
-        return actions.replay(runtime, letter_id).model_dump(mode="json")
+        return actions.replay(runtime, letter_id, asking()).model_dump(mode="json")
 
     @api.post("/queues/<name>:pause")
     def pause(name: str) -> Json:
-        return actions.pause(runtime, known_queue(settings, name), paused=True).model_dump(mode="json")
+        return actions.pause(runtime, known_queue(settings, name), True, asking()).model_dump(mode="json")
 
     @api.post("/queues/<name>:resume")
     def resume(name: str) -> Json:
-        return actions.pause(runtime, known_queue(settings, name), paused=False).model_dump(mode="json")
+        return actions.pause(runtime, known_queue(settings, name), False, asking()).model_dump(mode="json")
 
     return api
 

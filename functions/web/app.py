@@ -10,7 +10,7 @@ from functions.errors import Transient, Unavailable
 from functions.ports import Conflict
 from functions.runtime import Runtime
 from functions.trace import trace
-from functions.web import api, formats, new_pages, pages, routes
+from functions.web import api, formats, new_pages, pages, queue_pages, routes
 from functions.web.people import HEALTH, Identify, local_user, require
 from functions.web.problems import WebProblem, body
 from functions.web.security import check_origin, harden
@@ -30,8 +30,10 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.before_request(lambda: require(request, identify))
     app.after_request(harden)
     app.after_request(lambda response: _logged(runtime, response))
+    routes.add_converters(app)
     app.register_blueprint(pages.blueprint(runtime))
     app.register_blueprint(new_pages.blueprint(runtime))
+    app.register_blueprint(queue_pages.blueprint(runtime))
     app.register_blueprint(api.blueprint(runtime))
     routes.register(app, runtime, ROUTES)
     app.add_url_rule("/health", HEALTH, lambda: Response("ok\n", content_type="text/plain; charset=utf-8"))

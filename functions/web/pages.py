@@ -8,7 +8,6 @@ from werkzeug.wrappers import Response
 from functions.runtime import Runtime
 from functions.web import actions, files, views
 from functions.web.people import asking
-from functions.web.v1.queues import known_queue
 
 
 def blueprint(runtime: Runtime) -> Blueprint:
@@ -42,11 +41,6 @@ def blueprint(runtime: Runtime) -> Blueprint:
     def file(job_id: str, name: str) -> Response:
         return files.send(ports.objects, views.file_of(ports, actions.job_of(ports, job_id), name))
 
-    @pages.get("/dead-letters")
-    def dead_letters() -> str:
-        page = views.dead_letters(ports, request.args.get("before"))
-        return render_template("dead_letters.html", now=ports.clock.now(), page=page, preview=views.preview)
-
     @pages.post("/jobs/<job_id>/cancel")
     def cancel(job_id: str) -> Response:
         actions.cancel(runtime, job_id, asking())
@@ -56,15 +50,5 @@ def blueprint(runtime: Runtime) -> Blueprint:
     def retry(job_id: str) -> Response:
         actions.retry(runtime, job_id, asking())
         return redirect(url_for("pages.job", job_id=job_id), 303)
-
-    @pages.post("/dead-letters/<letter_id>/replay")
-    def replay(letter_id: str) -> Response:
-        actions.replay(runtime, letter_id)
-        return redirect(url_for("pages.dead_letters"), 303)
-
-    @pages.post("/queues/<name>/<any(pause, resume):verb>")
-    def pause(name: str, verb: str) -> Response:
-        actions.pause(runtime, known_queue(settings, name), paused=verb == "pause")
-        return redirect(url_for("pages.jobs"), 303)
 
     return pages

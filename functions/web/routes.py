@@ -94,8 +94,7 @@ class Route:
 
 
 def register(app: Flask, runtime: Runtime, routes: Iterable[Route]) -> None:
-    """Let an application answer the routes of a table."""
-    add_converters(app)
+    """Let an application, which has the converters, answer the routes of a table."""
     api = Blueprint("api", __name__, url_prefix=BASE)
     for route in routes:
         rule = re.sub(r"{(\w+)}", r"<\1:\1>", route.path)

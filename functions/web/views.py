@@ -137,16 +137,18 @@ def _with_progress(ports: Ports, job: Job) -> Job:
     return job.model_copy(update={"progress": beat.progress}) if beat else job
 
 
-def dead_letters(ports: Ports, before: str | None) -> ListPage:
+def dead_letters(ports: Ports, before: str | None, most: int = PAGE_SIZE) -> ListPage:
     """A page of dead letters."""
-    return _page(ports, DeadLetter, before, {})
+    return _page(ports, DeadLetter, before, {}, most)
 
 
-def _page(ports: Ports, kind: type[D], before: str | None, equals: dict[str, str]) -> ListPage:
+def _page(
+    ports: Ports, kind: type[D], before: str | None, equals: dict[str, str], most: int = PAGE_SIZE
+) -> ListPage:
     if before and ports.jobs.get(kind, before) is None:
         raise BadQuery(f"before '{before}' does not exist; start at the first page")
-    found = ports.jobs.find(kind, limit=PAGE_SIZE + 1, before=before or None, **equals)
-    return ListPage(found[:PAGE_SIZE], found[PAGE_SIZE - 1].key if len(found) > PAGE_SIZE else None)
+    found = ports.jobs.find(kind, limit=most + 1, before=before or None, **equals)
+    return ListPage(found[:most], found[most - 1].key if len(found) > most else None)
 
 
 def waiting_uploads(ports: Ports) -> list[Upload]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Sequence
 from functools import partial
 
@@ -24,7 +25,7 @@ def pause_queues(place: Place, queues: Sequence[str], paused: bool) -> Report:
     known = place.runtime.settings.queues
     if unknown := sorted(set(queues) - set(known)):
         raise Usage(f"there is no queue {', '.join(unknown)}; there are: {', '.join(known)}")
-    changed = [actions.pause(place.runtime, queue, paused) for queue in queues or known]
+    changed = [actions.pause(place.runtime, queue, paused, getpass.getuser()) for queue in queues or known]
     return Report([{"queue": one.name, "paused": one.paused, "running": len(one.slots)} for one in changed])
 
 
@@ -45,7 +46,7 @@ def pause_schedule(place: Place, schedule: str, paused: bool) -> Report:
 def replay(place: Place, letter: str | None) -> Report:
     """Send one dead letter again, or all that were not sent again yet."""
     letters = [letter] if letter else _unreplayed(place)
-    sent = [actions.replay(place.runtime, one) for one in letters]
+    sent = [actions.replay(place.runtime, one, getpass.getuser()) for one in letters]
     rows = [{"letter": one.letter_id, "subscription": one.subscription, "done": "replayed"} for one in sent]
     return Report(rows, f"{len(rows)} dead letters sent again")
 

@@ -226,12 +226,12 @@ class Schedule:
         queues = self.sim.raw.jobs.find(Queue)
         if queues:
             queue = queues[self.tape.pick(len(queues))]
-            actions.pause(self.sim.undisturbed, queue.name, not queue.paused)
+            actions.pause(self.sim.undisturbed, queue.name, not queue.paused, "somebody")
 
     def replay(self) -> None:
         letters = self.sim.raw.jobs.find(DeadLetter)
         if letters:
-            actions.replay(self.sim.undisturbed, letters[self.tape.pick(len(letters))].letter_id)
+            actions.replay(self.sim.undisturbed, letters[self.tape.pick(len(letters))].letter_id, "somebody")
 
     # misfortunes
 

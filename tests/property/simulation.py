@@ -279,7 +279,7 @@ class Simulation:
         """Peace: every message arrives, every training lives on, until nothing waits any more."""
         self.faults.outage, self.clock.skew, self.deliveries = "", timedelta(0), 0
         for queue in self.raw.jobs.find(Queue):
-            actions.pause(self.undisturbed, queue.name, False)
+            actions.pause(self.undisturbed, queue.name, False, "somebody")
         rounds = 0
         while rounds < MAX_ROUNDS:
             rounds += 1

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from contracts.api import DeadLetterList, ListQuery, QueueList, UploadList
+from contracts.api import (
+    DeadLetterList,
+    JobAnswer,
+    JobRow,
+    LettersOfReason,
+    ListQuery,
+    Move,
+    QueueDetail,
+    QueueList,
+    Replayed,
+    UploadList,
+)
 from contracts.job import DeadLetter, Queue
 from functions.runtime import Runtime
 from functions.settings import Settings
-from functions.web import actions, views
+from functions.web import actions, queue_views, views
+from functions.web.people import asking
 from functions.web.problems import Unknown
+from functions.web.routes import expected
 from functions.web.v1.paging import page
 
 
@@ -18,12 +31,37 @@ def list_queues(runtime: Runtime) -> QueueList:
 
 def pause_queue(runtime: Runtime, queue: str) -> Queue:
     """Let a queue start nothing new. What runs goes on."""
-    return actions.pause(runtime, known_queue(runtime.settings, queue), paused=True)
+    return actions.pause(runtime, known_queue(runtime.settings, queue), True, asking())
 
 
 def resume_queue(runtime: Runtime, queue: str) -> Queue:
     """Let a queue start attempts again."""
-    return actions.pause(runtime, known_queue(runtime.settings, queue), paused=False)
+    return actions.pause(runtime, known_queue(runtime.settings, queue), False, asking())
+
+
+def get_queue(runtime: Runtime, queue: str) -> QueueDetail:
+    """One queue: what runs, and who waits, in the order in which they are started."""
+    view = queue_views.queue(runtime.ports, runtime.settings, known_queue(runtime.settings, queue))
+    return QueueDetail(
+        name=queue,
+        running=len(view.queue.slots),
+        limit=view.limit,
+        paused=view.queue.paused,
+        slots=view.queue.slots,
+        waiting=[JobRow.of(job) for job in view.waiting],
+        more=view.more,
+    )
+
+
+def move_job(runtime: Runtime, job_id: str, body: Move) -> JobAnswer:
+    """Let a job that has not begun wait in another queue, or with another priority."""
+    queue = known_queue(runtime.settings, body.queue)
+    return JobAnswer.of(actions.move(runtime, job_id, queue, body.priority, asking(), expected))
+
+
+def replay_dead_letters(runtime: Runtime, body: LettersOfReason) -> Replayed:
+    """Publish all messages of one reason again, of the last 100 dead letters."""
+    return Replayed(dead_letters=actions.replay_reason(runtime, body.subscription, body.reason, asking()))
 
 
 def list_dead_letters(runtime: Runtime, query: ListQuery) -> DeadLetterList:
@@ -34,7 +72,7 @@ def list_dead_letters(runtime: Runtime, query: ListQuery) -> DeadLetterList:
 
 def replay_dead_letter(runtime: Runtime, letter_id: str) -> DeadLetter:
     """Publish a dead letter's message again. Handlers do nothing twice."""
-    return actions.replay(runtime, letter_id)
+    return actions.replay(runtime, letter_id, asking())
 
 
 def list_uploads(runtime: Runtime) -> UploadList:

@@ -1,0 +1,88 @@
+"""What the page of queues shows: what runs in each, and who waits in which order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from contracts.job import DeadLetter, Job, JobState, Queue
+from functions.ports import Ports
+from functions.settings import Settings
+from functions.turns import in_order
+
+LISTED = 25
+"""Waiting jobs of a queue that are shown."""
+_OF_COUNTRY = 5
+"""Waiting jobs that are read of each country where more wait than are shown."""
+
+
+@dataclass(frozen=True)
+class QueueView:
+    """One queue."""
+
+    queue: Queue
+    limit: int
+    waiting: list[Job]
+    """Those whose turn comes first, in their order."""
+    more: bool
+    """Whether others wait behind them."""
+
+
+@dataclass(frozen=True)
+class LetterGroup:
+    """Dead letters of one subscription with one reason, newest first."""
+
+    subscription: str
+    reason: str
+    letters: list[DeadLetter]
+
+    @property
+    def newest(self) -> datetime:
+        """When the last of them came."""
+        return self.letters[0].at
+
+
+def queues(ports: Ports, settings: Settings) -> list[QueueView]:
+    """Every queue of the installation."""
+    known = {queue.name: queue for queue in ports.jobs.find(Queue)}
+    return [_queue(ports, known.get(name) or Queue(name=name), settings) for name in settings.queues]
+
+
+def queue(ports: Ports, settings: Settings, name: str) -> QueueView:
+    """One queue, which the installation has."""
+    return _queue(ports, ports.jobs.get(Queue, name) or Queue(name=name), settings)
+
+
+def groups(letters: list[DeadLetter]) -> list[LetterGroup]:
+    """Dead letters that were not sent again, by subscription and reason; the largest group first."""
+    found: dict[tuple[str, str], list[DeadLetter]] = {}
+    for letter in letters:
+        if letter.replayed_at is None:
+            found.setdefault((letter.subscription, letter.reason), []).append(letter)
+    made = [LetterGroup(*same, group) for same, group in found.items()]
+    return sorted(made, key=lambda group: (-len(group.letters), group.reason))
+
+
+def _queue(ports: Ports, queue: Queue, settings: Settings) -> QueueView:
+    running = Counter(slot.country for slot in queue.slots)
+    taken = {slot.job_id for slot in queue.slots}
+    found = ports.jobs.in_turn(Job, "", LISTED + 1, state=JobState.QUEUED.value, queue=queue.name)
+    more = len(found) > LISTED
+    if more:
+        found = list(_of_each_country(ports, queue.name))
+    waiting = in_order(running, [job for job in found if job.job_id not in taken])
+    return QueueView(queue, settings.queues[queue.name], list(waiting)[:LISTED], more)
+
+
+def _of_each_country(ports: Ports, queue: str) -> Iterator[Job]:
+    """Of each country those whose turn comes first: which are shown does not depend on its name."""
+    country, read = "", 0
+    while read < LISTED * _OF_COUNTRY:
+        found = ports.jobs.in_turn(Job, country, _OF_COUNTRY, state=JobState.QUEUED.value, queue=queue)
+        if not found:
+            return
+        read += len(found)
+        country = found[0].country
+        yield from (job for job in found if job.country == country)
