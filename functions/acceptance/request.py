@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from contracts.base import WHOLE, canonical_json, error_lines
 from contracts.defaults import unsaid_numbers
 from contracts.engines import request_problems
-from contracts.job import FileVersion, Job, JobState, TimelineEntry
+from contracts.job import PRIORITIES, FileVersion, Job, JobState, TimelineEntry
 from contracts.request import TrainRequest, job_id_for
 from functions.acceptance.former import former_errors
 from functions.errors import BadRequest, Permanent
@@ -21,7 +21,6 @@ from functions.steps import HANDLER_DEADLINE, wake
 
 MAX_REQUEST_BYTES = 256 * 1024
 REQUEST_ID = "must be 1 to 200 printable ASCII characters without spaces"
-_PRIORITIES = range(-100, 101)
 
 
 class RequestIdReused(Permanent):
@@ -136,7 +135,7 @@ def _usable(body: dict[str, Any]) -> dict[str, Any]:
     }
     if isinstance(body.get("queue"), str):
         usable["queue"] = body["queue"][:64]
-    if type(body.get("priority")) is int and body["priority"] in _PRIORITIES:
+    if type(body.get("priority")) is int and body["priority"] in PRIORITIES:
         usable["priority"] = body["priority"]
     if isinstance(body.get("requested_by"), str):
         usable["requested_by"] = body["requested_by"][:200]
