@@ -273,6 +273,7 @@ RIGHTS: dict[str, Rights] = {
         reads=(
             "datasets/",
             "drop-zone/",
+            "model_summary/",
             "outcomes/",
             "prepared/",
             "robyn/",
@@ -281,7 +282,7 @@ RIGHTS: dict[str, Rights] = {
         ),
         creates=(SELFTEST,),
         lists=("scratch/",),
-        documents=("jobs", "queues", "dead-letters", "uploads", "ignored"),
+        documents=("jobs", "queues", "dead-letters", "uploads", "ignored", "countries", "in-use"),
         signs=True,
         seldom={
             f"publish:{TRAINING_FINISHED}": "a person replays a dead letter of the topic",
@@ -321,7 +322,16 @@ UNINDEXED = ("rest", "version", "fields.deadline", "fields.updated_at")
 """Fields of every collection that no query asks for, so that writing them costs no index entries."""
 EXPIRING = ("extracts", "uploads", "dead-letters")
 """Collections whose documents may carry `expires`, the time from which the database removes them."""
-COLLECTIONS = ("jobs", "uploads", "queues", "extracts", "dead-letters", "ignored", "countries")
+COLLECTIONS = (
+    "jobs",
+    "uploads",
+    "queues",
+    "extracts",
+    "dead-letters",
+    "ignored",
+    "countries",
+    "in-use",
+)
 
 
 def names() -> dict[str, Any]:

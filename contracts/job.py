@@ -341,6 +341,23 @@ class KnownCountries(Document):
         return self.KEY
 
 
+class ModelInUse(Document):
+    """The model that the people of a country use, marked by one of them."""
+
+    kind: ClassVar[str] = "in-use"
+    country: OfCountry
+    job_id: OfJob
+    attempt: OfAttempt
+    sol_id: str = Field(description="name of the model")
+    by: str = Field(description="who marked it")
+    at: Timestamp = Field(description="when it was marked, UTC")
+
+    @property
+    def key(self) -> str:
+        """The country."""
+        return self.country
+
+
 class DeadLetter(Document):
     """A message that could not be handled, with the reason."""
 

@@ -12,9 +12,20 @@ from contracts.events import (
     SWEEP_REQUESTS,
     SweepRequest,
 )
-from contracts.job import KEEP_ENDED, PRIORITIES, DeadLetter, Document, Job, JobState, Queue, TimelineEntry
+from contracts.figures import figures_name
+from contracts.job import (
+    KEEP_ENDED,
+    PRIORITIES,
+    DeadLetter,
+    Document,
+    Job,
+    JobState,
+    ModelInUse,
+    Queue,
+    TimelineEntry,
+)
 from contracts.validation import ValidationReport
-from functions.ports import NotFound, Ports
+from functions.ports import Conflict, NotFound, Ports
 from functions.retries import retry_on_conflict
 from functions.runtime import Runtime
 from functions.steps import commit, get_or_create_queue, job_finished, publish, uploaded_file, wake
@@ -110,6 +121,46 @@ def move(
     if job.state is S.QUEUED:
         wake(runtime, job)
     return job
+
+
+def use_model(runtime: Runtime, country: str, job_id: str, solution: str | None, person: str) -> ModelInUse:
+    """Mark a model as the one that a country uses, the best one of a job unless another is named.
+
+    The mark before it is replaced.
+
+    Raises:
+        Unknown: there is no such job, or it has no such model.
+        Refused: it is another country's, or has no result.
+    """
+    job = job_of(runtime.ports, job_id)
+    if job.country != country:
+        raise Refused(f"job {job_id} is of {job.country}, not of {country}")
+    if job.state is not S.SUCCEEDED or job.result is None:
+        raise Refused(f"job {job_id} has no model: it is {job.state}")
+    best = job.result.sol_id
+    solution = solution or best
+    figures = f"{names.results(job)}{figures_name(solution, best)}"
+    if solution != best and runtime.ports.objects.stat(figures) is None:
+        raise Unknown(f"job {job_id} has no model '{solution}' to choose")
+    mark = ModelInUse(
+        country=country,
+        job_id=job_id,
+        attempt=job.attempt,
+        sol_id=solution,
+        by=person,
+        at=runtime.ports.clock.now(),
+    )
+    return retry_on_conflict(lambda: _marked(runtime.ports, mark))
+
+
+def _marked(ports: Ports, mark: ModelInUse) -> ModelInUse:
+    known = ports.jobs.get(ModelInUse, mark.key)
+    if known:
+        return ports.jobs.replace(mark, known.version)
+    created = ports.jobs.create(mark)
+    if created is None:
+        raise Conflict("somebody else marked a model at the same time")
+    return created
 
 
 def job_of(ports: Ports, job_id: str, check: Check = unchecked) -> Job:

@@ -10,7 +10,18 @@ from functions.errors import Transient, Unavailable
 from functions.ports import Conflict
 from functions.runtime import Runtime
 from functions.trace import trace
-from functions.web import api, formats, new_pages, pages, queue_pages, routes
+from functions.web import (
+    api,
+    assets,
+    compare_pages,
+    country_pages,
+    formats,
+    new_pages,
+    pages,
+    queue_pages,
+    result_pages,
+    routes,
+)
 from functions.web.people import HEALTH, Identify, local_user, require
 from functions.web.problems import WebProblem, body
 from functions.web.security import check_origin, harden
@@ -26,12 +37,18 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     """
     app = Flask(__name__, static_url_path="/assets")  # functions-framework has a /static of its own
     formats.register(app)
+    assets.register(app)
+    routes.add_converters(app)
     app.before_request(lambda: check_origin(request))
     app.before_request(lambda: require(request, identify))
+    app.after_request(assets.packed)  # the last one: answers are packed after all else
     app.after_request(harden)
+    app.after_request(assets.cached)
     app.after_request(lambda response: _logged(runtime, response))
-    routes.add_converters(app)
     app.register_blueprint(pages.blueprint(runtime))
+    app.register_blueprint(result_pages.blueprint(runtime))
+    app.register_blueprint(compare_pages.blueprint(runtime))
+    app.register_blueprint(country_pages.blueprint(runtime))
     app.register_blueprint(new_pages.blueprint(runtime))
     app.register_blueprint(queue_pages.blueprint(runtime))
     app.register_blueprint(api.blueprint(runtime))

@@ -10,7 +10,10 @@ import yaml
 from flask import Flask
 from markupsafe import Markup, escape
 
+from contracts.figures import picture_name
 from contracts.job import JobState, share_done
+from functions.web.charts import CHARTS
+from functions.web.results import grouped, kind_of
 
 OVERDUE = timedelta(minutes=10)
 """Age after which an upload without settings, or a step that should be quick, is marked as overdue."""
@@ -23,14 +26,13 @@ DOING = {
     JobState.CANCELLING: "stopping the training",
 }
 """What the system does with a job in each state."""
-PICTURES = (
-    ("onepager.png", "The best model on one page", "Contributions, fit, shares and response curves"),
-    ("posterior.png", "What the channels earn, and how surely", "Intervals of what each paid channel earns"),
-    ("allocator.png", "Where the money should go", "Spend and response per channel, today and proposed"),
-    ("report_actual_fitted.png", "Is the refreshed model still right?", "Actual and predicted, by model"),
-    ("report_decomposition.png", "Have the answers moved?", "Contributions and ROAS of each model"),
-)
-"""The files of a result that a job's page shows as pictures: name, heading, description."""
+SCENARIOS = {
+    "max_response": "The most for the same budget",
+    "target_efficiency": "The most at the target that was asked for",
+}
+"""What a budget question asks, in words."""
+MOST_ROWS = 60
+"""Rows of a chart's table on the page."""
 NAMED_BY_PARTS = ("columns.date", "columns.dependent", "columns.paid_media")
 """Fields of a request that the table of a preview fills, and its form repeats."""
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -70,6 +72,24 @@ def size(value: int) -> str:
 def number(value: float | None, digits: int = 0) -> str:
     """A number with thin spaces between thousands; a dash for None."""
     return "–" if value is None else f"{value:,.{digits}f}".replace(",", "\u2009")
+
+
+def short(value: float | None) -> str:
+    """A number in three digits with a unit: `12.6 M`, `-740 k`, `0.31`."""
+    if value is None:
+        return "–"
+    for size, unit in ((1e12, " T"), (1e9, " B"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= 0.9995 * size:
+            digits = 2 if abs(value) < 9.995 * size else 1 if abs(value) < 99.95 * size else 0
+            return f"{value / size:.{digits}f}\u2009{unit.strip()}"
+    return f"{value:.3g}"
+
+
+def cell(value: object) -> str:
+    """What stands in a cell of a table: numbers in four digits."""
+    if value is None:
+        return "–"
+    return figure(float(value)) if isinstance(value, int | float) else str(value)
 
 
 def figure(value: float | None) -> str:
@@ -123,6 +143,10 @@ def register(app: Flask) -> None:
         size=size,
         number=number,
         figure=figure,
+        short=short,
+        cell=cell,
+        holds=lambda name: kind_of(name)[1],
+        grouped=grouped,
         percent=percent,
         yaml=as_yaml,
         breakable=breakable,
@@ -134,7 +158,10 @@ def register(app: Flask) -> None:
         STATES=list(JobState),
         DOING=DOING,
         OVERDUE=OVERDUE,
-        PICTURES=PICTURES,
+        SCENARIOS=SCENARIOS,
+        MOST_ROWS=MOST_ROWS,
+        CHARTS=CHARTS,
+        picture_name=picture_name,
         NAMED_BY_PARTS=NAMED_BY_PARTS,
         share_done=share_done,
     )

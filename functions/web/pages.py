@@ -5,8 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from contracts.job import share_done
 from functions.runtime import Runtime
-from functions.web import actions, files, views
+from functions.web import actions, files, logs, results, views
+from functions.web.actions import job_of
 from functions.web.people import asking
 
 
@@ -34,12 +36,28 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
     @pages.get("/jobs/<job_id>")
     def job(job_id: str) -> str:
-        view = views.job_view(ports, job_id)
-        return render_template("job.html", now=ports.clock.now(), view=view, job=view.job)
+        job = job_of(ports, job_id)
+        now = ports.clock.now()
+        if view := results.result_of(ports, job, request.args.get("model")):
+            names = results.grouped(view.summary.files)
+            return render_template("result.html", now=now, job=job, view=view, files=names)
+        life = views.life(ports, job)
+        progress = life.progress if life else job.progress
+        only_errors = request.args.get("log") == "errors"
+        return render_template(
+            "job.html",
+            now=now,
+            job=job,
+            life=life,
+            progress=progress,
+            share=share_done(job.state, progress),
+            log=logs.tail(ports, job, only_errors=only_errors),
+            only_errors=only_errors,
+        )
 
     @pages.get("/jobs/<job_id>/files/<path:name>")
     def file(job_id: str, name: str) -> Response:
-        return files.send(ports.objects, views.file_of(ports, actions.job_of(ports, job_id), name))
+        return files.send(ports.objects, views.file_of(ports, job_of(ports, job_id), name))
 
     @pages.post("/jobs/<job_id>/cancel")
     def cancel(job_id: str) -> Response:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -14,7 +13,7 @@ from contracts.attempt import Manifest, ManifestFile, Progress
 from contracts.job import DeadLetter, Finding, Job, JobState, Queue, Slot, Upload
 from contracts.posterior import PosteriorShort, ShortInterval
 from contracts.problem import Problem
-from contracts.result import Metrics, PartialTrial
+from contracts.result import Allocation, Metrics, PartialTrial
 from contracts.summary import JudgedChannel, ModelSummary, SummarizedModel
 from contracts.trust import TrustLine
 from functions.errors import Unavailable
@@ -264,7 +263,7 @@ def summary_of(job: Job) -> ModelSummary:
         best_model=best,
         inputs={},
         provenance={},
-        files=[],
+        files=["onepager.png", "models.parquet"],
         results=names.results(job),
     )
 
@@ -290,8 +289,8 @@ def test_a_success_shows_its_figures_its_picture_and_its_files(site: Site) -> No
         "2.36",
     ):
         assert figure in html
-    assert "/jobs/weekly-1/files/onepager.png" in Elements(html).values("img", "src")
-    assert "2.4 kB" in html
+    assert "/jobs/weekly-1/attempts/1/files/onepager.png" in Elements(html).values("img", "src")
+    assert "2.4 kB" in site.client.get("/jobs/weekly-1/attempts/1").text
     answer = site.client.get("/api/jobs/weekly-1").json
     assert answer["summary"]["best_model"]["sol_id"] == "3_812_1"
     assert "ended by an error" not in html
@@ -312,10 +311,9 @@ def test_what_the_data_say_of_a_channel_is_shown_in_numbers_and_in_words(site: S
     told = PosteriorShort(converged=True, channels=[tv], sentences=[said])
     site.ports.objects.create(names.model_summary(job), with_posterior(job, told))
     html = site.client.get("/jobs/weekly-1").text
-    for text in ("1.21", "2.07", "1.62", "80.0 %", "2.36, outside", "earns 1.21 to 2.07 per unit"):
+    for text in ("1.21 – 2.07", "2.36 <span", "outside", "earns 1.21 to 2.07 per unit"):
         assert text in html
     assert HOSTILE not in html
-    assert "/jobs/weekly-1/files/posterior.png" in Elements(html).values("img", "src")
     told = PosteriorShort(converged=False, channels=[tv], sentences=["do not use it"])
     other = site.job(S.SUCCEEDED, "weekly-2")
     site.result(other)
@@ -345,40 +343,42 @@ def test_what_speaks_against_a_result_is_shown_with_what_to_do(site: Site) -> No
     assert HOSTILE not in html
 
 
-def test_a_budget_answer_is_shown_and_where_there_is_none_its_reason(site: Site) -> None:
-    asked = {"sol_id": "1_1_1", "scenario": "max_response"}
-    answered = json.dumps({**asked, "feasible": True}).encode()
-    site.result(site.job(S.SUCCEEDED), allocator__json=answered, allocator__png=b"\x89PNG")
-    html = site.client.get("/jobs/weekly-1").text
-    assert "/jobs/weekly-1/files/allocator.png" in Elements(html).values("img", "src")
-    assert "has no answer" not in html
-    figures = {"spend": 40.0, "mean_spend": 4.0, "response": 90.0, "marginal_roas": 1.5}
+def with_budget(site: Site, job_id: str, **fields: Any) -> str:
+    """The page of a job with this answer to its budget question."""
+    job = site.job(S.SUCCEEDED, job_id)
+    site.result(job)
+    budget = Allocation.model_validate({"sol_id": "3_812_1", "scenario": "max_response", **fields})
+    summary = summary_of(job).model_copy(update={"budget": budget})
+    site.ports.objects.create(names.model_summary(job), summary.model_dump_json().encode())
+    return site.client.get(f"/jobs/{job_id}").text
+
+
+def test_a_budget_answer_comes_first_with_its_interval(site: Site) -> None:
+    figures = {"spend": 40.0, "mean_spend": 4.0, "response": 9000.0, "marginal_roas": 1.5, "roas": 2.25}
     gain = {"mean": 1234.0, "q05": -20.0, "q50": 1200.0, "q95": 2345.0, "above_zero": 0.93}
     channel = {"name": f"tv {HOSTILE}", "modelled": "tv", "historical": figures, "before": figures}
-    whole = {
-        **asked,
-        "feasible": True,
-        "method": "posterior",
-        "metric": "roas",
-        "gain": gain,
-        "after": figures,
-        "notes": [f"a note {HOSTILE}"],
-        "channels": [{**channel, "after": figures, "gain": gain}],
-    }
-    site.result(site.job(S.SUCCEEDED, "weekly-3"), allocator__json=json.dumps(whole).encode())
-    html = site.client.get("/jobs/weekly-3").text
-    assert "Expected gain 1,234" in html.replace("\u202f", ",").replace("\u2009", ",")
-    assert "93.0 %" in html
-    assert "a note" in html
+    html = with_budget(
+        site,
+        "weekly-1",
+        feasible=True,
+        method="posterior",
+        metric="roas",
+        gain=gain,
+        before=figures,
+        after=figures,
+        notes=[f"a note {HOSTILE}"],
+        channels=[{**channel, "after": figures, "gain": gain}],
+    )
+    for text in ("+13.7 %", "1.23\u2009k more, -20 to 2.35\u2009k with 90 %", "93.0 %", "a note"):
+        assert text in html
+    assert html.index("+13.7 %") < html.index("What each channel cost")
     assert HOSTILE not in html
-    assert site.client.get("/api/jobs/weekly-3").json["budget"]["gain"]["above_zero"] == 0.93
-    reason = f"budget.total is too high {HOSTILE}"
-    refused = json.dumps({**asked, "feasible": False, "reason": reason}).encode()
-    site.result(site.job(S.SUCCEEDED, "weekly-2"), allocator__json=refused)
-    html = site.client.get("/jobs/weekly-2").text
+
+
+def test_a_budget_question_without_an_answer_says_why(site: Site) -> None:
+    html = with_budget(site, "weekly-1", feasible=False, reason=f"budget.total is too high {HOSTILE}")
     assert "budget.total is too high" in html
     assert HOSTILE not in html
-    assert "budget.total is too high" in site.client.get("/api/jobs/weekly-2").json["budget_refusal"]
 
 
 def test_a_job_that_was_only_validated_is_told_from_one_that_was_trained(site: Site) -> None:
@@ -428,7 +428,10 @@ def test_a_file_comes_whole_and_never_as_something_that_could_run(
 def test_the_log_of_a_training_without_a_result_can_be_read(site: Site) -> None:
     job = site.job(S.FAILED)
     site.ports.objects.create(f"{names.results(job)}console.log", b"trial 1\n")
-    assert "/jobs/weekly-1/files/console.log" in links(site.client.get("/jobs/weekly-1").text)
+    assert "trial 1" in site.client.get("/jobs/weekly-1").text
+    assert "/jobs/weekly-1/attempts/1/files/console.log" in links(
+        site.client.get("/jobs/weekly-1/attempts/1").text
+    )
     assert site.client.get("/jobs/weekly-1/files/console.log").text == "trial 1\n"
 
 
@@ -436,8 +439,12 @@ def test_while_a_training_runs_the_logs_of_its_tasks_can_be_read(site: Site) -> 
     attempt = names.attempt_of(site.job(S.RUNNING))
     for task in (0, 1):
         site.ports.objects.create(attempt.log(task, 0), f"task {task}\n".encode())
-    shown = links(site.client.get("/jobs/weekly-1").text)
-    assert {"/jobs/weekly-1/files/log-0000-00.txt", "/jobs/weekly-1/files/log-0001-00.txt"} <= set(shown)
+    assert "task 1" in site.client.get("/jobs/weekly-1").text, "the end of the log is on the page"
+    shown, folder = (
+        links(site.client.get("/jobs/weekly-1/attempts/1").text),
+        "/jobs/weekly-1/attempts/1/files",
+    )
+    assert {f"{folder}/log-0000-00.txt", f"{folder}/log-0001-00.txt"} <= set(shown)
     assert site.client.get("/jobs/weekly-1/files/log-0001-00.txt").text == "task 1\n"
 
 
@@ -520,20 +527,28 @@ def test_hostile_text_stays_text_everywhere(site: Site) -> None:
         "/",
         "/jobs/weekly-1",
         "/jobs/weekly-2",
+        "/jobs/weekly-1/attempts/1",
+        "/jobs/weekly-1/data",
+        "/compare?jobs=weekly-1,weekly-2&show=all",
+        f"/compare?jobs=weekly-1&add={HOSTILE}",
+        f"/countries/DE?r2={HOSTILE}",
         "/dead-letters",
         f"/jobs/{HOSTILE}",
         f"/?state={HOSTILE}",
     ]
     for page in [*pages, f"/?country={HOSTILE}", "/?_scheme=javascript&_external=1&_anchor=x"]:
-        answer = site.client.get(page)
+        answer = site.client.get(page, follow_redirects=True)
         elements = Elements(answer.text)
-        tags = {tag for tag, _ in elements.found}
-        assert "script" not in tags, page
+        scripts = [source or "" for source in elements.values("script", "src")]
+        assert all(source.startswith("/assets/") for source in scripts), page
+        assert len(scripts) == [tag for tag, _ in elements.found].count("script"), f"{page}: inline script"
         assert not [
             a for _, attributes in elements.found for a in attributes if a.startswith("on") or a == "style"
         ]
-        assert set(elements.values("img", "src")) == {"/assets/icon.svg"}, page
-        assert all(link.startswith("/") for link in links(answer.text)), page
+        assert {str(source).partition("?")[0] for source in elements.values("img", "src")} == {
+            "/assets/icon.svg"
+        }
+        assert all(link.startswith(("/", "#", "?")) for link in links(answer.text)), page
     assert "&lt;script&gt;" in site.client.get("/").text, "the text itself is shown"
 
 
@@ -543,7 +558,7 @@ def test_every_answer_tells_the_browser_to_be_careful(site: Site, address: str) 
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == "'none'"
     assert policy["frame-ancestors"] == "'none'"
-    assert "script-src" not in policy
+    assert policy["script-src"] == policy["connect-src"] == "'self'"
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 

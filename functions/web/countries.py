@@ -1,0 +1,157 @@
+"""A country: its best models ranked, how stable each channel is, and which model is in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from contracts import names
+from contracts.job import KnownCountries, ModelInUse
+from contracts.summary import CountryRun, CountrySummary
+from functions.ports import NotFound, Ports
+from functions.web import charts
+from functions.web.charts import Spec
+from functions.web.compare import Change, ChannelCompared, change
+from functions.web.problems import BadQuery
+
+WEIGHTS = {"r2": 1.0, "nrmse": 1.0, "rssd": 1.0, "trust": 2.0}
+"""What a model's score is made of, and how much each part counts if nobody says otherwise."""
+_NOTHING_LEFT = {"nrmse": 0.4, "rssd": 0.5}
+"""Errors at which a part of the score is 0."""
+_WORDS = {"good": 1.0, "doubtful": 0.5, "bad": 0.0, None: 0.5}
+_RANKED, _STABILITY = 25, 10
+"""Runs that are ranked, and the latest runs that stability is judged by."""
+_DRAWN = 5
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A run with its score."""
+
+    run: CountryRun
+    score: float
+    """From 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A channel in the latest run and in the one before it."""
+
+    name: str
+    change: Change
+
+
+@dataclass(frozen=True)
+class CountryView:
+    """What the page of a country shows."""
+
+    country: str
+    summary: CountrySummary | None
+    """None as long as no run has succeeded."""
+    in_use: ModelInUse | None
+    weights: Mapping[str, float]
+
+    @cached_property
+    def runs(self) -> list[CountryRun]:
+        """The best and the latest runs, newest first."""
+        known = [*self.summary.latest, *self.summary.best] if self.summary else []
+        return sorted(
+            {run.job_id: run for run in known}.values(), key=lambda run: run.succeeded_at, reverse=True
+        )
+
+    @cached_property
+    def ranked(self) -> list[Ranked]:
+        """The best runs by the weights."""
+        scored = [Ranked(run, score(run, self.weights)) for run in self.runs]
+        return sorted(scored, key=lambda one: -one.score)[:_RANKED]
+
+    @cached_property
+    def latest(self) -> list[CountryRun]:
+        """The latest runs that say what each channel earned."""
+        return [run for run in self.runs if run.channels][:_STABILITY]
+
+    @cached_property
+    def channels(self) -> list[ChannelCompared]:
+        """Each paid channel over the latest runs."""
+        every = [{one.name: one for one in run.channels} for run in self.latest]
+        known = dict.fromkeys(name for channels in every for name in channels)
+        return [ChannelCompared(name, [channels.get(name) for channels in every]) for name in known]
+
+    @property
+    def moved(self) -> dict[str, Change]:
+        """Whether the latest run contradicts the one before it, by channel."""
+        return {
+            one.name: change([run for run in one.runs[:2] if run]) if len(one.runs) > 1 else "unknown"
+            for one in self.channels
+        }
+
+    @property
+    def metric(self) -> str:
+        """ROAS or CPA."""
+        return "CPA" if self.latest and self.latest[0].metric == "cpa" else "ROAS"
+
+
+def score(run: CountryRun, weights: Mapping[str, float]) -> float:
+    """How good a run is, from 0 to 1: the weighted mean of its parts."""
+    parts = {
+        "r2": min(max(run.r2 or 0.0, 0.0), 1.0),
+        "nrmse": max(0.0, 1 - run.nrmse / _NOTHING_LEFT["nrmse"]),
+        "rssd": 0.0 if run.rssd is None else max(0.0, 1 - run.rssd / _NOTHING_LEFT["rssd"]),
+        "trust": _WORDS[run.worst],
+    }
+    total = sum(weights.values())
+    return sum(weights[name] * part for name, part in parts.items()) / total if total else 0.0
+
+
+def weights_of(given: Mapping[str, str]) -> dict[str, float]:
+    """The weights that an address holds.
+
+    Raises:
+        BadQuery: one is no number from 0 to 10.
+    """
+    weights = dict(WEIGHTS)
+    for name in WEIGHTS.keys() & given.keys():
+        try:
+            weights[name] = float(given[name])
+        except ValueError as error:
+            raise BadQuery(
+                f"the weight {name} is '{given[name][:40]}'; give a number from 0 to 10"
+            ) from error
+        if not 0 <= weights[name] <= 10:
+            raise BadQuery(f"the weight {name} is {weights[name]:g}; give a number from 0 to 10")
+    return weights
+
+
+def country_view(ports: Ports, country: str, weights: Mapping[str, float]) -> CountryView:
+    """A country in two reads."""
+    try:
+        text = ports.objects.read(names.summary(country))
+    except NotFound:
+        text = None
+    summary = CountrySummary.model_validate_json(text) if text else None
+    return CountryView(country, summary, ports.jobs.get(ModelInUse, country), weights)
+
+
+def known_countries(ports: Ports) -> list[str]:
+    """The countries that have had usable data, by name."""
+    known = ports.jobs.get(KnownCountries, KnownCountries.KEY)
+    return sorted(known.countries) if known else []
+
+
+def stability_chart(view: CountryView) -> Spec | None:
+    """Intervals of each channel in the latest runs."""
+    runs: Sequence[CountryRun] = view.latest[:_DRAWN]
+    rows = [
+        {
+            "channel": channel.name,
+            "run": run.job_id,
+            "value": one.middle if one.middle is not None else one.efficiency,
+            "low": one.low,
+            "high": one.high,
+        }
+        for channel in view.channels
+        for run, one in zip(runs, channel.runs, strict=False)
+        if one
+    ]
+    return charts.intervals(rows, view.metric, f"{view.metric} of each channel in the latest runs")

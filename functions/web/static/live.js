@@ -1,0 +1,39 @@
+// While something runs: fetches this address again and replaces #live. Focus and scrolling stay where they are.
+const QUICK = 2000;
+const SLOW = 30000;
+
+function replaced(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  const open = new Set([...old.querySelectorAll("details[open][id]")].map((one) => one.id));
+  for (const one of fresh.querySelectorAll("details[id]")) one.open = open.has(one.id);
+  const log = old.querySelector("[data-log]");
+  const atEnd = log && log.scrollHeight - log.scrollTop - log.clientHeight < 8;
+  const top = log ? log.scrollTop : 0;
+  old.replaceWith(fresh);
+  const newLog = fresh.querySelector("[data-log]");
+  if (newLog) newLog.scrollTop = atEnd ? newLog.scrollHeight : top;
+}
+
+async function refresh() {
+  const old = document.getElementById("live");
+  const busy = old.contains(document.activeElement) || String(getSelection()).length > 0;
+  if (!document.hidden && !busy) {
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById("live");
+      if (answer.ok && !fresh) {
+        location.reload();
+        return;
+      }
+      if (fresh) replaced(old, fresh);
+    } catch {
+      // the next time may be better
+    }
+  }
+  setTimeout(refresh, document.hidden ? SLOW : QUICK);
+}
+
+const log = document.querySelector("[data-log]");
+if (log) log.scrollTop = log.scrollHeight;
+setTimeout(refresh, QUICK);
