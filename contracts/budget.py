@@ -3,11 +3,41 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from contracts.base import Authored, ColumnName, FieldProblems, Range
+from contracts.base import Authored, ColumnName, FieldProblems, Range, Slug
+
+
+def _spend(value: float | str) -> float | str:
+    """An amount, or a change in percent as a text such as `+10 %`.
+
+    Raises:
+        ValueError: it is neither, or less than nothing.
+    """
+    if amount_of(value, 1.0) < 0:
+        raise ValueError(f"{value}: less than nothing cannot be spent")
+    return value
+
+
+def amount_of(value: float | str, today: float) -> float:
+    """A spend in currency: an amount as it is, a change such as `+10 %` or `-5 %` applied to `today`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not isinstance(value, str):
+        return float(value)
+    sign, digits = value[:1], value[1:].rstrip().removesuffix("%").rstrip()
+    number = digits.replace(".", "", 1)
+    if sign not in "+-" or not value.endswith("%") or not (number.isascii() and number.isdigit()):
+        raise ValueError(f"'{value}' is no amount in currency, and no change such as '+10 %' or '-5 %'")
+    return today * (1 + float(sign + digits) / 100)
+
+
+Spend = Annotated[float | str, AfterValidator(_spend)]
+"""An amount in currency, or a change of what was spent, such as `+10 %`."""
 
 
 class ChannelBounds(Authored):
@@ -28,14 +58,22 @@ _IGNORED: dict[str, tuple[str, ...]] = {
     "target_efficiency": ("total",),
     "historical": ("total", "target", "bounds", "channel_bounds", "channel_budgets"),
 }
+MOST_PLANS = 20
+"""That one question may compare."""
 
 
 class BudgetQuestion(Authored):
     """How to divide a budget over the paid channels (Robyn: robyn_allocator).
 
     `max_response` asks for the largest response to a total budget, `target_efficiency` for the largest
-    response at a ROAS or CPA, and `historical` only what was spent and earned.
+    response at a ROAS or CPA, and `historical` only what was spent and earned. Dates may also lie after the
+    data: then spends of the same periods a year before stand for what was spent.
     """
+
+    name: Slug | None = Field(
+        None,
+        description="what the answer is called, where there are several questions; left out: nothing",
+    )
 
     method: Literal["posterior", "robyn"] = Field(
         "posterior",
@@ -49,11 +87,10 @@ class BudgetQuestion(Authored):
         description="the largest response to a total budget; the largest response at a ROAS or CPA; or only "
         "what was spent and earned",
     )
-    total: float | None = Field(
+    total: Spend | None = Field(
         None,
-        gt=0,
-        description="total budget over the dates, in currency; left out: as spent, or if every channel has a "
-        "budget, what is nearest to that",
+        description="total budget over the dates, in currency, or a change of what was spent, such as `+10 %`"
+        "; left out: as spent, or if every channel has a budget, what is nearest to that",
     )
     target: float | None = Field(
         None,
@@ -61,9 +98,17 @@ class BudgetQuestion(Authored):
         description="only with target_efficiency: ROAS (response per unit of currency) or CPA (currency per "
         "unit of response) to reach; left out: 0.8 times the ROAS, or 1.2 times the CPA, of what was spent",
     )
-    start: date | None = Field(None, description="first day asked about; left out: that of the window")
+    start: date | None = Field(
+        None,
+        description="first day asked about, in the data or after them; left out: that of the window",
+    )
     end: date | None = Field(
         None, description="last day asked about, inclusive; left out: that of the window"
+    )
+    pattern: Literal["last_year", "even"] | None = Field(
+        None,
+        description="only with dates after the data: how each channel's spend is spread over them, as in the "
+        "same periods a year before, or evenly; left out: last_year",
     )
     bounds: ChannelBounds | None = Field(
         None,
@@ -79,6 +124,20 @@ class BudgetQuestion(Authored):
         "has no bounds",
     )
 
+    plans: dict[Slug, dict[ColumnName, Spend]] = Field(
+        {},
+        max_length=MOST_PLANS,
+        description="plans of one's own, by name: what would each earn? The spend over the dates by spend "
+        "column, in currency or as a change such as `-5 %`; a channel left out stays as it was",
+    )
+
+    @field_validator("total")
+    @classmethod
+    def _some(cls, total: float | str | None) -> float | str | None:
+        if total is not None and amount_of(total, 1.0) <= 0:
+            raise ValueError("must be greater than 0")
+        return total
+
     @field_validator("channel_budgets")
     @classmethod
     def _possible(cls, budgets: dict[str, Range]) -> dict[str, Range]:
@@ -89,6 +148,10 @@ class BudgetQuestion(Authored):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.method == "robyn":
+            unknown = [name for name in ("pattern", "plans") if getattr(self, name)]
+            if unknown:
+                raise FieldProblems(f"{name}: not used with method robyn" for name in unknown)
         twice = sorted(self.channel_budgets.keys() & self.channel_bounds.keys())
         if twice:
             raise ValueError(f"{', '.join(twice)}: has channel_bounds and channel_budgets; give one of them")

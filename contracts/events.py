@@ -20,6 +20,7 @@ from contracts.base import (
 from contracts.job import Finding, JobState
 from contracts.posterior import PosteriorShort
 from contracts.problem import Problem
+from contracts.result import BudgetShort
 
 TRAIN_REQUESTS = "train-requests"
 TRAINING_READY = "training-ready"
@@ -115,6 +116,7 @@ class JobFinished(Event):
     posterior: PosteriorShort | None = Field(
         None, description="what each paid channel earns, and how surely; left out: not known"
     )
+    budgets: list[BudgetShort] = Field([], description="the answers to budget questions in short")
     paths: ResultPaths = Field(ResultPaths(), description="where to find what the job left")
 
 

@@ -22,6 +22,7 @@ from contracts.base import (
 )
 from contracts.posterior import PosteriorShort
 from contracts.problem import Problem
+from contracts.result import BudgetShort
 from contracts.trust import Word
 
 
@@ -215,6 +216,7 @@ class Job(Document):
     posterior: PosteriorShort | None = Field(
         None, description="what the data say about each channel; left out: there is no such result"
     )
+    budgets: list[BudgetShort] = Field([], description="the answers to budget questions in short")
     result: JobResult | None = Field(
         None, description="the best model in a line; left out: there is none yet"
     )

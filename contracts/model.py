@@ -431,6 +431,10 @@ Continued = Annotated[
 ]
 
 
+MOST_QUESTIONS = 10
+"""About budgets, in one request."""
+
+
 class ModelConfig(Authored):
     """All that an engine needs besides the prepared data."""
 
@@ -447,6 +451,11 @@ class ModelConfig(Authored):
     )
     budget: BudgetQuestion | None = Field(
         None, description="how to divide a budget, asked of the best model; left out: nothing is asked"
+    )
+    budgets: list[BudgetQuestion] = Field(
+        [],
+        max_length=MOST_QUESTIONS,
+        description="several such questions, in the place of `budget`; each has an answer of its own",
     )
     annotations: list[Annotation] = Field(
         [], max_length=200, description="dated notes, drawn on the time axes of the pictures"
@@ -477,6 +486,13 @@ class ModelConfig(Authored):
     def national(self) -> ModelConfig:
         """The same of all regions together, as engines train it."""
         return self.model_copy(update={"columns": self.columns.model_copy(update={"region": None})})
+
+    @property
+    def questions(self) -> list[tuple[str, BudgetQuestion]]:
+        """The budget questions, each with its path in the request."""
+        if self.budget:
+            return [("budget", self.budget)]
+        return [(f"budgets[{i}]", question) for i, question in enumerate(self.budgets)]
 
     @property
     def former(self) -> str | None:
@@ -567,10 +583,20 @@ class ModelConfig(Authored):
         for name in self.posterior.roas if self.posterior else ():
             if name not in paid:
                 yield f"posterior.roas.{name}: not a spend column"
-        for field in ("channel_bounds", "channel_budgets") if self.budget else ():
-            for name in getattr(self.budget, field):
-                if name not in paid:
-                    yield f"budget.{field}.{name}: not a spend column"
+        if self.budget and self.budgets:
+            yield "budgets: is given beside budget; give all questions in budgets"
+        for path, question in self.questions:
+            for field in ("channel_bounds", "channel_budgets"):
+                for name in getattr(question, field):
+                    if name not in paid:
+                        yield f"{path}.{field}.{name}: not a spend column"
+            for plan, spends in question.plans.items():
+                for name in spends:
+                    if name not in paid:
+                        yield f"{path}.plans.{plan}.{name}: not a spend column"
+        names = [question.name for question in self.budgets if question.name]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"budgets: {names.count(name)} questions have the name '{name}'; give each its own"
 
     def _design_names(self) -> list[str]:
         context = [variable.name for variable in (*self.columns.context, *self.columns.factors)]

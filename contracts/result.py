@@ -6,13 +6,14 @@ they do not know; fields that earlier releases did not write have a default.
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, RootModel
 
 from contracts.base import SCHEMA_VERSION, Exchanged, SchemaVersion
-from contracts.curves import CurvesDocument
+from contracts.curves import CurvesDocument, Pattern
 from contracts.figures import ModelFigures
 from contracts.posterior import PosteriorDocument, PosteriorShort
 from contracts.series import Interval
@@ -344,10 +345,50 @@ class AllocatedChannel(Exchanged):
     gain: Gain | None = Field(None, description="method posterior: after over before, response and carry-out")
 
 
+class PlannedSpend(Exchanged):
+    """What a plan spends and earns with one channel."""
+
+    name: str = Field(description="spend column")
+    after: Figures = Field(description="what is spent and earned")
+    gain: Gain = Field(description="over what was spent, response and carry-out")
+
+
+class PlanAnswer(Exchanged):
+    """What a plan of the question would earn."""
+
+    name: str = Field(description="as the question calls it")
+    after: Figures = Field(description="what all channels together spend and earn")
+    gain: Gain = Field(description="over what was spent, response and carry-out")
+    channels: list[PlannedSpend] = Field(description="the paid channels")
+
+
+class BudgetShort(Exchanged):
+    """A budget answer in short, for messages."""
+
+    name: str | None = Field(None, description="what the question is called; left out: it has no name")
+    scenario: str = Field(description="`max_response`, `target_efficiency` or `historical`")
+    feasible: bool = Field(description="whether there is an answer")
+    reason: str | None = Field(None, description="why there is none, and what would help")
+    start: date | None = Field(None, description="first day of the first period asked about")
+    end: date | None = Field(None, description="first day of the last period asked about")
+    before: float | None = Field(None, description="what was spent over the dates, in currency")
+    after: float | None = Field(None, description="what is proposed, in currency")
+    gain: Gain | None = Field(
+        None, description="method posterior: what is earned more with the proposal, in units of the dependent"
+    )
+    plans: dict[str, Gain] = Field(
+        {}, description="what is earned more with each plan of the question, by its name"
+    )
+
+
 class Allocation(Exchanged):
-    """allocator.json: the answer to the request's budget question."""
+    """allocator.json: the answer to the request's budget question.
+
+    The answers to the further questions of `budgets` are allocator-2.json, allocator-3.json, ...
+    """
 
     schema_version: SchemaVersion = SCHEMA_VERSION
+    name: str | None = Field(None, description="what the question is called; left out: it has no name")
     method: Literal["posterior", "robyn"] = Field(
         "robyn", description="what was asked: the posterior, or Robyn's allocator on the best model"
     )
@@ -369,6 +410,27 @@ class Allocation(Exchanged):
     after: Figures | None = Field(None, description="see channels; of all of them")
     gain: Gain | None = Field(None, description="see channels; of all of them")
     channels: list[AllocatedChannel] = Field([], description="the paid channels")
+    pattern: Pattern | None = Field(
+        None,
+        description="method posterior: how spends are spread over the dates, as they were spent, or after "
+        "the data as in the same periods a year before, or evenly",
+    )
+    plans: list[PlanAnswer] = Field([], description="what the plans of the question would earn")
+
+    def short(self) -> BudgetShort:
+        """The answer in short."""
+        return BudgetShort(
+            name=self.name,
+            scenario=self.scenario,
+            feasible=self.feasible,
+            reason=self.reason,
+            start=self.start,
+            end=self.end,
+            before=self.before.spend if self.before else None,
+            after=self.after.spend if self.after else None,
+            gain=self.gain,
+            plans={plan.name: plan.gain for plan in self.plans},
+        )
 
 
 class FormerModel(Exchanged):
@@ -421,7 +483,6 @@ REQUIRED = "best_model.json"
 _BY_NAME: dict[str, type[BaseModel]] = {
     REQUIRED: BestModel,
     "model.json": ModelFile,
-    "allocator.json": Allocation,
     "refresh.json": RefreshReport,
     "timings.json": Timings,
     "posterior.json": PosteriorDocument,
@@ -431,10 +492,18 @@ _BY_NAME: dict[str, type[BaseModel]] = {
 }
 
 
+def answer_number(name: str) -> int | None:
+    """Which budget question a file answers, counted from 1; None if it is no such answer."""
+    found = re.fullmatch(r"allocator(?:-([0-9]+))?\.json", name)
+    return int(found[1] or 1) if found else None
+
+
 def contract_of(name: str) -> type[BaseModel] | None:
     """The contract of a result's file; None if the file has none."""
     if name.startswith("RobynModel-") and name.endswith(".json"):
         return ModelFile
     if name.startswith("figures-") and name.endswith(".json"):
         return ModelFigures
+    if answer_number(name):
+        return Allocation
     return _BY_NAME.get(name)

@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from math import floor
 from typing import Literal, NamedTuple
 
+from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig, Window
 
 Interval = Literal["day", "week", "month"]
@@ -76,6 +77,81 @@ def rows_within(dates: Sequence[date], start: date | None, end: date | None) -> 
     first = bisect_left(dates, start) if start else 0
     stop = bisect_right(dates, end) if end else len(dates)
     return range(first, stop) if first < stop else range(max(stop - 1, 0), max(stop, 1))
+
+
+YEARS_AHEAD = 2
+"""How far after the data budget dates may lie."""
+
+
+def lies_after(dates: Sequence[date], interval: Interval, question: BudgetQuestion) -> bool:
+    """Whether a budget question asks about dates after a series."""
+    return bool(question.start and question.start > last_days(dates, interval)[-1])
+
+
+def rows_after(dates: Sequence[date], interval: Interval, question: BudgetQuestion) -> range:
+    """The periods that a question about dates after a series means; rows count from the series' first.
+
+    There are some only if `budget_obstacles` has nothing to say.
+    """
+    longer = [*dates, *following(dates, interval, YEARS_AHEAD * YEAR[interval])]
+    return rows_within(longer, question.start, question.end)
+
+
+def budget_obstacles(
+    dates: Sequence[date], interval: Interval, path: str, question: BudgetQuestion
+) -> Iterator[Obstacle]:
+    """Why a series does not hold what a budget question, which stands at `path`, asks about."""
+    first, last = dates[0], last_days(dates, interval)[-1]
+    span = f"the data, which go from {first} to {last}"
+    if lies_after(dates, interval, question):
+        yield from _after_obstacles(dates, interval, path, question)
+        return
+    for edge in ("start", "end"):
+        asked = getattr(question, edge)
+        if asked and not first <= asked <= last:
+            yield Obstacle(
+                "budget-outside",
+                f"{path}.{edge} {asked} lies outside {span}",
+                f"choose dates within the data, or leave {path}.{edge} out; what lies after the data is a "
+                "question of its own, with a start and an end after them",
+            )
+    if question.pattern:
+        yield Obstacle(
+            "budget-pattern",
+            f"{path}.pattern: {question.pattern} is only for dates after {span}",
+            "leave it out: within the data every channel keeps the pattern of its spend",
+        )
+
+
+def _after_obstacles(
+    dates: Sequence[date], interval: Interval, path: str, question: BudgetQuestion
+) -> Iterator[Obstacle]:
+    last, year = last_days(dates, interval)[-1], YEAR[interval]
+    farthest = last_days([*dates, *following(dates, interval, YEARS_AHEAD * year)], interval)[-1]
+    if question.method == "robyn":
+        yield Obstacle(
+            "budget-after",
+            f"{path}.method: robyn has no answer about dates after the data, which end on {last}",
+            "leave the method out, or ask about dates within the data",
+        )
+    if question.end is None:
+        yield Obstacle(
+            "budget-after",
+            f"{path}.start {question.start} lies after the data, which end on {last}, and there is no end",
+            f"give {path}.end too",
+        )
+    elif question.end > farthest:
+        yield Obstacle(
+            "budget-after",
+            f"{path}.end {question.end} is more than {YEARS_AHEAD} years after the data, which end on {last}",
+            f"ask about dates up to {farthest}",
+        )
+    if question.pattern != "even" and len(dates) < year:
+        yield Obstacle(
+            "budget-after",
+            f"{path}: the data have {len(dates)} {interval}s, but the pattern of a year before needs {year}",
+            f"give {path}.pattern: even",
+        )
 
 
 class StudyRows(NamedTuple):

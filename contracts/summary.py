@@ -61,6 +61,9 @@ class ModelSummary(Exchanged):
     budget: Allocation | None = Field(
         None, description="the answer to the request's budget question; left out: it asks none"
     )
+    further_budgets: list[Allocation] = Field(
+        [], description="the answers to the further questions of `budgets`, in their order"
+    )
     trust: list[TrustLine] = Field([], description="what speaks for and against the result, by topic")
     inputs: dict[str, Any] = Field(description="the model configuration that was trained")
     provenance: dict[str, Any] = Field(description="engine, versions, seed, data fingerprint")

@@ -113,6 +113,7 @@ def job_finished(job: Job) -> JobFinished:
         error=job.error,
         findings=job.findings,
         posterior=job.posterior,
+        budgets=job.budgets,
         paths=_paths(job),
     )
 

@@ -11,7 +11,7 @@ from contracts.attempt import Manifest, TrainingConfig
 from contracts.events import TrainingFinished
 from contracts.job import Finding, Job, JobResult, JobState
 from contracts.posterior import PosteriorShort
-from contracts.result import NO_EFFECT, Allocation, BestModel, Timings
+from contracts.result import NO_EFFECT, Allocation, BestModel, Timings, answer_number
 from contracts.series import last_days
 from contracts.summary import ModelSummary, SummarizedModel
 from contracts.trust import TrustDocument, TrustLine, worst
@@ -57,6 +57,7 @@ def _succeed(runtime: Runtime, job: Job) -> Job:
         figures(runtime.ports, job, best),
         findings=most_severe([*model_findings(job, best), *job.findings]),
         posterior=best.posterior,
+        budgets=[answer.short() for answer in _answers(runtime.ports, names.results(job))],
         result=_line(runtime.ports, job, best),
     )
 
@@ -107,6 +108,7 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
     """The summary of a job's present attempt, from the files that the engine left."""
     folder = names.results(job)
     best = _best(ports, job)
+    answers = _answers(ports, folder)
     config = read_ours(TrainingConfig, ports.objects.read(names.attempt_of(job).config))
     manifest = Manifest.model_validate_json(ports.objects.read(f"{folder}manifest.json"))
     return ModelSummary(
@@ -127,7 +129,8 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
         partial_trials=best.partial_trials,
         pareto_models=best.pareto_models,
         best_model=judged(best),
-        budget=_budget(ports, manifest, folder),
+        budget=answers[0] if answers else None,
+        further_budgets=answers[1:],
         trust=_trust(ports, folder),
         inputs=config.model.model_dump(mode="json"),
         provenance={**_json(ports, f"{folder}provenance.json"), "fingerprint": config.fingerprint},
@@ -148,10 +151,14 @@ def judged(best: BestModel) -> SummarizedModel:
     return SummarizedModel.model_validate(model)
 
 
-def _budget(ports: Ports, manifest: Manifest, folder: str) -> Allocation | None:
-    if "allocator.json" not in {file.name for file in manifest.files}:
-        return None
-    return Allocation.model_validate_json(ports.objects.read(f"{folder}allocator.json"))
+def _answers(ports: Ports, folder: str) -> list[Allocation]:
+    """The answers to the budget questions of the request, in their order."""
+    manifest = Manifest.model_validate_json(ports.objects.read(f"{folder}manifest.json"))
+    numbers = {answer_number(file.name): file.name for file in manifest.files}
+    return [
+        Allocation.model_validate_json(ports.objects.read(f"{folder}{name}"))
+        for number, name in sorted((number, name) for number, name in numbers.items() if number)
+    ]
 
 
 def _trust(ports: Ports, folder: str) -> list[TrustLine]:

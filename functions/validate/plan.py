@@ -7,17 +7,19 @@ from datetime import date
 
 import pandas as pd
 
-from contracts.budget import BudgetQuestion
 from contracts.model import CalibrationStudy, ModelConfig
 from contracts.request import TrainRequest
 from contracts.series import (
     SMALLEST_LIFT,
     Interval,
+    Obstacle,
     StudyRows,
+    budget_obstacles,
     columns_of,
     error_scale,
     flat_obstacles,
     last_days,
+    lies_after,
     size_obstacles,
     study_rows,
     train_rows,
@@ -218,15 +220,13 @@ def check_days(dates: Sequence[date], interval: Interval, model: ModelConfig, fi
 
 
 def check_budget(
-    dates: Sequence[date], interval: Interval, budget: BudgetQuestion | None, findings: Findings
+    dates: Sequence[date], interval: Interval, request: TrainRequest, findings: Findings
 ) -> None:
-    """The dates of the budget question lie in the data."""
-    first, last = dates[0], last_days(dates, interval)[-1]
-    for edge in ("start", "end"):
-        asked = getattr(budget, edge, None)
-        if asked and not first <= asked <= last:
-            findings.error(
-                "budget-outside",
-                f"budget.{edge} {asked} lies outside the data, which go from {first} to {last}",
-                f"choose a budget.{edge} within the data, or leave it out",
-            )
+    """The dates of the budget questions lie in the data, or after them where that can be answered."""
+    for path, question in request.questions:
+        obstacles = list(budget_obstacles(dates, interval, path, question))
+        if lies_after(dates, interval, question) and request.posterior is None:
+            message = f"{path}.start {question.start} lies after the data, where only the posterior answers"
+            obstacles.append(Obstacle("budget-after", message, "leave `posterior: off` out"))
+        for obstacle in obstacles:
+            findings.error(*obstacle)

@@ -24,7 +24,7 @@ from functions.adapters.embedded import Embedded, FolderInUse
 from functions.adapters.embedded.database import DamagedFolder
 from functions.errors import Unavailable
 from infra.local.batch import Submission, UnreadableRequests, read_requests
-from infra.local.earned import channels_table, fit, trust_lines, warning_lines
+from infra.local.earned import budget_lines, channels_table, fit, trust_lines, warning_lines
 from infra.local.follow import Client, describe, follow
 from infra.local.host import (
     ADDRESS,
@@ -146,7 +146,8 @@ def _report(
     if summary:
         earned = ModelSummary.model_validate(summary)
         console.print(channels_table(earned.best_model, earned.dependent))
-        _tell(console, f"  {fit(earned)}", *trust_lines(earned.trust))
+        answers = [*filter(None, [earned.budget]), *earned.further_budgets]
+        _tell(console, f"  {fit(earned)}", *budget_lines(answers), *trust_lines(earned.trust))
     if same:
         _tell(console, *_reasons(job), *warning_lines(job["findings"]))
     _tell(console, f"  {client.url}/jobs/{submission.job_id}")

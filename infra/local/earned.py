@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from contracts.result import ModelInBrief
+from contracts.result import Allocation, Gain, ModelInBrief
 from contracts.summary import ModelSummary
 from contracts.trust import TrustLine
 
@@ -72,6 +72,35 @@ def trust_lines(lines: Sequence[TrustLine]) -> list[str]:
     others = sorted((line for line in lines if line.word != "good"), key=lambda line: line.word)
     told = [f"  {line.word}: {line.figure}: {line.reason}; {line.advice}" for line in others]
     return [f"  trust: {len(lines) - len(others)} of {len(lines)} checks are good", *told]
+
+
+def budget_lines(answers: Sequence[Allocation]) -> list[str]:
+    """What each answer to a budget question proposes and gains, and what its plans gain."""
+    lines = []
+    for answer in answers:
+        name = f"budget {answer.name}" if answer.name else "budget"
+        if not answer.feasible:
+            lines.append(f"  {name}: no answer: {answer.reason}")
+            continue
+        head = f"  {name}, {answer.start} to {answer.end}"
+        if answer.before and answer.after:
+            spends = ", ".join(
+                f"{one.name} {amount(one.after.spend)}" for one in answer.channels if one.after
+            )
+            moved = f"{amount(answer.before.spend)} → {amount(answer.after.spend)}"
+            lines.append(f"{head}: {moved}{_gained(answer.gain)}: {spends}")
+        lines += [
+            f"{head}: plan {plan.name}: {amount(plan.after.spend)}{_gained(plan.gain)}"
+            for plan in answer.plans
+        ]
+    return lines
+
+
+def _gained(gain: Gain | None) -> str:
+    if gain is None:
+        return ""
+    interval = f"{gain.q05:+,.0f} to {gain.q95:+,.0f}"
+    return f", gain {gain.mean:+,.0f} ({interval} with 90 %, above 0 with {100 * gain.above_zero:.0f} %)"
 
 
 def amount(value: float | None) -> str:

@@ -9,8 +9,7 @@ CARRY_OVER <- paste(
 )
 
 # Writes the answer; returns what draws its picture, NULL where there is none.
-export_budget <- function(chosen, model, folder) {
-  budget <- model$budget
+export_budget <- function(chosen, budget, folder) {
   head <- list(schema_version = 1, sol_id = chosen$best, scenario = budget$scenario)
   write <- function(...) write_json(c(head, ...), file.path(folder, "allocator.json"))
   past <- history(chosen, budget)

@@ -1,8 +1,8 @@
 # What one training is asked: config.json, and data.csv as it was prepared.
 #
-# config.json holds `model` (the request's model, every field), `robyn_answers` (false: the budget question is not
-# Robyn's), `space` (what is searched: name to [low, high]) and `data_sha256`. Lists stay lists, so that one channel
-# is no other case than two.
+# config.json holds `model` (the request's model, every field), `question` (the one about a budget that Robyn is to
+# answer, if any), `space` (what is searched: name to [low, high]) and `data_sha256`. Lists stay lists, so that one
+# channel is no other case than two.
 
 read_config <- function(folder) {
   config <- jsonlite::fromJSON(file.path(folder, "config.json"), simplifyVector = FALSE)

@@ -20,8 +20,7 @@ export_result <- function(chosen, config, folder, cores, ready) {
   }
   write_json(provenance(config, ready), file.path(folder, "provenance.json"))
   save_objects(chosen, folder)
-  asked <- !is.null(config$model$budget) && !isFALSE(config$robyn_answers)
-  draw_answer <- if (asked) export_budget(chosen, config$model, folder)
+  draw_answer <- if (!is.null(config$question)) export_budget(chosen, config$question, folder)
   if (config$model$pictures != "none") draw_pictures(chosen, folder, cores, draw_answer)
 }
 

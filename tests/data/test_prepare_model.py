@@ -155,6 +155,10 @@ def test_a_dependent_variable_that_is_flat_in_a_part_of_the_window_is_an_error(
     assert words in rejected(frame, "flat-dependent", request(search=search)).message
 
 
+NEXT = {"start": "2025-01-06", "end": "2025-04-06"}
+"""The quarter after the data."""
+
+
 @pytest.mark.parametrize(
     ("fields", "code", "words"),
     [
@@ -166,12 +170,25 @@ def test_a_dependent_variable_that_is_flat_in_a_part_of_the_window_is_an_error(
         ({"prophet": {"components": ["holiday"], "holiday_country": "XX"}}, "no-holidays", "country 'XX'"),
         ({"budget": {"start": "2022-01-01"}}, "budget-outside", "budget.start 2022-01-01"),
         ({"budget": {"end": "2025-01-05"}}, "budget-outside", "budget.end 2025-01-05"),
+        ({"budgets": [{}, {"end": "2025-01-05"}]}, "budget-outside", "budgets[1].end 2025-01-05"),
+        ({"budget": {"pattern": "even"}}, "budget-pattern", "only for dates after the data"),
+        ({"budget": {**NEXT, "method": "robyn"}}, "budget-after", "robyn has no answer"),
+        ({"budget": NEXT, "posterior": "off"}, "budget-after", "only the posterior answers"),
+        ({"budget": {"start": "2025-01-06"}}, "budget-after", "there is no end"),
+        ({"budget": {**NEXT, "end": "2027-06-30"}}, "budget-after", "more than 2 years after"),
     ],
 )
 def test_what_the_request_asks_for_must_fit_the_data(fields: dict[str, Any], code: str, words: str) -> None:
     finding = rejected(weekly(), code, request(**fields))
     assert words in finding.message
     assert finding.advice
+
+
+def test_dates_after_the_data_may_be_asked_about_where_a_year_before_is_known() -> None:
+    assert validated(weekly(), request(budget=NEXT)).report.valid
+    short = weekly().tail(50)
+    assert "have 50 weeks" in rejected(short, "budget-after", request(budget=NEXT)).message
+    assert validated(short, request(budget={**NEXT, "pattern": "even"})).report.valid
 
 
 def test_components_that_fit_pass() -> None:

@@ -22,6 +22,7 @@ from trainer.engines.base import Host, Material
 from trainer.engines.native import Infeasible, InvalidInputs
 from trainer.engines.native.engine import NativeEngine
 from trainer.engines.tables import read_table
+from trainer.life import check_documents
 from trainer.posterior import Posterior, posterior
 from trainer.posterior.budget import BudgetAnswer, allocate
 from trainer.posterior.budget import document as documents
@@ -41,7 +42,7 @@ EXPOSURES = {
 DATES = {"start": "2023-10-02", "end": "2024-04-21"}
 
 
-def trained(folder: Path, budget: dict[str, Any], **fields: Any) -> Heard:
+def trained(folder: Path, budget: dict[str, Any] | None, **fields: Any) -> Heard:
     """What a job leaves in `folder`, asked about data in which the price of an exposure has changed."""
     heard = Heard()
     folder.mkdir()
@@ -119,6 +120,25 @@ def test_a_job_leaves_the_answer_as_document_table_and_picture(job: Path) -> Non
     assert table["gain_mean"].tolist() == [channel.gain.mean for channel in found.channels]
     with Image.open(job / "allocator.png") as picture:
         assert picture.width == 2240
+
+
+def test_several_questions_have_an_answer_each(tmp_path: Path) -> None:
+    quarter = {"name": "quarter", "start": "2024-05-06", "end": "2024-07-28", "total": "+10 %"}
+    questions = [DATES, quarter, {"scenario": "historical", "plans": {"less": {"tv": "-20 %"}}}]
+    trained(tmp_path / "several", None, budgets=questions)
+    check_documents(tmp_path / "several")
+    first, second, third = (
+        Allocation.model_validate_json((tmp_path / "several" / f"allocator{end}.json").read_bytes())
+        for end in ("", "-2", "-3")
+    )
+    assert (first.periods, second.name, second.periods, second.pattern) == (29, "quarter", 12, "last_year")
+    assert second.after.spend == pytest.approx(1.1 * second.before.spend)
+    assert third.plans[0].gain.mean < 0
+    names = {path.name for path in (tmp_path / "several").iterdir()}
+    tables = {f"{first.sol_id}_max_response_reallocated{end}.parquet" for end in ("", "-2")}
+    assert tables | {"allocator-2.png", "plans-3.png", f"{first.sol_id}_plans-3.csv"} <= names
+    plans = pd.read_parquet(tmp_path / "several" / f"{first.sol_id}_plans-3.parquet")
+    assert plans["gain_mean"].sum() == pytest.approx(third.plans[0].gain.mean)
 
 
 def test_draws_and_history_alone_tell_what_was_earned_and_what_half_or_twice_would(job: Path) -> None:
@@ -314,6 +334,8 @@ def test_a_target_is_met_and_a_cpa_is_one_too(found: Posterior) -> None:
         ({"scenario": "target_efficiency", "target": 50}, ("ROAS", "budget.target", "widen")),
         ({"start": "2019-01-07", "end": "2019-02-04"}, ("outside the model's window",)),
         ({"channel_budgets": {"c1": 1e8}}, ("as was spent", "budget.channel_budgets")),
+        ({"start": "2025-01-06"}, ("end on 2024-12-29", "there is no end")),
+        ({"start": "2025-01-06", "end": "2027-06-30"}, ("2 years", "up to 2026-12-27")),
     ],
 )
 def test_what_cannot_be_is_refused_with_figures(
@@ -323,6 +345,13 @@ def test_what_cannot_be_is_refused_with_figures(
         ask(found, **question)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_change_of_nothing_is_refused(found: Posterior) -> None:
+    inputs = found.model.inputs
+    quiet = str(inputs.window_dates[np.flatnonzero(inputs.spend[inputs.window, 0] == 0)[3]])
+    with pytest.raises(Infeasible, match=r"more changes the spend of c1 by \+10 %, but it was 0"):
+        ask(found, start=quiet, end=quiet, scenario="historical", plans={"more": {"c1": "+10 %"}})
 
 
 def test_a_channel_that_the_model_does_not_have_is_refused(found: Posterior) -> None:
@@ -340,6 +369,60 @@ def test_budgets_and_bounds_of_a_channel_hold(found: Posterior) -> None:
     same = ask(found, bounds={"low": 1, "high": 1})
     np.testing.assert_allclose(same.spend, same.plan.spend, rtol=1e-12)
     assert not same.gain.any()
+
+
+NEXT = {"start": "2024-12-30", "end": "2025-03-30"}
+"""The quarter after the data."""
+
+
+def test_a_plan_of_today_s_spends_gains_nothing_and_others_what_their_spends_earn(found: Posterior) -> None:
+    plans = {"same": {}, "less": {"c1": "-100 %"}, "given": {"c2": 12_000.0, "c3": "+10 %"}}
+    answer = ask(found, scenario="historical", start="2024-07-01", plans=plans)
+    written = documents.document(answer)
+    same, less, given = written.plans
+    assert (same.gain.mean, same.gain.q95, same.gain.above_zero) == (0, 0, 0)
+    assert same.after.earned == written.before.earned
+    today = {channel.name: channel.before.spend for channel in written.channels}
+    spends = {channel.name: channel.after.spend for channel in given.channels}
+    assert spends == pytest.approx({"c1": today["c1"], "c2": 12_000, "c3": 1.1 * today["c3"]})
+    assert given.after.spend == pytest.approx(sum(spends.values()))
+    cut = next(channel for channel in less.channels if channel.name == "c1")
+    assert cut.after.spend == 0
+    assert cut.gain.q95 < 0
+    assert cut.gain.mean == pytest.approx(less.gain.mean)
+    place = [channel.name for channel in answer.plan.channels].index("c2")
+    earned = answer.plan.channels[place].earned(found, np.array([12_000.0]))[:, 0].sum(axis=1)
+    raised = next(channel for channel in given.channels if channel.name == "c2")
+    assert raised.gain.mean == pytest.approx((earned - answer.before[place].sum(axis=1)).mean())
+    table = documents.plans_table(written)
+    assert table.groupby("plan")["planSpend"].sum()["given"] == pytest.approx(given.after.spend)
+
+
+def test_totals_are_amounts_or_changes_of_what_was_spent(found: Posterior) -> None:
+    spent = ask(found).plan.spend.sum()
+    for total, share in (("+10 %", 1.1), ("-5%", 0.95), (f"+{12.5} %", 1.125)):
+        assert ask(found, total=total).spend.sum() == pytest.approx(share * spent)
+    for wrong in ("10 %", "+ten %", "+10", "-100 %", "-120 %", 0, -1):
+        with pytest.raises(ValueError, match="total"):
+            BudgetQuestion(total=wrong)
+
+
+@pytest.mark.parametrize("pattern", ["last_year", "even"])
+def test_dates_after_the_data_have_last_year_s_spends(found: Posterior, pattern: str) -> None:
+    answer = ask(found, **NEXT, pattern=pattern, total="+10 %", plans={"none": {"c1": 0}})
+    inputs = found.model.inputs
+    last_year = inputs.spend[-52:-39].sum(axis=0)
+    spends = dict(zip((channel.name for channel in answer.plan.channels), answer.plan.spend, strict=True))
+    assert spends == pytest.approx(dict(zip(inputs.spend_names, last_year, strict=True)))
+    assert answer.spend.sum() == pytest.approx(1.1 * last_year.sum())
+    written = documents.document(answer)
+    assert (str(written.start), str(written.end), written.periods) == ("2024-12-30", "2025-03-24", 13)
+    assert written.pattern == pattern
+    assert "after the data" in written.notes[0]
+    assert written.plans[0].gain.q95 < 0
+    assert written.model is None
+    gap = ask(found, start="2025-03-31", end="2025-06-29", scenario="historical", pattern=pattern)
+    assert len(gap.plan.channels[0].before) == len(inputs.dates) + 13
 
 
 def test_a_channel_without_spend_in_the_dates_can_get_a_budget_of_its_own(found: Posterior) -> None:

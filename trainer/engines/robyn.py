@@ -21,9 +21,10 @@ import pandas as pd
 import pyarrow as pa
 
 from contracts import series
+from contracts.budget import BudgetQuestion, amount_of
 from contracts.model import ModelConfig, Window
-from trainer.engines import figures, posterior_files, robyn_answer
-from trainer.engines.base import EngineError, Host, Material, SearchProgress
+from trainer.engines import figures, posterior_files, questions, robyn_answer
+from trainer.engines.base import EngineError, Host, JobPosterior, Material, SearchProgress
 from trainer.engines.beginning import Beginning, begin
 from trainer.engines.checks import check, dates_of, interval_of
 from trainer.engines.common import InvalidInputs
@@ -42,6 +43,12 @@ _ENDED_BY: dict[int, str] = {
     signal.SIGTERM: "it was told to stop, most likely because the time of the task was up",
     signal.SIGSEGV: "it crashed with a segmentation fault",
 }
+
+
+_NOT_ASKED = (
+    "The engine robyn puts only the first question to Robyn's allocator, and none about dates after the "
+    "data; ask it first, or let the posterior answer."
+)
 
 
 class RFailed(RuntimeError):
@@ -91,8 +98,11 @@ class RobynEngine:
             RFailed: R ended for any other reason.
         """
         posterior = self._host.posterior(self._data, self._begun.config, folder, None)
-        budget = self._begun.config.budget
-        reason = robyn_answer.answers(budget, posterior) if budget else None
+        asked = [
+            (question, robyn_answer.answers(question, posterior))
+            for _, question in self._begun.config.questions
+        ]
+        robyns = asked[0][0] if asked and asked[0][1] and self._in_data(asked[0][0]) else None
         with TemporaryDirectory(prefix="robyn-") as scratch:
             ready = Path(scratch) / "shares"
             ready.mkdir()
@@ -102,21 +112,39 @@ class RobynEngine:
                 Path(scratch),
                 *("--shares", str(ready), "--out", str(folder)),
                 planned=0,
-                robyn_answers=bool(reason),
+                question=robyns,
             )
         if self._begun.refresh:
             self._report(self._begun.refresh, folder)
         if posterior:
             posterior_files.add(posterior.document, folder, draw=self._draws)
         self._host.trust(self._data, self._begun.config, folder)
-        if budget and reason:
-            robyn_answer.annotate(folder, budget, reason)
-        elif budget and posterior:
-            posterior.answer_budget(budget, *_best(folder), folder)
+        self._answer(asked, robyns, posterior, folder)
         add_parquet(folder)
         figures.write(folder, self._begun.config.pictures)
         for name in ("models.csv", "pareto_alldecomp_matrix.csv"):
             (folder / name).unlink()  # large
+
+    def _answer(
+        self,
+        asked: list[tuple[BudgetQuestion, str | None]],
+        robyns: BudgetQuestion | None,
+        posterior: JobPosterior | None,
+        folder: Path,
+    ) -> None:
+        """Leave the answer to each question; R has left that to `robyns`, which is the first one."""
+        for number, (question, reason) in enumerate(asked, 1):
+            with questions.room(folder, number) as room:
+                if posterior and not reason:
+                    posterior.answer_budget(question, *_best(folder), room)
+                elif question is robyns:
+                    robyn_answer.annotate(room, question, str(reason))
+                else:
+                    robyn_answer.refuse(room, question, _best(folder)[0], f"{reason} {_NOT_ASKED}")
+
+    def _in_data(self, question: BudgetQuestion) -> bool:
+        dates = dates_of(self._data, self._begun.config)
+        return not series.lies_after(dates.tolist(), interval_of(dates), question)
 
     @property
     def _draws(self) -> bool:
@@ -128,19 +156,19 @@ class RobynEngine:
         if self._draws:
             refresh_picture.draw(self._begun.config, folder)
 
-    def _run(self, scratch: Path, *words: str, planned: int, robyn_answers: bool = False) -> None:
+    def _run(self, scratch: Path, *words: str, planned: int, question: BudgetQuestion | None = None) -> None:
         source = scratch / "in"
         source.mkdir()
-        self._write_inputs(source, robyn_answers=robyn_answers)
+        self._write_inputs(source, question)
         command = [_rscript(), str(SCRIPT), "--in", str(source), "--cores", str(self._host.cores), *words]
         listener = _Listener(self._host, planned)
         if status := _listen(command, listener):
             raise listener.failure(status)
 
-    def _write_inputs(self, folder: Path, *, robyn_answers: bool) -> None:
+    def _write_inputs(self, folder: Path, question: BudgetQuestion | None) -> None:
         """What r/run.R reads: data.csv with the columns that are modelled, and config.json.
 
-        It says whether Robyn is to answer the budget question.
+        `question` is the one that Robyn is to answer, if any.
         """
         config, refresh = self._begun.config, self._begun.refresh
         names = list(dict.fromkeys(name for _, name in config.columns.roles()))
@@ -152,7 +180,7 @@ class RobynEngine:
         document: dict[str, Any] = {
             "model": config.model_copy(update={"window": window}).model_dump(mode="json")
             | {"calibration": self._studies(config)},
-            "robyn_answers": robyn_answers,
+            "question": question and self._in_currency(question),
             "space": space(config),
             "data_sha256": hashlib.sha256(self._material.prepared.read_bytes()).hexdigest(),
         }
@@ -163,6 +191,18 @@ class RobynEngine:
                 "added_start": str(refresh.moved.added_start),
             }
         (folder / "config.json").write_text(json.dumps(document), encoding="utf-8")
+
+    def _in_currency(self, question: BudgetQuestion) -> dict[str, Any]:
+        """A question as R reads it, its total an amount."""
+        document = question.model_dump(mode="json")
+        if question.total:
+            config = self._begun.config
+            start, end = question.start or config.window.start, question.end or config.window.end
+            rows = series.rows_within(dates_of(self._data, config).tolist(), start, end)
+            spends = [channel.spend for channel in config.columns.paid_media]
+            spent = float(self._data[spends].iloc[rows.start : rows.stop].to_numpy().sum())
+            document["total"] = amount_of(question.total, spent)
+        return document
 
     def _studies(self, config: ModelConfig) -> list[dict[str, Any]]:
         """The calibration studies, with the first day of the last period of each."""

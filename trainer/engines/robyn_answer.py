@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.budget import BudgetQuestion
+from contracts.result import Allocation
 from trainer.engines.base import JobPosterior
 
 CARRY_OVER = (
@@ -32,11 +33,28 @@ def annotate(folder: Path, question: BudgetQuestion, reason: str) -> None:
     path = folder / "allocator.json"
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     instead = [reason] if question.method != "robyn" else []
+    if question.plans:
+        instead.append("Its plans have no answer: only the posterior can tell what they would earn.")
     notes = [*instead, *_notes(document)]
+    named = {"name": question.name} if question.name else {}
     path.write_text(
-        json.dumps(document | {"method": "robyn", "notes": notes}, indent=1, ensure_ascii=False),
+        json.dumps(document | named | {"method": "robyn", "notes": notes}, indent=1, ensure_ascii=False),
         encoding="utf-8",
     )
+
+
+def refuse(folder: Path, question: BudgetQuestion, solution: str, reason: str) -> None:
+    """Say in allocator.json why Robyn's allocator has no answer either."""
+    refused = Allocation(
+        name=question.name,
+        method="robyn",
+        sol_id=solution,
+        scenario=question.scenario,
+        feasible=False,
+        reason=reason,
+    )
+    text = refused.model_dump_json(indent=1, exclude_none=True)
+    (folder / "allocator.json").write_text(text, encoding="utf-8")
 
 
 def _notes(document: dict[str, Any]) -> Iterator[str]:

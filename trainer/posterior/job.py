@@ -16,7 +16,7 @@ from contracts.posterior import PosteriorDocument
 from trainer.engines.native.budget.reallocation import Infeasible
 from trainer.engines.native.records import Inputs
 from trainer.engines.tables import write_csv
-from trainer.posterior.budget import allocate, picture
+from trainer.posterior.budget import allocate, picture, plans_picture
 from trainer.posterior.budget import document as budget
 from trainer.posterior.budget.curves import curves
 from trainer.posterior.document import document
@@ -38,7 +38,10 @@ class JobPosterior:
     def answer_budget(
         self, question: BudgetQuestion, solution: str, contributions: pd.DataFrame, folder: Path
     ) -> None:
-        """Write allocator.json and, where something is proposed, its table and, if asked for, its picture."""
+        """Write allocator.json and, where something is proposed, its table and, if asked for, its picture.
+
+        Plans of the question have a table and a picture too.
+        """
         path = folder / "allocator.json"
         try:
             answer = allocate(self.found, question)
@@ -54,6 +57,10 @@ class JobPosterior:
             write_csv(budget.table(written, kind), folder / f"{solution}_{question.scenario}_reallocated.csv")
             if self.draws:
                 picture.draw(answer, written, folder / "allocator.png")
+        if written.plans:
+            write_csv(budget.plans_table(written), folder / f"{solution}_plans.csv")
+            if self.draws:
+                plans_picture.draw(written, self.found.model.inputs.dependent_name, folder / "plans.png")
 
 
 @dataclass

@@ -5,7 +5,7 @@ answer_of <- function(...) {
   inputs <- make_inputs(config, data_of())
   merged <- merge_shares(list(train(inputs, config$model$search, 1:3, 1)))
   calls$robyn_allocator <- NULL
-  export_budget(select_models(merged$inputs, merged$models), config$model, folder)
+  export_budget(select_models(merged$inputs, merged$models), config$model$budget, folder)
   list(json = jsonlite::fromJSON(file.path(folder, "allocator.json"), simplifyVector = FALSE), files = list.files(folder))
 }
 

@@ -44,7 +44,8 @@ test_that("no picture is drawn that is not asked for", {
 
 test_that("no picture is drawn in the process that others are forked from", {
   calls$robyn_allocator <- calls$robyn_onepagers <- calls$robyn_plots <- NULL
-  config <- config_of(budget = list(scenario = "max_response"))
+  config <- config_of()
+  config$question <- list(scenario = "max_response")
   export_result(chosen_of(config), config, folder_of(), 2, versions())
   expect_identical(lapply(calls$robyn_allocator, `[[`, "plots"), list(FALSE))
   expect_null(c(calls$robyn_onepagers, calls$robyn_plots))

@@ -9,7 +9,7 @@ from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig
 from contracts.posterior import ChosenModel, PosteriorDocument
 from contracts.trust import TrustDocument
-from trainer.engines import figures, posterior_files, robyn_answer
+from trainer.engines import figures, posterior_files, questions, robyn_answer
 from trainer.engines.base import JobPosterior
 from trainer.engines.choice import chosen
 from trainer.engines.native import files
@@ -54,8 +54,9 @@ def write(
         _draw(result, config, folder, told, checked)
         if refresh:
             refresh_picture.draw(config, folder)
-    if config.budget:
-        _answer_budget(result, config.budget, folder, log, posterior, draws=draws)
+    for number, (_, question) in enumerate(config.questions, 1):
+        with questions.room(folder, number) as room:
+            _answer_budget(result, question, room, log, posterior, draws=draws)
     add_parquet(folder)
     figures.write(folder, config.pictures)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from contracts.budget import BudgetQuestion
+from contracts.budget import BudgetQuestion, amount_of
 from trainer.engines.common import Floats
 from trainer.engines.native.budget import reallocation
 from trainer.engines.native.budget.reallocation import DEFAULT_TARGET, Infeasible
@@ -42,6 +43,8 @@ class BudgetAnswer:
     """To be spent; only with scenario max_response."""
     target: float
     """ROAS or CPA; only with scenario target_efficiency."""
+    plans: dict[str, Floats] = field(default_factory=dict)
+    """(c,) spends of each plan that the question names."""
 
     @cached_property
     def before(self) -> Floats:
@@ -52,6 +55,11 @@ class BudgetAnswer:
     def after(self) -> Floats:
         """(c, S, 2) earned by what is proposed: in the periods, and after them."""
         return self._exactly(self.spend)
+
+    @cached_property
+    def planned(self) -> dict[str, Floats]:
+        """(c, S, 2) earned by each plan: in the periods, and after them."""
+        return {name: self._exactly(spends) for name, spends in self.plans.items()}
 
     @property
     def gain(self) -> Floats:
@@ -98,6 +106,7 @@ def allocate(found: Posterior, question: BudgetQuestion) -> BudgetAnswer:
     reallocation.check_names(inputs, question)
     asked = plan(found, question)
     names, today = [channel.name for channel in asked.channels], asked.spend
+    plans = {name: _spends(asked, name, spends) for name, spends in question.plans.items()}
     if question.scenario == "historical":
         nothing = np.empty((len(names), 0))
         same = np.array([np.ones_like(today)] * 2)
@@ -112,6 +121,7 @@ def allocate(found: Posterior, question: BudgetQuestion) -> BudgetAnswer:
             spend=today,
             budget=float(today.sum()),
             target=np.nan,
+            plans=plans,
         )
     factors, limits, _ = reallocation.bounds(question, names, today, 1)
     budget = reallocation.budget_of(question, today, limits, 1)
@@ -136,7 +146,21 @@ def allocate(found: Posterior, question: BudgetQuestion) -> BudgetAnswer:
         spend = best_split(means, limits[0], highest, budget)
     else:
         spend = _at_target(means, limits, target, question, asked, revenue=kind == "revenue")
-    return BudgetAnswer(found, question, asked, factors, limits, spends, curves, spend, budget, target)
+    return BudgetAnswer(found, question, asked, factors, limits, spends, curves, spend, budget, target, plans)
+
+
+def _spends(asked: Plan, name: str, spends: Mapping[str, float | str]) -> Floats:
+    """(c,) what a plan spends; raises Infeasible for a change of nothing."""
+    found = asked.spend
+    for i, channel in enumerate(asked.channels):
+        given = spends.get(channel.name, channel.spend)
+        if isinstance(given, str) and not channel.spend > 0:
+            raise Infeasible(
+                f"plan {name} changes the spend of {channel.name} by {given}, but it was 0 {_span(asked)}; "
+                "give an amount"
+            )
+        found[i] = amount_of(given, channel.spend)
+    return found
 
 
 def _curve(channel: PlannedChannel, found: Posterior, spends: Floats) -> Floats:

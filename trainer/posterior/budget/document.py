@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from contracts.budget import BudgetQuestion
-from contracts.result import AllocatedChannel, Allocation, Earned, Figures, Gain, SpendBounds
+from contracts.result import (
+    AllocatedChannel,
+    Allocation,
+    Earned,
+    Figures,
+    Gain,
+    PlanAnswer,
+    PlannedSpend,
+    SpendBounds,
+)
 from trainer.engines.common import Floats
 from trainer.engines.native.explain.efficiency import METRIC, efficiency
 from trainer.posterior.budget.answer import BudgetAnswer
@@ -28,10 +37,11 @@ def document(
     inputs, plan, everything = answer.found.model.inputs, answer.plan, slice(None)
     asked = answer.question.scenario
     own = None
-    if contributions is not None:
+    if contributions is not None and plan.span.pattern == "as_spent":
         rows = contributions.loc[contributions.index.isin(pd.DatetimeIndex(plan.dates))]
         own = rows[[channel.modelled for channel in plan.channels]].sum().to_numpy(dtype=float)
     return Allocation(
+        name=answer.question.name,
         method="posterior",
         sol_id=solution,
         scenario=asked,
@@ -54,13 +64,38 @@ def document(
             )
             for i, channel in enumerate(plan.channels)
         ],
+        pattern=plan.span.pattern,
+        plans=[_planned(answer, name) for name in answer.plans],
+    )
+
+
+def _planned(answer: BudgetAnswer, name: str) -> PlanAnswer:
+    spends, earned = answer.plans[name], answer.planned[name]
+    gains = (earned - answer.before).sum(axis=2)
+    return PlanAnswer(
+        name=name,
+        after=_earned(answer, float(spends.sum()), earned.sum(axis=0), None),
+        gain=_gain(gains.sum(axis=0)),
+        channels=[
+            PlannedSpend(
+                name=channel.name,
+                after=_earned(answer, float(spends[i]), earned[i], None),
+                gain=_gain(gains[i]),
+            )
+            for i, channel in enumerate(answer.plan.channels)
+        ],
     )
 
 
 def refusal(question: BudgetQuestion, solution: str, reason: str) -> Allocation:
     """The content of allocator.json of a question that has no answer."""
     return Allocation(
-        method="posterior", sol_id=solution, scenario=question.scenario, feasible=False, reason=reason
+        name=question.name,
+        method="posterior",
+        sol_id=solution,
+        scenario=question.scenario,
+        feasible=False,
+        reason=reason,
     )
 
 
@@ -81,6 +116,27 @@ def table(found: Allocation, kind: str) -> pd.DataFrame:
         "optmSpendTotal": _whole(found.after).spend,
     }
     return pd.DataFrame(head).join(pd.DataFrame(rows))
+
+
+def plans_table(found: Allocation) -> pd.DataFrame:
+    """A row per plan and channel; money and what is earned over the dates."""
+    ratio = found.metric or "roas"
+    before = {channel.name: _whole(channel.before).spend for channel in found.channels}
+    rows = [
+        {
+            "plan": plan.name,
+            "channels": channel.name,
+            "initSpend": before[channel.name],
+            "planSpend": channel.after.spend,
+            "planResponse": channel.after.response,
+            "planCarryOut": channel.after.carry_out,
+            "planRoi" if ratio == "roas" else "planCpa": getattr(channel.after, ratio),
+            **{f"gain_{name}": value for name, value in channel.gain.model_dump().items()},
+        }
+        for plan in found.plans
+        for channel in plan.channels
+    ]
+    return pd.DataFrame(rows)
 
 
 def _whole(figures: Figures | None) -> Figures:
@@ -117,11 +173,13 @@ def _figures(answer: BudgetAnswer, channels: slice, own: Floats | None) -> dict[
         "historical": _past(answer, spent, float(before.mean(axis=0)[0])),
         "model": None if own is None else _past(answer, spent, float(own[channels].sum())),
     }
-    if answer.question.scenario == "historical":
+    one, historical = channels.start, answer.question.scenario == "historical"
+    if not historical or answer.plans:
+        following = None if one is None else answer.next_before[one]
+        found["before"] = _earned(answer, spent, before, following)
+    if historical:
         return found
-    one = channels.start
     return found | {
-        "before": _earned(answer, spent, before, None if one is None else answer.next_before[one]),
         "after": _earned(
             answer,
             float(answer.spend[channels].sum()),
@@ -178,6 +236,12 @@ def _finite(value: float) -> float | None:
 
 
 def _notes(answer: BudgetAnswer) -> Iterator[str]:
+    if answer.plan.span.pattern != "as_spent":
+        how = "as then" if answer.plan.span.pattern == "last_year" else "evenly"
+        yield (
+            "These dates lie after the data: today is what was spent in the same periods a year before, "
+            f"spread {how}; price per exposure is the mean of the last year."
+        )
     for channel, spend in zip(answer.plan.channels, answer.spend, strict=True):
         if channel.place is None:
             yield (

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from contracts.budget import BudgetQuestion
 from contracts.curves import Pattern
-from contracts.series import YEAR, Interval, following
+from contracts.series import YEAR, Interval, budget_obstacles, following, lies_after, rows_after
 from trainer.engines.common import Floats
-from trainer.engines.native.budget.reallocation import asked_rows, channel_order
+from trainer.engines.native.budget.reallocation import Infeasible, asked_rows, channel_order
 from trainer.posterior.result import Posterior
 
 
@@ -73,8 +73,15 @@ class Plan:
 
 
 def plan(found: Posterior, question: BudgetQuestion) -> Plan:
-    """The plan of a question; raises Infeasible for dates outside of the window."""
+    """The plan of a question; raises Infeasible for dates about which there is nothing to say."""
     inputs = found.model.inputs
+    dates = inputs.dates.tolist()
+    if lies_after(dates, inputs.interval, question):
+        obstacles = [str(one) for one in budget_obstacles(dates, inputs.interval, "budget", question)]
+        if obstacles:
+            raise Infeasible("\n".join(obstacles))
+        after = rows_after(dates, inputs.interval, question)
+        return planned(found, Span(after.start, len(after), question.pattern or "last_year"))
     rows = asked_rows(inputs, question)
     return planned(found, Span(inputs.first + rows.start, len(rows), "as_spent"))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from contracts.budget import BudgetQuestion, ChannelBounds
+from contracts.budget import BudgetQuestion, ChannelBounds, amount_of
 from contracts.series import last_days, rows_within
 from trainer.engines.common import Floats, InvalidInputs
 from trainer.engines.native.budget.allocator import Curves, best_roas, curves_of, reach_target, spend_budget
@@ -187,9 +187,9 @@ def bounds(
 
 def budget_of(question: BudgetQuestion, today: Floats, limits: Floats, periods: int) -> float:
     """What is to be spent per period, within `Frame.limits`."""
-    if question.total:
-        return question.total / periods
     spent = float(today.sum())
+    if question.total:
+        return amount_of(question.total, spent * periods) / periods
     every = len(question.channel_budgets) == len(today)
     return float(np.clip(spent, limits[0].sum(), limits[1].sum())) if every else spent
 
@@ -202,7 +202,8 @@ def _check_question(inputs: Inputs, question: BudgetQuestion) -> None:
 
 def check_names(inputs: Inputs, question: BudgetQuestion) -> None:
     """Raise InvalidInputs for a channel that the model does not have."""
-    named = question.channel_bounds.keys() | question.channel_budgets.keys()
+    named = set(question.channel_bounds) | set(question.channel_budgets)
+    named.update(*question.plans.values())
     unknown = sorted(named - set(inputs.spend_names))
     if unknown:
         known = ", ".join(inputs.spend_names)
