@@ -124,7 +124,8 @@ class Upload(Document):
     )
     country: OfCountry
     state: Literal["WAITING", "STARTED", "REJECTED"] = Field(
-        "WAITING", description="WAITING for settings, STARTED a job, or REJECTED for the reason given"
+        "WAITING",
+        description="WAITING for settings or its job, STARTED, or REJECTED for the reason given",
     )
     since: Timestamp = Field(description="when the file was first seen, UTC")
     settings: list[str] = Field(

@@ -13,6 +13,9 @@ from functions.ports import AlreadyExists, NotFound, Ports, TrainerPorts
 from functions.runtime import Runtime
 from functions.steps import create_once
 
+OUT_OF_MEMORY = "out-of-memory"
+"""The type of the problem that an attempt needs more memory than it may have. Another would need as much."""
+
 
 def read_claim(ports: TrainerPorts, attempt: Attempt) -> Claim | None:
     """The claim of an attempt; None if there is none."""
@@ -97,6 +100,7 @@ def end_attempt(runtime: Runtime, job: Job, status: str, problem: Problem, ended
             "attempt": job.attempt,
             "status": status,
             "error": problem,
+            "deterministic": problem.type == OUT_OF_MEMORY,
             "ended_by": ended_by,
             "at": runtime.ports.clock.now(),
         }

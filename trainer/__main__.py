@@ -8,10 +8,14 @@ It exits with 0 once the attempt has an outcome; any other exit is retried.
 from __future__ import annotations
 
 import sys
+import traceback
 
 from functions.runtime import trainer_runtime
 from functions.settings import MissingSettings, read_task_settings
-from trainer.life import Life
+from trainer.life import Life, out_of_memory
+
+KILLED = 137
+"""What a process that was killed for its memory exits with; also one that cannot even write its outcome."""
 
 
 def main() -> int:
@@ -26,7 +30,13 @@ def main() -> int:
     except MissingSettings as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    Life(runtime, task).live()
+    try:
+        Life(runtime, task).live()
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        traceback.print_exc()
+        return KILLED
     return 0
 
 

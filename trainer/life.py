@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import traceback
@@ -27,7 +28,7 @@ from contracts.base import error_lines
 from contracts.names import Attempt
 from contracts.problem import Problem
 from contracts.result import REQUIRED, contract_of
-from functions.attempts import claim
+from functions.attempts import OUT_OF_MEMORY, claim
 from functions.errors import BadData, NotYet, Transient, shortened
 from functions.ports import Conflict, NotFound
 from functions.runtime import TrainerRuntime
@@ -111,26 +112,29 @@ class Life:
             raise NotYet(f"{self.attempt.config} does not exist") from error
         except ValidationError as error:
             title = "The trainer is older than the functions and cannot read the config: deploy it"
-            problem = Problem(type="unreadable-config", title=title, errors=error_lines(error))
-            self._end(status="failed", error=problem)  # the next attempt may find the newer trainer
+            unreadable = Problem(type="unreadable-config", title=title, errors=error_lines(error))
+            self._end(status="failed", error=unreadable)  # the next attempt may find the newer trainer
             return
+        result: Path | None = None
+        problem: Problem | None = None
+        deterministic = False
         try:
             result = self._train(config, folder)
         except EngineError as error:
-            self._fail(config, _untrainable(str(error)), deterministic=True)
+            problem, deterministic = _untrainable(str(error)), True
         except (Transient, Conflict):
             raise
-        except MemoryError as error:
-            self.console("".join(traceback.format_exception(error)))
-            self._fail(config, OUT_OF_MEMORY, deterministic=True)
         except Exception as error:  # noqa: BLE001 (whatever an engine raises ends the attempt, with its reason)
             detail = "".join(traceback.format_exception(error))
             self.console(detail)
             title = f"The engine failed: {type(error).__name__}: {error}"[:300]
-            self._fail(config, Problem(type="engine-failed", title=title, detail=detail[-8000:]))
-        else:
-            if result:
-                self._succeed(config, result)
+            problem = Problem(type="engine-failed", title=title, detail=detail[-8000:])
+            if out_of_memory(error):
+                problem, deterministic = _TOO_LARGE, True
+        if problem:  # here nothing holds the engine any more, nor what it had in memory
+            self._fail(config, problem, deterministic=deterministic)
+        elif result:
+            self._succeed(config, result)
 
     def _train(self, config: TrainingConfig, folder: Path) -> Path | None:
         """The folder of the result if it is this task that merges the shares, otherwise None."""
@@ -313,11 +317,18 @@ def check_documents(folder: Path) -> None:
         raise EngineError("\n".join(f"the engine left a broken result: {problem}" for problem in problems))
 
 
-OUT_OF_MEMORY = Problem(
-    type="out-of-memory",
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or what it came of, says that there was no memory left."""
+    if error is None:
+        return False
+    said = getattr(error, "errno", None) == errno.ENOMEM or "can't start new thread" in str(error)
+    return isinstance(error, MemoryError) or said or out_of_memory(error.__cause__ or error.__context__)
+
+
+_TOO_LARGE = Problem(
+    type=OUT_OF_MEMORY,
     title="The training needs more memory than it may have; choose a larger size or fewer candidates",
 )
-"""It would need as much again: no other attempt is made."""
 
 
 def _untrainable(reasons: str) -> Problem:

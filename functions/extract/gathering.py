@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from contracts.job import Upload
+from contracts.job import KEEP_ENDED, Upload
 from contracts.names import parts_mark
 from functions.errors import NotYet
 from functions.extract.parts import parts_of, version_of
@@ -87,7 +87,7 @@ def _record(runtime: Runtime, country: str, folder: str, version: int, head: Upl
     upload = jobs.create(new) or jobs.get(Upload, new.key)
     if upload is None:
         raise Conflict(f"the record of {folder} appeared and vanished")
-    known = {"state": "STARTED", "reason": "", "continues": version}
+    known = {"state": "STARTED", "reason": "", "continues": version, "expires": now + KEEP_ENDED}
     if head is None:
         made = Upload(name=folder, generation=0, country=country, since=now).model_copy(update=known)
         if jobs.create(made) is None:

@@ -52,12 +52,16 @@ def handle_upload(message: Message, runtime: Runtime) -> None:
 
 
 def _finish_begun(runtime: Runtime, event: ObjectInfo) -> None:
-    """Finish the jobs that this version of a file started: an earlier delivery may have died in between."""
+    """Finish what this version of a file began to start: an earlier delivery may have died in between."""
     reference, country = f"{event.name}#{event.generation}", event.name.partition("/")[2].partition("/")[0]
-    for upload in runtime.ports.jobs.find(Upload, state="STARTED", country=country):
-        for settings in upload.settings:
-            if reference in (upload.key, settings):
-                _start(runtime, upload, _version(settings))
+    if is_settings(event.name):
+        for upload in runtime.ports.jobs.find(Upload, state="WAITING", country=country):
+            if reference in upload.settings:
+                _start(runtime, upload, _version(reference))
+        return
+    begun = runtime.ports.jobs.get(Upload, reference)
+    if begun is not None:
+        _start_all(runtime, begun)
 
 
 def _country(name: str) -> str:
@@ -80,9 +84,8 @@ def _part_arrived(runtime: Runtime, folder: str, event: ObjectInfo) -> None:
 def _begin(runtime: Runtime, upload: Upload) -> None:
     """Start the jobs of an upload with the settings that it was started with, or that are there now."""
     forget_beginning(runtime, upload)
-    if upload.state == "STARTED":
-        for reference in upload.settings:
-            _start(runtime, upload, _version(reference))
+    if upload.settings:
+        _start_all(runtime, upload)
         return
     settings = settings_for(runtime.ports.objects, upload.country, upload.name)
     if upload.state == "WAITING" and settings is not None:
@@ -90,7 +93,8 @@ def _begin(runtime: Runtime, upload: Upload) -> None:
 
 
 def _settings_arrived(runtime: Runtime, country: str, settings: ObjectInfo) -> None:
-    waiting = runtime.ports.jobs.find(Upload, country=country, state="WAITING")
+    found = runtime.ports.jobs.find(Upload, country=country, state="WAITING")
+    waiting = [upload for upload in found if not upload.settings]
     if is_of_country(settings.name, country):
         for upload in waiting:
             if upload.generation:  # 0: a folder of parts that is incomplete
@@ -126,15 +130,14 @@ def record(runtime: Runtime, country: str, data: ObjectInfo) -> Upload:
 
 
 def start(runtime: Runtime, upload: Upload, settings: ObjectInfo) -> None:
-    """Freeze the settings of an upload, then start its job; both may be done again."""
+    """Freeze the settings of an upload, then start its job; both may be done again.
+
+    It is STARTED when each of its settings has a job; until then its state shows what a death left undone.
+    """
     reference = f"{settings.name}#{settings.generation}"
     if reference not in upload.settings:
-        started = {
-            "state": "STARTED",
-            "settings": [*upload.settings, reference],
-            "expires": runtime.ports.clock.now() + KEEP_ENDED,
-        }
-        upload = runtime.ports.jobs.replace(upload.model_copy(update=started), upload.version)
+        frozen = {"state": "WAITING", "settings": [*upload.settings, reference], "expires": None}
+        upload = runtime.ports.jobs.replace(upload.model_copy(update=frozen), upload.version)
     _start(runtime, upload, FileVersion(name=settings.name, generation=settings.generation))
 
 
@@ -143,16 +146,36 @@ def _version(reference: str) -> FileVersion:
     return FileVersion(name=name, generation=int(generation))
 
 
-def _start(runtime: Runtime, upload: Upload, settings: FileVersion) -> None:
-    key = upload_key(upload.name, upload.generation, settings.name, settings.generation)
+def _start_all(runtime: Runtime, upload: Upload) -> None:
+    for reference in upload.settings:
+        upload = _start(runtime, upload, _version(reference))
+
+
+def _start(runtime: Runtime, upload: Upload, settings: FileVersion) -> Upload:
+    key = _key(upload, settings)
     job_id = job_id_for(key)
     known = runtime.ports.jobs.get(Job, job_id)  # its settings may have been replaced since
     body, errors = (known.request, []) if known else _request(runtime, upload, settings, job_id)
     data = FileVersion(name=upload.name, generation=upload.generation)
     job = accept(runtime, job_id, key, body, data, errors)
     replace_beginning(runtime, upload, job_id)
+    upload = _started(runtime, upload)
     if job is not None:
         extract(runtime, runtime.ports.jobs.get(Job, job_id) or job)
+    return upload
+
+
+def _key(upload: Upload, settings: FileVersion) -> str:
+    return upload_key(upload.name, upload.generation, settings.name, settings.generation)
+
+
+def _started(runtime: Runtime, upload: Upload) -> Upload:
+    """The record, which says that the upload is STARTED once there are all its jobs."""
+    jobs = (job_id_for(_key(upload, _version(reference))) for reference in upload.settings)
+    if upload.state == "STARTED" or not all(runtime.ports.jobs.get(Job, job_id) for job_id in jobs):
+        return upload
+    started = {"state": "STARTED", "expires": runtime.ports.clock.now() + KEEP_ENDED}
+    return runtime.ports.jobs.replace(upload.model_copy(update=started), upload.version)
 
 
 def _request(

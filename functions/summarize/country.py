@@ -13,13 +13,13 @@ from contracts.summary import CountryRun, CountrySummary, JudgedChannel, ModelSu
 from contracts.trust import worst
 from functions.errors import NotYet
 from functions.months import close_months, is_recorded, month_of, record, runs_of_month
+from functions.paging import every
 from functions.ports import NotFound, ObjectInfo, Ports
 
 BEST, LATEST = 20, 50
 """How many runs the aggregate lists."""
 REWRITTEN_AFTER = timedelta(seconds=5)
 """The aggregate is written at most once in this time; a store refuses more than one write in a second."""
-_PAGE = 500
 
 
 def run_of(ports: Ports, job: Job) -> CountryRun:
@@ -123,11 +123,8 @@ def _rebuilt(ports: Ports, country: str) -> CountrySummary:
 
 
 def _succeeded(ports: Ports, country: str) -> Iterator[Job]:
-    before: str | None = None
     state = JobState.SUCCEEDED.value
-    while page := ports.jobs.find(Job, limit=_PAGE, before=before, country=country, state=state):
-        yield from (job for job in page if _trained(job))
-        before = page[-1].job_id
+    return (job for job in every(ports.jobs, Job, country=country, state=state) if _trained(job))
 
 
 def _trained(job: Job) -> bool:

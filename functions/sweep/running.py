@@ -7,7 +7,7 @@ import re
 from contracts import names
 from contracts.job import Job
 from contracts.problem import Problem
-from functions.attempts import Beat, claim, end_attempt, read_claim, read_heartbeats
+from functions.attempts import OUT_OF_MEMORY, Beat, claim, end_attempt, read_claim, read_heartbeats
 from functions.ports import ExecutionState
 from functions.runtime import Runtime
 from functions.steps import HEARTBEAT_DEADLINE, announce_object
@@ -76,9 +76,17 @@ HEARTBEAT_LOST = Problem(
 )
 
 
+_TOO_LARGE = re.compile(
+    r"exit code:? 137\b|signal:? 9\b|out.of.memory|allocate memory|memory limit|bad_alloc", re.IGNORECASE
+)
+"""How platforms and libraries say that memory was short; who takes too much is killed by signal 9."""
+
+
 def _crashed(detail: str) -> Problem:
-    """Whoever runs out of memory is killed, on every platform; its cause can only be guessed."""
-    killed = re.search(r"\b(137|signal:? 9|killed|memory)\b", detail, re.IGNORECASE)
-    title = "The training was killed: it probably needed more memory than it may have; choose a larger size"
-    title = title if killed else "The training ended without an outcome"
-    return Problem(type="training-crashed", title=title, detail=f"{detail}; see its log so far")
+    """Why an execution ended without an outcome, although the platform repeated it."""
+    detail = f"{detail}; see its log so far"
+    if _TOO_LARGE.search(detail):
+        title = "The training died, also when it was repeated: it needs more memory than it may have"
+        advice = "choose a larger size, or fewer candidates"
+        return Problem(type=OUT_OF_MEMORY, title=f"{title}; {advice}", detail=detail)
+    return Problem(type="training-crashed", title="The training ended without an outcome", detail=detail)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import getpass
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
 from contracts.job import DeadLetter, Job, JobState
+from functions.paging import every
+from functions.ports import Equal
 from functions.retries import retry_on_conflict
 from functions.settings import GcpSettings
 from functions.summarize.country import rebuild
@@ -52,17 +55,18 @@ def replay(place: Place, letter: str | None) -> Report:
 
 
 def _unreplayed(place: Place) -> list[str]:
-    found = place.ports.jobs.find(DeadLetter)
-    return [letter.letter_id for letter in reversed(found) if letter.replayed_at is None]
+    """The oldest first."""
+    found = every(place.ports.jobs, DeadLetter)
+    return [letter.letter_id for letter in found if letter.replayed_at is None][::-1]
 
 
 def backfill(place: Place, country: str | None) -> Report:
     """Write the list of runs of one country, or of all, from the summaries of its jobs."""
-    jobs = place.ports.jobs.find(Job, state=JobState.SUCCEEDED.value)
-    countries = sorted({job.country for job in jobs if country in (None, job.country)})
-    if country and not countries:
+    one: dict[str, Equal] = {"country": country} if country else {}
+    jobs = every(place.ports.jobs, Job, state=JobState.SUCCEEDED.value, **one)
+    counts = Counter(job.country for job in jobs)
+    if country and not counts:
         raise Usage(f"no job of {country} has succeeded")
-    for one in countries:
-        retry_on_conflict(partial(rebuild, place.ports, one))
-    counts = [sum(job.country == one for job in jobs) for one in countries]
-    return Report([{"country": one, "jobs": count} for one, count in zip(countries, counts, strict=True)])
+    for name in sorted(counts):
+        retry_on_conflict(partial(rebuild, place.ports, name))
+    return Report([{"country": name, "jobs": counts[name]} for name in sorted(counts)])

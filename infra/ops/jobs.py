@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import takewhile
 
 from contracts.job import Job
+from functions.paging import every
 from infra.ops.place import Place
-
-_PAGE = 200
 
 
 def recent(place: Place, days: int) -> Iterator[Job]:
     """Jobs that were accepted in the last days; no more are read than are needed."""
     since = place.ports.clock.now() - timedelta(days=days)
-    before: str | None = None
-    while page := place.ports.jobs.find(Job, limit=_PAGE, before=before):
-        for job in page:
-            if job.accepted_at < since:
-                return
-            yield job
-        before = page[-1].key
+    return takewhile(lambda job: job.accepted_at >= since, every(place.ports.jobs, Job))

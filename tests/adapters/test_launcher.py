@@ -194,6 +194,18 @@ def test_a_crash_is_repeated_and_its_output_kept(tmp_path: Path) -> None:
     assert (tmp_path / "logs" / f"{name}-0.log").read_text() == "try 0\ntry 1\n"
 
 
+def test_why_a_library_gave_up_is_told(tmp_path: Path) -> None:
+    script = "echo at work; echo LLVM ERROR: out of memory; echo Buffer allocation failed; kill -ABRT $$"
+    launcher = Embedded(tmp_path, launcher=shell(script)).launcher
+    name = launcher.start("j", 1, "small", 1)
+    assert run_to_end(launcher, name) == S.FAILED
+    found = launcher.get(name)
+    assert found
+    assert found.detail.startswith(
+        "task 1, retry 1: exit code 134: LLVM ERROR: out of memory: Buffer allocation failed"
+    )
+
+
 def test_temporary_files_of_a_killed_task_are_removed(tmp_path: Path) -> None:
     launcher = Embedded(tmp_path, launcher=shell("mktemp && kill -9 $$")).launcher
     name = launcher.start("j", 1, "small", 1)

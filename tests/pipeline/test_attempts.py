@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,13 +104,40 @@ def test_the_second_attempt_may_succeed(world: World, monkeypatch: pytest.Monkey
 def test_a_training_that_dies_without_a_word_is_found_and_tried_again(world: World):
     job_id = world.submit("r1")
     world.deliver()
-    assert world.train(exit_code=137) == 1
-    assert world.train(exit_code=137) == 1  # the platform's own retry of the task
+    assert world.train(exit_code=139) == 1
+    assert world.train(exit_code=139) == 1  # the platform's own retry of the task
     patience(world, 2)
     job = world.job(job_id)
     assert (job.state, job.attempt) == (S.SUCCEEDED, 2)
     first = Outcome.model_validate_json(world.ports.objects.read(names.Attempt(job_id, 1).outcome))
     assert (first.status, first.ended_by) == ("crashed", "sweep")
+
+
+def test_a_training_that_is_killed_for_its_memory_says_so_and_is_not_begun_anew(world: World):
+    job_id = world.submit("r1")
+    world.deliver()
+    assert world.train(exit_code=137) == 1  # what a shell says of signal 9
+    assert world.train(exit_code=137) == 1
+    patience(world, 2)
+    job = world.job(job_id)
+    assert (job.state, job.attempt, len(world.executions())) == (S.FAILED, 1, 0)
+    assert job.error is not None
+    assert job.error.type == "out-of-memory"
+    assert "needs more memory than it may have; choose a larger size" in job.error.title
+
+
+@pytest.mark.parametrize("cause", [MemoryError("800 MiB"), OSError(errno.ENOMEM, "Cannot allocate memory")])
+def test_an_engine_without_memory_says_so_and_is_not_begun_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch, cause: Exception
+):
+    error = RuntimeError("the sampler failed")
+    error.__cause__ = cause
+    break_engine(monkeypatch, error, times=9)
+    job_id = world.submit("r1")
+    patience(world, 3)
+    job = world.job(job_id)
+    assert (job.state, job.attempt, job.error and job.error.type) == (S.FAILED, 1, "out-of-memory")
+    assert "the sampler failed" in world.ports.objects.read(f"{names.results(job)}console.log").decode()
 
 
 def test_a_task_retry_goes_on_with_its_own_claim(world: World):

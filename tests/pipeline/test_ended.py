@@ -110,7 +110,7 @@ def test_a_rejected_a_failed_and_a_cancelled_job_tell_so_too(world: World, lines
     crashed = world.submit("crashed")
     world.deliver()
     for _ in range(9):
-        world.train(exit_code=137)
+        world.train(exit_code=139)
         world.clock.pass_(minutes=20)
         world.sweep()
     cancelled = world.submit("cancelled")

@@ -34,7 +34,7 @@ def test_a_job_that_the_platform_refuses_to_tell_of_keeps_no_other_from_being_sw
     world.until(bad, S.RUNNING)
     world.until(good, S.RUNNING)
     for _ in range(2):  # both die without a word, and so does the platform's own retry
-        world.train(exit_code=137)
+        world.train(exit_code=139)
     get, refused = world.ports.launcher.get, world.job(bad).execution
 
     def refusing(execution: str) -> Any:

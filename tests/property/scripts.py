@@ -232,7 +232,7 @@ def _settings_die_with_an_upload_begun(script: Script) -> None:
     script.sim.upload("data.csv")
     script.deliver("extract-uploads")
     script.sim.upload("request.yaml")
-    script.deliver("extract-uploads", "crash-after", "jobs.replace(uploads:STARTED)")
+    script.deliver("extract-uploads", "crash-after", "jobs.replace(uploads:WAITING)")
 
 
 def _settings_are_replaced_with_an_upload_begun(script: Script) -> None:

@@ -116,7 +116,7 @@ class Trainings:
             self.executing.remove(name)
         if twin or name in self.faults.doomed:
             self.faults.doomed.discard(name)
-        elif code == 137:
+        elif code == 139:
             self.dead.add(name)
         else:
             self._ended(task, code)
@@ -127,7 +127,7 @@ class Trainings:
             try:
                 life.live()
             except (Crash, Left) as end:
-                return 0 if isinstance(end, Left) else 137
+                return 0 if isinstance(end, Left) else 139
             except (Transient, Conflict):  # the interpreter ends with 1
                 return 1
         return 0
@@ -174,7 +174,7 @@ class Trainings:
                 continue
             elif name in self.executing:
                 self.faults.doomed.add(name)
-            self._ended(task, 137)
+            self._ended(task, 139)
 
     def kill(self, task: Any) -> None:
         """SIGKILL to a process; the platform notices at once."""
@@ -184,7 +184,7 @@ class Trainings:
                 return
             self.faults.doomed.add(name)
         self.dead.discard(name)
-        self._ended(task, 137)
+        self._ended(task, 139)
 
     def start_again(self, task: Any) -> None:
         """One more execution of an attempt: a start that answered an error, or was asked for twice."""

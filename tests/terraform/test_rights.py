@@ -63,7 +63,7 @@ def _misfortunes(world: World) -> None:
     crashed = world.submit("crashed")
     for _ in range(8):
         world.deliver()
-        world.train(exit_code=137)
+        world.train(exit_code=139)
         world.clock.pass_(minutes=20)
         world.sweep()
     assert world.job(crashed).state is JobState.FAILED

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parents[3]
 _INHERITED = ("PATH", "HOME", "LANG")
 _KILLED = "killed"
+_LAST_WORDS = 300  # bytes
 _STOPPED = "stopped with the system; it starts again with it"
 
 S = ExecutionState
@@ -199,7 +200,7 @@ class SubprocessLauncher:
             self._exit_file(task)
         )  # after the look at the process, which writes it last
         if code is not None:
-            self._ended(task, code, f"exit code {code}")
+            self._ended(task, code, f"exit code {code}{self._last_words(task) if code else ''}")
         elif not lives:
             self._kill(task)  # what its first process left behind
             self._ended(task, None, _KILLED)
@@ -209,6 +210,16 @@ class SubprocessLauncher:
         elif late:
             self._kill(task)
             self._ended(task, None, f"timed out after {self._settings.task_timeout_s:g} s")
+
+    def _last_words(self, task: sqlite3.Row) -> str:
+        """The end of what a task wrote: the system's own libraries say there why they gave up."""
+        with self._log(task).open("rb") as log:
+            log.seek(-min(_LAST_WORDS, log.seek(0, os.SEEK_END)), os.SEEK_END)
+            lines = log.read().decode(errors="replace").splitlines()
+        return "".join(f": {line.strip()}" for line in lines[-3:])
+
+    def _log(self, task: sqlite3.Row) -> Path:
+        return self._logs / f"{task['execution']}-{task['task_index']}.log"
 
     def _late(self, leader: Leader) -> bool:
         with suppress(psutil.NoSuchProcess):  # it ended a moment ago
@@ -256,7 +267,7 @@ class SubprocessLauncher:
                 self._settings.command,
                 environment=self._environment(task),
                 folder=self._settings.working_folder,
-                log=self._logs / f"{task['execution']}-{task['task_index']}.log",
+                log=self._log(task),
                 exit_file=self._exit_file(task),
             )
         except OSError as error:
