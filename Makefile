@@ -4,8 +4,9 @@ PYTHON ?= python3
 FOLDER ?= .local
 PORT ?= 8080
 VENV := .venv
-RUN := NUMBA_CACHE_DIR=$(CURDIR)/.numba $(VENV)/bin/python
+RUN := PYTHONPATH=client NUMBA_CACHE_DIR=$(CURDIR)/.numba $(VENV)/bin/python
 LOCAL := $(RUN) -m infra.local --folder $(FOLDER)
+MMM := $(RUN) -m mmm --folder $(FOLDER)
 QUICK := $(wildcard tests/test_*.py) tests/contracts tests/data tests/web tests/property/test_scripts.py \
   $(addprefix tests/pipeline/test_,attempts.py dead_letters.py one_bad_job.py one_request.py uploads.py)
 
@@ -37,18 +38,20 @@ demo: setup ## one run of everything, on generated data, with a table of what ca
 up: setup ## keep the system running on 127.0.0.1 (PORT=8080, FOLDER=.local, ENGINES=native,robyn)
 	@$(LOCAL) up --port $(PORT) $(if $(ENGINES),--engines "$(ENGINES)")
 
-submit: setup ## publish a request and follow it: REQUEST=request.yaml, a folder, or a CSV (with BASE=base.yaml)
+submit: setup ## send a request and follow it: REQUEST=request.yaml, a folder, or a CSV (with BASE=base.yaml)
 	@test -n "$(REQUEST)" || { echo "say which: make submit REQUEST=request.yaml"; exit 2; }
-	@$(LOCAL) submit "$(REQUEST)" $(if $(BASE),--base "$(BASE)")
+	@$(MMM) submit "$(REQUEST)" --watch $(if $(BASE),--base "$(BASE)")
 
 cancel: setup ## stop a job: JOB=<job id>
-	@$(LOCAL) cancel "$(JOB)"
+	@test -n "$(JOB)" || { echo "say which: make cancel JOB=<job id>"; exit 2; }
+	@$(MMM) cancel "$(JOB)"
 
 retry: setup ## start a failed or cancelled job again: JOB=<job id>
-	@$(LOCAL) retry "$(JOB)"
+	@test -n "$(JOB)" || { echo "say which: make retry JOB=<job id>"; exit 2; }
+	@$(MMM) retry "$(JOB)"
 
 replay: setup ## send the dead letters again, or one: LETTER=<id>
-	@$(LOCAL) replay $(if $(LETTER),"$(LETTER)")
+	@$(MMM) replay $(if $(LETTER),"$(LETTER)")
 
 stop: setup ## stop the system; what was training starts again at the next `make up`
 	@$(LOCAL) stop

@@ -34,9 +34,9 @@ from infra.local.demo_data import (
     demo_settings,
     generate,
 )
-from infra.local.earned import amount, channels_table, fit, ratio
-from infra.local.follow import Client, describe
 from infra.local.host import ADDRESS, CONNECTION, LocalHost, local_settings, running, say
+from mmm.follow import describe
+from mmm.told import amount, channels_table, fit, ratio
 
 PATIENCE_S = 180.0
 REQUEST_ID, BAD_REQUEST_ID = "demo-weekly-sales", "demo-broken-sales"
@@ -91,7 +91,6 @@ class Demo:
 
     def __post_init__(self) -> None:
         self.ports = self.host.embedded.ports()
-        self.client = Client(self.host.url)
         self.jobs = {job_id_for(REQUEST_ID): "train request, from a warehouse table"}
 
     def ask(self) -> None:
@@ -127,14 +126,14 @@ class Demo:
             time.sleep(0.25)
 
     def _shown(self, live: Live) -> bool:
-        for job in self.ports.jobs.find(Job):
-            self.jobs.setdefault(job.job_id, "uploaded file" if job.upload else "?")
+        for known in self.ports.jobs.find(Job):
+            self.jobs.setdefault(known.job_id, "uploaded file" if known.upload else "?")
         table = Table(box=None, show_header=False)
         ended = []
         for job_id in self.jobs:
-            job_view = self.client.job(job_id)
-            table.add_row(job_id, describe(job_view) if job_view else "published")
-            ended.append(job_view is not None and JobState(job_view["state"]).terminal)
+            job = self.ports.jobs.get(Job, job_id)
+            table.add_row(job_id, describe(job) if job else "published")
+            ended.append(job is not None and job.state.terminal)
         live.update(table)
         self._progress_lines(table)
         answered = len({e["job_id"] for e in self.subscriber.events if e["type"] == "job-finished"})

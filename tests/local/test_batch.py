@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from contracts.request import TrainRequest
-from infra.local.batch import UnreadableRequests, read_requests
+from mmm.reading import UnreadableRequests, read_requests
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contracts.result import Allocation, Figures, Gain, PlanAnswer
 from infra.local.earned import budget_lines
+
+from contracts.result import Allocation, Figures, Gain, PlanAnswer
 
 
 def test_answers_plans_and_refusals_are_lines() -> None:

@@ -2,157 +2,71 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
-import pyarrow as pa
-import pytest
 import requests
-import yaml
 
 from contracts.request import job_id_for
 from functions.adapters.embedded import Embedded
-from functions.adapters.embedded.warehouse import load_table
-from infra.local.demo_data import demo_request, generate
-
-ROOT = Path(__file__).resolve().parents[2]
-LONG = {"iterations": 100_000, "trials": 3, "stop": {"seconds": 30}}  # long, but not on a busy machine
-SHORT = {"iterations": 20, "trials": 1}
-PATIENCE_S = 300
-
-
-class System:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.host: subprocess.Popen[str] | None = None
-        self.url = ""
-
-    def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "infra.local", "--folder", str(self.folder), *words]
-
-    def run(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*words), cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
-        )
-
-    def up(self) -> None:
-        self.host = subprocess.Popen(
-            self.command("up", "--port", "0"),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        line = self.host.stdout.readline()
-        self.url = re.search(r"http://\S+", line).group()
-
-    def interrupt(self) -> None:
-        self.host.send_signal(signal.SIGINT)
-        assert self.host.wait(timeout=30) == 0
-
-    def submit_quietly(self, body: dict[str, Any]) -> str:
-        """Publish without following."""
-        Embedded(self.folder).bus.publish("train-requests", json.dumps(body).encode())
-        return job_id_for(body["request_id"])
-
-    def job(self, job_id: str) -> dict[str, Any]:
-        answer = requests.get(f"{self.url}/api/jobs/{job_id}", timeout=10)
-        return answer.json() if answer.ok else {"job": {"state": None}, "progress": None}
-
-    def wait(self, job_id: str, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        end = time.monotonic() + PATIENCE_S
-        while time.monotonic() < end:
-            view = self.job(job_id)
-            if done(view):
-                return view
-            time.sleep(0.2)
-        raise AssertionError(f"waited in vain for {job_id}: {self.job(job_id)}")
-
-    def trainer(self) -> psutil.Process:
-        """The training process of this system."""
-        for process in psutil.process_iter():
-            try:
-                words, variables = process.cmdline(), process.environ()
-            except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
-                continue
-            if words[1:] == ["-m", "trainer"] and variables.get("MMM_FOLDER") == str(self.folder):
-                return process
-        raise AssertionError("nothing is training")
-
-
-def state(name: str) -> Callable[[dict[str, Any]], bool]:
-    return lambda view: view["job"]["state"] == name
-
-
-def searching(view: dict[str, Any]) -> bool:
-    return bool(view["progress"] and view["progress"]["iteration"] > 0)
-
-
-@pytest.fixture
-def system(tmp_path: Path) -> Iterator[System]:
-    system = System(tmp_path / "local")
-    table = pa.Table.from_pandas(generate().table, preserve_index=False)
-    load_table(system.folder / "warehouse", "demo", "main", "weekly_sales", table)
-    system.up()
-    yield system
-    system.run("stop")
-    system.host.wait(timeout=30)
-
-
-def request(request_id: str, search: dict[str, int]) -> dict[str, Any]:
-    return {**demo_request(request_id), "search": search}
-
-
-def write(path: Path, body: dict[str, Any]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(body))
-    return path
+from infra.local.demo_data import generate
+from tests.local.system import (
+    ENVIRONMENT,
+    LONG,
+    ROOT,
+    SHORT,
+    System,
+    request,
+    searching,
+    state,
+    write,
+)
 
 
 def test_submit_follows_a_request_to_its_end(system: System, tmp_path: Path):
-    good = system.run("submit", str(write(tmp_path / "r.yaml", request("r1", SHORT))))
+    good = system.run("submit", "--watch", str(write(tmp_path / "r.yaml", request("r1", SHORT))))
     assert good.returncode == 0, good
     assert "SUCCEEDED" in good.stdout
     assert re.search(r"│ tv_spend +│ +[\d,]+ │ +[\d,]+ │ +[\d.]+ │ +[\d.]+ – [\d.]+ │", good.stdout), good
     assert "! the search has not converged" in good.stdout
     [folder] = re.findall(rf"  ({re.escape(str(system.folder))}\S+)", good.stdout)
     assert (Path(folder) / "onepager.png").is_file()
-    bad = system.run("submit", str(write(tmp_path / "b.yaml", {**request("r2", SHORT), "colour": "red"})))
-    assert bad.returncode == 1
-    assert "colour: unknown field" in bad.stdout
+    bad = system.run(
+        "submit", "--watch", str(write(tmp_path / "b.yaml", {**request("r2", SHORT), "colour": "red"}))
+    )
+    assert bad.returncode == 2
+    assert "colour: unknown field" in bad.stderr
     nowhere = request("r3", SHORT)
     nowhere["source"]["table"] = "no_such_table"
-    refused = system.run("submit", str(write(tmp_path / "n.yaml", nowhere)))
+    refused = system.run("submit", "--watch", str(write(tmp_path / "n.yaml", nowhere)))
     assert "no_such_table does not exist" in refused.stdout
-    conflict = system.run("submit", str(write(tmp_path / "c.yaml", request("r1", LONG))))
-    assert conflict.returncode == 1
-    assert "used before" in conflict.stdout
+    conflict = system.run("submit", "--watch", str(write(tmp_path / "c.yaml", request("r1", LONG))))
+    assert conflict.returncode == 2
+    assert "used before" in conflict.stderr
 
 
 def test_ctrl_c_stops_following_and_not_the_job(system: System, tmp_path: Path):
     path = write(tmp_path / "r.yaml", request("r1", LONG))
     follower = subprocess.Popen(
-        system.command("submit", str(path)),
+        system.command("submit", "--watch", str(path)),
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        env=ENVIRONMENT,
     )
     system.wait(job_id_for("r1"), searching)
     follower.send_signal(signal.SIGINT)
     _, said = follower.communicate(timeout=60)
     assert (follower.returncode, said.strip()) == (130, "interrupted; what was submitted goes on")
-    assert system.job(job_id_for("r1"))["job"]["state"] == "RUNNING"
+    assert system.job(job_id_for("r1"))["state"] == "RUNNING"
 
 
 def test_a_batch_submitted_twice_starts_nothing_twice(system: System, tmp_path: Path):
@@ -160,15 +74,15 @@ def test_a_batch_submitted_twice_starts_nothing_twice(system: System, tmp_path: 
     write(tmp_path / "batch.base.yaml", base)
     table = tmp_path / "batch.csv"
     table.write_text("revision,search.seed,columns.context.0.sign\na,1,\nb,2,default\n")
-    first = system.run("submit", str(table))
+    first = system.run("submit", "--watch", str(table))
     assert first.returncode == 0, first
-    assert system.run("submit", str(table)).returncode == 0
-    jobs = requests.get(f"{system.url}/api/jobs", timeout=10).json()["jobs"]
+    assert system.run("submit", "--watch", str(table)).returncode == 0
+    jobs = system.get("/jobs?view=full")["jobs"]
     assert sorted((job["revision"], job["request"]["search"]["seed"]) for job in jobs) == [("a", 1), ("b", 2)]
     assert {job["request"]["columns"]["context"][0]["sign"] for job in jobs} == {"negative", "default"}
     table.write_text("revision;search.seed\na;1\nb;3\n")  # as a spreadsheet with a German locale saves it
-    assert system.run("submit", str(table)).returncode == 0
-    assert len(requests.get(f"{system.url}/api/jobs", timeout=10).json()["jobs"]) == 3
+    assert system.run("submit", "--watch", str(table)).returncode == 0
+    assert len(system.get("/jobs?view=full")["jobs"]) == 3
 
 
 def test_unreadable_requests_submit_nothing_and_say_all_that_is_wrong(system: System, tmp_path: Path):
@@ -176,17 +90,17 @@ def test_unreadable_requests_submit_nothing_and_say_all_that_is_wrong(system: Sy
     write(folder / "good.yaml", request("r1", SHORT))
     (folder / "bad.yaml").write_text("a: [")
     (folder / "worse.json").write_text("[]")
-    answer = system.run("submit", str(folder))
+    answer = system.run("submit", "--watch", str(folder))
     assert answer.returncode == 2
     assert "bad.yaml is not valid YAML" in answer.stderr
     assert "worse.json must be a mapping" in answer.stderr
     (tmp_path / "batch.csv").write_bytes("revision\nMärz\n".encode("latin-1"))
-    answer = system.run("submit", str(tmp_path / "batch.csv"), "--base", str(folder / "good.yaml"))
+    answer = system.run("submit", "--watch", str(tmp_path / "batch.csv"), "--base", str(folder / "good.yaml"))
     assert (answer.returncode, answer.stderr.splitlines()[1:]) == (
         2,
         [f"{tmp_path / 'batch.csv'} is not UTF-8; save it as UTF-8"],
     )
-    assert requests.get(f"{system.url}/api/jobs", timeout=10).json()["jobs"] == []
+    assert system.get("/jobs?view=full")["jobs"] == []
 
 
 def test_a_training_outlives_ctrl_c_and_its_job_ends_after_the_next_start(system: System):
@@ -196,7 +110,7 @@ def test_a_training_outlives_ctrl_c_and_its_job_ends_after_the_next_start(system
     assert system.trainer().is_running()
     system.up()
     view = system.wait(job_id, state("SUCCEEDED"))
-    assert view["job"]["attempt"] == 1
+    assert view["attempt"] == 1
 
 
 def test_stop_ends_the_training_and_the_next_start_begins_it_again_at_no_cost(system: System):
@@ -206,14 +120,14 @@ def test_stop_ends_the_training_and_the_next_start_begins_it_again_at_no_cost(sy
     assert system.run("stop").returncode == 0
     assert not trainer.is_running() or trainer.status() == psutil.STATUS_ZOMBIE
     system.up()
-    assert system.wait(job_id, state("SUCCEEDED"))["job"]["attempt"] == 1
+    assert system.wait(job_id, state("SUCCEEDED"))["attempt"] == 1
 
 
 def test_a_killed_training_is_retried_by_the_platform(system: System):
     job_id = system.submit_quietly(request("r1", LONG))
     system.wait(job_id, searching)
     system.trainer().kill()
-    assert system.wait(job_id, state("SUCCEEDED"))["job"]["attempt"] == 1
+    assert system.wait(job_id, state("SUCCEEDED"))["attempt"] == 1
 
 
 def test_cancel_stops_the_training_and_retry_starts_it_again(system: System):
@@ -225,14 +139,14 @@ def test_cancel_stops_the_training_and_retry_starts_it_again(system: System):
     assert not trainer.is_running() or trainer.status() == psutil.STATUS_ZOMBIE
     assert system.run("cancel", job_id).returncode == 1
     assert system.run("retry", job_id).returncode == 0
-    assert system.wait(job_id, state("SUCCEEDED"))["job"]["attempt"] == 2
+    assert system.wait(job_id, state("SUCCEEDED"))["attempt"] == 2
 
 
 def test_dead_letters_are_replayed_by_one_command(system: System):
     Embedded(system.folder).bus.publish("train-requests", b"nonsense")
     letters: list[Any] = []
     while not letters:
-        letters = requests.get(f"{system.url}/api/dead-letters", timeout=10).json()["dead_letters"]
+        letters = system.get("/dead-letters")["dead_letters"]
     answer = system.run("replay")
     assert answer.returncode == 0
     assert "replayed" in answer.stdout
@@ -248,7 +162,7 @@ def test_a_file_copied_into_the_drop_zone_is_trained(system: System):
     jobs: list[Any] = []
     while not jobs:
         time.sleep(0.5)
-        jobs = requests.get(f"{system.url}/api/jobs", timeout=10).json()["jobs"]
+        jobs = system.get("/jobs?view=full")["jobs"]
     system.wait(jobs[0]["job_id"], state("SUCCEEDED"))
 
 
@@ -287,8 +201,9 @@ def test_too_few_open_files_are_said_at_once(tmp_path: Path):
 
 def test_commands_without_a_running_system_say_what_to_do(tmp_path: Path):
     system = System(tmp_path)
-    answer = system.run("submit", "x.yaml")
-    assert answer.returncode == 2
+    path = write(tmp_path / "x.yaml", request("r1", SHORT))
+    answer = system.run("submit", str(path))
+    assert answer.returncode == 3
     assert "make up" in answer.stderr
     assert "nothing runs" in system.run("stop").stdout
 
@@ -310,7 +225,7 @@ def test_other_host_names_are_refused_so_that_no_web_site_reaches_the_system(sys
 def test_the_demo_shows_all_that_it_promises(tmp_path: Path):
     command = [sys.executable, "-m", "infra.local", "--folder", str(tmp_path / "demo"), "demo"]
     answer = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False, env={**os.environ}
+        command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False, env=ENVIRONMENT
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "All as it must be" in answer.stdout
@@ -319,7 +234,7 @@ def test_the_demo_shows_all_that_it_promises(tmp_path: Path):
     system.up()  # the folder goes on as any other
     try:
         path = write(tmp_path / "r.yaml", request("r1", SHORT))
-        assert system.run("submit", str(path)).returncode == 0
+        assert system.run("submit", "--watch", str(path)).returncode == 0
         assert list(Embedded(system.folder).bus.pending()) == []
         again = system.run("demo")
         assert (again.returncode, "make stop" in again.stdout) == (1, True)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from contracts.trust import TrustLine
-from infra.local.earned import trust_lines
+from mmm.told import trust_lines
 from tests.posterior.data import config, sales
 from trainer.posterior import Posterior, posterior
 from trainer.posterior.forecast import forecast, without_media

@@ -6,12 +6,14 @@ import copy
 import csv
 import hashlib
 import io
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contracts.base import canonical_json
-from contracts.request import SettingsError, job_id_for, parse_settings
+from contracts.request import SettingsError, parse_settings
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _SHORT = {
@@ -35,34 +37,29 @@ class Submission:
     origin: str
     body: dict[str, Any]
 
-    @property
-    def request_id(self) -> str:
-        """Its request_id."""
-        return str(self.body["request_id"])
 
-    @property
-    def job_id(self) -> str:
-        """The job that it will have."""
-        return job_id_for(self.request_id)
-
-
-def read_requests(path: Path, base: Path | None = None) -> list[Submission]:
+def read_requests(
+    path: Path, base: Path | None = None, changes: Sequence[tuple[str, str]] = ()
+) -> list[Submission]:
     """The requests in a YAML or JSON file, a folder of such files, or a CSV table over a base request.
 
-    A request without `request_id` gets one from its file's name (and row) and its content: submitting the
-    same again names the same job.
+    `-` is one request on the standard input. `changes` are made in each: a dotted path, and the value as YAML
+    writes it. A request without `request_id` gets one from its file's name (and row) and its content:
+    submitting the same again names the same job.
 
     Raises:
         UnreadableRequests: with every file or row that is no request.
     """
+    if str(path) == "-":
+        return [_submission("stdin", _parsed(sys.stdin.buffer.read(), "stdin"), "stdin", changes)]
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
         if not files:
             raise UnreadableRequests(f"{path} holds no {', '.join(_SUFFIXES)} file")
-        return _all([lambda file=file: _from_file(file) for file in files])
+        return _all([lambda file=file: _from_file(file, changes) for file in files])
     if path.suffix == ".csv":
-        return _from_table(path, base or path.with_suffix(".base.yaml"))
-    return [_from_file(path)]
+        return _from_table(path, base or path.with_suffix(".base.yaml"), changes)
+    return [_from_file(path, changes)]
 
 
 def _all(readers: list[Any]) -> list[Submission]:
@@ -87,14 +84,26 @@ def _bytes(path: Path) -> bytes:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    return _parsed(_bytes(path), str(path))
+
+
+def _parsed(text: bytes, origin: str) -> dict[str, Any]:
     try:
-        return parse_settings(_bytes(path))
+        return parse_settings(text)
     except SettingsError as error:
-        raise UnreadableRequests(f"{path} {error}") from error
+        raise UnreadableRequests(f"{origin} {error}") from error
 
 
-def _from_file(path: Path) -> Submission:
-    return Submission(str(path), _identified(_read(path), path.stem))
+def _from_file(path: Path, changes: Sequence[tuple[str, str]]) -> Submission:
+    return _submission(str(path), _read(path), path.stem, changes)
+
+
+def _submission(
+    origin: str, body: dict[str, Any], name: str, changes: Sequence[tuple[str, str]]
+) -> Submission:
+    for dotted, text in changes:
+        _set(body, dotted, _value(text, origin, dotted), origin)
+    return Submission(origin, _identified(body, name))
 
 
 def _identified(body: dict[str, Any], origin: str) -> dict[str, Any]:
@@ -105,10 +114,10 @@ def _identified(body: dict[str, Any], origin: str) -> dict[str, Any]:
     return {"request_id": f"{readable}-{digest}", **body}
 
 
-def _from_table(path: Path, base_path: Path) -> list[Submission]:
+def _from_table(path: Path, base_path: Path, changes: Sequence[tuple[str, str]]) -> list[Submission]:
     rows = _rows(path)
     base = _read(base_path)
-    readers = [lambda row=row, i=i: _from_row(path, i, row, base) for i, row in enumerate(rows, 1)]
+    readers = [lambda row=row, i=i: _from_row(path, i, row, base, changes) for i, row in enumerate(rows, 1)]
     return _all(readers)
 
 
@@ -124,7 +133,13 @@ def _rows(path: Path) -> list[dict[str | Any, Any]]:
     return rows
 
 
-def _from_row(path: Path, number: int, row: dict[str | None, Any], base: dict[str, Any]) -> Submission:
+def _from_row(
+    path: Path,
+    number: int,
+    row: dict[str | None, Any],
+    base: dict[str, Any],
+    changes: Sequence[tuple[str, str]],
+) -> Submission:
     origin = f"{path} row {number}"
     if None in row or None in row.values():
         raise UnreadableRequests(f"{origin}: the number of cells is not that of the header")
@@ -132,7 +147,7 @@ def _from_row(path: Path, number: int, row: dict[str | None, Any], base: dict[st
     for name, text in row.items():
         if text.strip():
             _set(body, str(name), _value(text, origin, str(name)), origin)
-    return Submission(origin, _identified(body, f"{path.stem}-{number}"))
+    return _submission(origin, body, f"{path.stem}-{number}", changes)
 
 
 def _value(text: str, origin: str, name: str) -> Any:

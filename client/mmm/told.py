@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.table import Table
 
+from contracts.job import Finding
 from contracts.result import Allocation, Gain, ModelInBrief
 from contracts.summary import ModelSummary
 from contracts.trust import TrustLine
@@ -53,15 +53,15 @@ def fit(summary: ModelSummary) -> str:
     )
 
 
-def warning_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+def warning_lines(findings: Sequence[Finding]) -> list[str]:
     """The findings of a job that warn, and what to do about each."""
     lines = []
     for finding in findings:
-        if finding["severity"] == "warning":
-            column = finding.get("column")
-            named = f"{column}: " if column and column not in finding["message"] else ""
-            lines += [f"  ! {named}{finding['message']}"]
-            lines += [f"    {finding['advice']}"] if finding["advice"] else []
+        if finding.severity == "warning":
+            column = finding.column
+            named = f"{column}: " if column and column not in finding.message else ""
+            lines += [f"  ! {named}{finding.message}"]
+            lines += [f"    {finding.advice}"] if finding.advice else []
     return lines
 
 

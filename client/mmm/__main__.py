@@ -1,0 +1,5 @@
+"""`python -m mmm`: the command."""
+
+from mmm.command import main
+
+main()

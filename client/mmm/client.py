@@ -1,0 +1,282 @@
+"""The client: one method for each thing that the JSON API can do."""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+import requests
+from pydantic import BaseModel, TypeAdapter
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.util import Retry
+
+from contracts.api import (
+    AttemptAnswer,
+    AttemptList,
+    DeadLetterList,
+    File,
+    FileList,
+    JobAnswer,
+    JobCount,
+    JobList,
+    JobRow,
+    ListAnswer,
+    QueueList,
+    QueueUse,
+    Validity,
+    Version,
+)
+from contracts.job import DeadLetter, Queue
+from contracts.request import TrainRequest
+from mmm.errors import NoAnswer, refusal
+from mmm.result import Result
+
+M = TypeVar("M", bound=BaseModel)
+L = TypeVar("L", bound=ListAnswer)
+Request = TrainRequest | Mapping[str, Any]
+BASE = "/api/v1"
+PERIOD_S = 0.5
+"""How often a job or a log that goes on is looked at."""
+_AGAIN = (429, 502, 503, 504)
+
+
+class Client:
+    """A system that trains models, at an address.
+
+    Reading, and sending a request, is tried again up to five times if the connection breaks or the system is
+    busy; other changes once. Methods raise `NoAnswer`, `NotAllowed` or `Refused`.
+    """
+
+    def __init__(self, url: str, auth: AuthBase | None = None, timeout_s: float = 30) -> None:
+        """`auth` signs each call, such as `mmm.iap.IapServiceAccount`."""
+        self.url = url.rstrip("/")
+        self._timeout_s = timeout_s
+        self._often = _session(auth, 5)
+        self._once = _session(auth, 1)
+
+    # jobs
+
+    def submit(self, request: Request) -> JobAnswer:
+        """Send a train request; the job that it has, whether it is new or not."""
+        return self._ask(JobAnswer, "POST", "/jobs", json=_body(request), often=True)
+
+    def validate(self, request: Request) -> Validity:
+        """What is wrong with a request, by its contract and by what the installation has."""
+        return self._ask(Validity, "POST", "/jobs:validate", json=_body(request), often=True)
+
+    def check_data(self, request: Request) -> JobAnswer:
+        """Start a job that reads and checks the data of a request, and trains nothing."""
+        query = {"data": "true"}
+        return self._ask(JobAnswer, "POST", "/jobs:validate", json=_body(request), params=query, often=True)
+
+    def job(self, job: JobAnswer | str) -> JobAnswer:
+        """A job as it is now."""
+        return self._ask(JobAnswer, "GET", f"/jobs/{_id(job)}")
+
+    def jobs(self, **filters: Any) -> Iterator[JobRow]:
+        """Jobs, newest first, by `state` (one or a list), `country`, `revision`, `queue`, `requested_by`,
+        `request_id` (its beginning), `accepted_after`; read in parts, as far as the iterator is."""
+        for part in self._parts(JobList, "/jobs", filters):
+            for row in part.jobs:
+                if isinstance(row, JobRow):
+                    yield row
+
+    def jobs_csv(self, **filters: Any) -> str:
+        """The list of jobs as a CSV table."""
+        return self._get("/jobs.csv", params=_given(filters)).text
+
+    def count(self, **filters: Any) -> JobCount:
+        """How many jobs there are."""
+        return self._ask(JobCount, "GET", "/jobs:count", params=_given(filters))
+
+    def cancel(self, job: JobAnswer | str) -> JobAnswer:
+        """Stop a job."""
+        return self._ask(JobAnswer, "POST", f"/jobs/{_id(job)}:cancel")
+
+    def retry(self, job: JobAnswer | str) -> JobAnswer:
+        """Start a failed or cancelled job again."""
+        return self._ask(JobAnswer, "POST", f"/jobs/{_id(job)}:retry")
+
+    def wait(self, job: JobAnswer | str, seen: Callable[[JobAnswer], None] | None = None) -> JobAnswer:
+        """Wait until a job has ended; `seen` is called with each look at it. Without one, a bar is shown."""
+        if seen is None:
+            from mmm.follow import follow
+
+            return follow(self, [_id(job)])[_id(job)]
+        while True:
+            now = self.job(job)
+            seen(now)
+            if now.done:
+                return now
+            time.sleep(PERIOD_S)
+
+    # attempts, logs and files
+
+    def attempts(self, job: JobAnswer | str) -> list[AttemptAnswer]:
+        """The attempts of a job, each with how it ended and why."""
+        rows = self._ask(AttemptList, "GET", f"/jobs/{_id(job)}/attempts").attempts
+        return [self._ask(AttemptAnswer, "GET", f"/jobs/{_id(job)}/attempts/{row.attempt}") for row in rows]
+
+    def log(
+        self, job: JobAnswer | str, attempt: int | None = None, task: int = 0, follow: bool = False
+    ) -> Iterator[str]:
+        """What a training has said, in pieces; with `follow` until its attempt has ended."""
+        path = f"/jobs/{_id(job)}/attempts/{attempt or self.job(job).attempt}/log"
+        known = 0
+        while True:
+            headers = {"Range": f"bytes={known}-"} if known else {}
+            answer = self._send("GET", path, params={"task": task}, headers=headers, often=True)
+            if answer.status_code != 416:
+                _check(answer)
+                known += len(answer.content)
+                if answer.content:
+                    yield answer.content.decode(errors="replace")
+            if not follow or answer.headers.get("X-Log-Done") == "true":
+                return
+            time.sleep(PERIOD_S)
+
+    def files(self, job: JobAnswer | str, attempt: int | None = None) -> list[File]:
+        """The files of an attempt of a job, the last one unless another is named."""
+        number = attempt or self.job(job).attempt
+        return self._ask(FileList, "GET", f"/jobs/{_id(job)}/attempts/{number}/files").files
+
+    def read(self, file: File) -> bytes:
+        """The content of a file."""
+        answer = self._request(self._often, "GET", f"{self.url}{file.url}")
+        _check(answer)
+        return answer.content
+
+    def download(self, job: JobAnswer | str, folder: Path | str, only: str = "*") -> list[Path]:
+        """Write the files of a job whose names match a pattern such as `*.csv` into a folder."""
+        paths = []
+        for file in self.files(job):
+            name = PurePosixPath(file.name)
+            if not fnmatch.fnmatch(file.name, only) or name.is_absolute() or ".." in name.parts:
+                continue
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.read(file))
+            paths.append(path)
+        return paths
+
+    def result(self, job: JobAnswer | str) -> Result:
+        """The result of a job that has succeeded, for notebooks."""
+        return Result(self.job(job), self.files(job), self.read)
+
+    # the system
+
+    def queues(self) -> list[QueueUse]:
+        """Every queue, with how full it is."""
+        return self._ask(QueueList, "GET", "/queues").queues
+
+    def pause(self, queue: str) -> Queue:
+        """Let a queue start nothing new."""
+        return self._ask(Queue, "POST", f"/queues/{queue}:pause")
+
+    def resume(self, queue: str) -> Queue:
+        """Let a queue start attempts again."""
+        return self._ask(Queue, "POST", f"/queues/{queue}:resume")
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        """Messages that could not be handled, newest first."""
+        for part in self._parts(DeadLetterList, "/dead-letters", {}):
+            yield from part.dead_letters
+
+    def replay(self, letter_id: str) -> DeadLetter:
+        """Send the message of a dead letter again."""
+        return self._ask(DeadLetter, "POST", f"/dead-letters/{letter_id}:replay")
+
+    def version(self) -> Version:
+        """What the installation is, and what requests can name."""
+        return self._ask(Version, "GET", "/version")
+
+    # how
+
+    def _parts(self, model: type[L], path: str, filters: Mapping[str, Any]) -> Iterator[L]:
+        query: dict[str, Any] = {"page_size": 100, **_given(filters)}
+        while True:
+            part = self._ask(model, "GET", path, params=query)
+            yield part
+            if not part.next_page_token:
+                return
+            query["page_token"] = part.next_page_token
+
+    def _ask(self, model: type[M], verb: str, path: str, often: bool = False, **options: Any) -> M:
+        answer = self._send(verb, path, often=often or verb == "GET", **options)
+        _check(answer)
+        return model.model_validate_json(answer.content)
+
+    def _get(self, path: str, **options: Any) -> requests.Response:
+        answer = self._send("GET", path, often=True, **options)
+        _check(answer)
+        return answer
+
+    def _send(self, verb: str, path: str, often: bool, **options: Any) -> requests.Response:
+        session = self._often if often else self._once
+        return self._request(session, verb, f"{self.url}{BASE}{path}", **options)
+
+    def _request(
+        self, session: requests.Session, verb: str, address: str, **options: Any
+    ) -> requests.Response:
+        try:
+            return session.request(verb, address, timeout=self._timeout_s, **options)
+        except requests.RequestException as error:
+            raise NoAnswer(f"nothing answers at {self.url}: {_reason(error)}") from error
+
+
+def _session(auth: AuthBase | None, again: int) -> requests.Session:
+    session = requests.Session()
+    session.auth = auth
+    retries = Retry(
+        total=again,
+        status_forcelist=_AGAIN,
+        allowed_methods=None,
+        backoff_factor=0.2,
+        backoff_jitter=0.2,
+        raise_on_status=False,
+        redirect=5,
+    )
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retries))
+    return session
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost reason of an error, which is the one that people can do something about."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error) or type(error).__name__
+
+
+def _check(answer: requests.Response) -> None:
+    if not answer.ok:
+        raise refusal(answer)
+    content = answer.headers.get("Content-Type", "")
+    if content.startswith("text/html"):
+        raise NoAnswer(
+            f"{answer.url} answered with a page: is a sign-in in between, or is it another system?"
+        )
+
+
+def _id(job: JobAnswer | str) -> str:
+    return job if isinstance(job, str) else job.job_id
+
+
+def _body(request: Request) -> dict[str, Any]:
+    """A request as it is sent: what was said, without defaults."""
+    if isinstance(request, TrainRequest):
+        return request.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return dict(request)
+
+
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+def _given(filters: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in filters.items() if value is not None}
+    written: dict[str, Any] = _ANY.dump_python(given, mode="json")
+    return written

@@ -1,0 +1,473 @@
+"""The command `mmm`: ask for models, follow them, and see what came of it.
+
+\b
+Exit status: 0 all is well · 1 a job did not succeed · 2 a wrong call or request · 3 no connection or no right
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from contracts.api import JobAnswer, JobRow
+from contracts.job import JobState
+from contracts.summary import ModelSummary
+from mmm.client import Client
+from mmm.errors import MmmError, NoAnswer, NotAllowed, Refused
+from mmm.follow import describe, follow
+from mmm.reading import Submission, UnreadableRequests, read_requests
+from mmm.told import budget_lines, channels_table, fit, trust_lines, warning_lines
+
+FAILED, WRONG, NO_CONNECTION = 1, 2, 3
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass
+class Place:
+    """The system that is asked, and how answers are shown."""
+
+    url: str | None
+    folder: Path
+    account: str | None
+
+    @cached_property
+    def client(self) -> Client:
+        """A client of the system."""
+        url = self.url or _running(self.folder)
+        if self.account is None:
+            return Client(url)
+        from mmm.iap import IapServiceAccount
+
+        return Client(url, IapServiceAccount(self.account, url))
+
+    @cached_property
+    def console(self) -> Console:
+        """Where people read."""
+        console = Console()
+        if not console.is_terminal:
+            console.width = 120
+        return console
+
+    def bars(self, machine: bool) -> Console | None:
+        """Where progress is shown: not among the answers for machines."""
+        return Console(stderr=True) if machine else None
+
+    def tell(self, *lines: str) -> None:
+        """Print lines as they are."""
+        for line in lines:
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _running(folder: Path) -> str:
+    """The address of the system that runs on a folder of this machine."""
+    try:
+        return str(json.loads((folder / "host.json").read_text(encoding="utf-8"))["url"])
+    except (FileNotFoundError, ValueError) as error:
+        raise NoAnswer(
+            f"nothing runs on {folder}: start it with `make up` in another terminal, or name a system with "
+            "--url or MMM_URL"
+        ) from error
+
+
+class Commands(click.Group):
+    """Tells every error as people read it, with its exit status."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(context)
+        except UnreadableRequests as error:
+            _fail(f"nothing was submitted:\n{error}", WRONG)
+        except (NoAnswer, NotAllowed) as error:
+            _fail(str(error), NO_CONNECTION)
+        except MmmError as error:
+            _fail(str(error), WRONG)
+        except KeyboardInterrupt:
+            _fail("\ninterrupted; what was submitted goes on", 130)
+
+
+def _fail(text: str, status: int) -> None:
+    click.echo(text, err=True)
+    raise SystemExit(status)
+
+
+as_json = click.option("--json", "machine", is_flag=True, help="Answer with JSON.")
+job_id = click.argument("job", metavar="JOB")
+job_ids = click.argument("jobs", metavar="JOB…", nargs=-1, required=True)
+the_place = click.make_pass_decorator(Place)
+
+
+@click.group(cls=Commands, help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--url", envvar="MMM_URL", help="Address of the system; also MMM_URL.")
+@click.option(
+    "--folder",
+    envvar="MMM_FOLDER",
+    default=".local",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Without an address: the system that runs on this folder.",
+)
+@click.option(
+    "--impersonate",
+    envvar="MMM_IMPERSONATE",
+    metavar="ACCOUNT",
+    help="Call through Identity-Aware Proxy as this service account; also MMM_IMPERSONATE.",
+)
+@click.pass_context
+def main(context: click.Context, url: str | None, folder: Path, impersonate: str | None) -> None:
+    """The group of all commands."""
+    context.obj = Place(url, folder, impersonate)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--base", type=click.Path(path_type=Path), help="Base request of a CSV table.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="PATH=VALUE", help="Change a field, as search.trials=3."
+)
+@click.option("--watch", is_flag=True, help="Follow the jobs to their end, and show what came of them.")
+@as_json
+@the_place
+def submit(
+    place: Place, path: Path, base: Path | None, changes: tuple[str, ...], watch: bool, machine: bool
+) -> None:
+    """Send train requests.
+
+    PATH is a YAML or JSON file, a folder of them, a CSV table with a row for each, or - for standard input.
+    """
+    submissions = read_requests(path, base, [_change(text) for text in changes])
+    jobs, refused = _send(place, submissions)
+    if watch and jobs:
+        ended = follow(
+            place.client, [job.job_id for _, job in jobs], Console(stderr=True) if machine else None
+        )
+        jobs = [(one, ended[job.job_id]) for one, job in jobs]
+    if machine:
+        _print_json([job for _, job in jobs])
+    elif watch:
+        for one, job in jobs:
+            _report(place, one.origin, job)
+    else:
+        for one, job in jobs:
+            place.tell(f"{one.origin}: {job.job_id} {job.state}")
+    failed = watch and any(job.state is not JobState.SUCCEEDED for _, job in jobs)
+    sys.exit(WRONG if refused else FAILED if failed else 0)
+
+
+def _change(text: str) -> tuple[str, str]:
+    path, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--set {text}: write PATH=VALUE, for example search.trials=3")
+    return path, value
+
+
+def _send(place: Place, submissions: Sequence[Submission]) -> tuple[list[tuple[Submission, JobAnswer]], bool]:
+    jobs, refused = [], False
+    for one in submissions:
+        try:
+            jobs.append((one, place.client.submit(one.body)))
+        except NotAllowed:
+            raise
+        except Refused as error:
+            refused = True
+            click.echo(f"{one.origin}: refused: {error}", err=True)
+    return jobs, refused
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--base", type=click.Path(path_type=Path), help="Base request of a CSV table.")
+@click.option("--data", is_flag=True, help="Read and check the data too, by a job that trains nothing.")
+@as_json
+@the_place
+def validate(place: Place, path: Path, base: Path | None, data: bool, machine: bool) -> None:
+    """Say what is wrong with requests, without training."""
+    submissions = read_requests(path, base)
+    if data:
+        checks = [(one.origin, place.client.check_data(one.body)) for one in submissions]
+        ended = follow(
+            place.client, [job.job_id for _, job in checks], Console(stderr=True) if machine else None
+        )
+        if machine:
+            _print_json(list(ended.values()))
+        else:
+            for origin, job in checks:
+                _report(place, origin, ended[job.job_id])
+        sys.exit(0 if all(job.state is JobState.SUCCEEDED for job in ended.values()) else FAILED)
+    answers = [(one.origin, place.client.validate(one.body)) for one in submissions]
+    if machine:
+        _print_json([answer for _, answer in answers])
+    else:
+        for origin, answer in answers:
+            place.tell(f"{origin}: {'valid' if answer.valid else 'not valid'}")
+            for one in answer.violations:
+                place.tell(f"  - {one.path}: {one.message}", *([f"    {one.advice}"] if one.advice else []))
+    sys.exit(0 if all(answer.valid for _, answer in answers) else WRONG)
+
+
+@main.command()
+@click.option("--state", help="In these states, as FAILED,REJECTED.")
+@click.option("--country", help="Of a country.")
+@click.option("--revision", help="Of a series of models.")
+@click.option("--queue", help="Of a queue.")
+@click.option("--requested-by", help="For a person.")
+@click.option("--request-id", help="Whose request_id begins so.")
+@click.option("--since", metavar="AGE", help="Accepted within this time, as 90m, 12h, 7d, 4w.")
+@click.option("--limit", default=25, show_default=True, type=click.IntRange(1), help="Most jobs to show.")
+@click.option("--csv", "table", is_flag=True, help="Answer with a CSV table of all that match.")
+@as_json
+@the_place
+def jobs(
+    place: Place,
+    /,
+    state: str | None,
+    since: str | None,
+    limit: int,
+    table: bool,
+    machine: bool,
+    **filters: Any,
+) -> None:
+    """List jobs, newest first."""
+    filters["state"] = state and [one.strip().upper() for one in state.split(",")]
+    filters["accepted_after"] = since and _ago(since)
+    if table:
+        click.echo(place.client.jobs_csv(**filters), nl=False)
+        return
+    found = [row for row, _ in zip(place.client.jobs(**filters), range(limit), strict=False)]
+    if machine:
+        _print_json(found)
+    else:
+        place.console.print(_jobs_table(found))
+
+
+def _ago(text: str) -> datetime:
+    age = re.fullmatch(r"(\d{1,5})([mhdw])", text)
+    if not age:
+        raise click.UsageError(f"--since {text}: write a number and m, h, d or w, for example 7d")
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(**{_UNITS[age[2]]: int(age[1])})
+
+
+def _jobs_table(rows: Iterable[JobRow]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("job", "country", "revision", "state", "accepted", "what"):
+        table.add_column(name, no_wrap=name != "what", overflow="fold")
+    for row in rows:
+        told = row.reason
+        if row.result:
+            word = row.result.worst or ""
+            told = f"R² {_short(row.result.r2)}  NRMSE {_short(row.result.nrmse)}  {word}".rstrip()
+        elif row.progress and not row.done:
+            told = f"{row.progress.step} {100 * row.progress.done:.0f} %"
+        table.add_row(
+            row.job_id, row.country, row.revision, str(row.state), f"{row.accepted_at:%Y-%m-%d %H:%M}", told
+        )
+    return table
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+@main.command()
+@job_id
+@as_json
+@the_place
+def show(place: Place, job: str, machine: bool) -> None:
+    """Show a job: its state, its steps, what came of it or why it failed."""
+    found = place.client.job(job)
+    if machine:
+        _print_json(found)
+        return
+    for entry in found.timeline:
+        note = f"  {entry.note}" if entry.note else ""
+        place.tell(f"  {entry.at:%Y-%m-%d %H:%M:%S}  attempt {entry.attempt}  {entry.state}{note}")
+    _report(place, found.request_id, found)
+
+
+@main.command()
+@job_id
+@click.option("--follow", "following", is_flag=True, help="Go on until the attempt has ended.")
+@click.option("--attempt", type=click.IntRange(1), help="Of another attempt than the last.")
+@click.option("--task", default=0, type=click.IntRange(0), help="Of another task than the first.")
+@the_place
+def logs(place: Place, job: str, following: bool, attempt: int | None, task: int) -> None:
+    """Print what a training has said."""
+    for piece in place.client.log(job, attempt, task, following):
+        click.echo(piece, nl=False)
+
+
+@main.command()
+@job_id
+@click.option("--to", "folder", type=click.Path(path_type=Path), help="Folder to write the files into.")
+@click.option("--only", default="*", help="Files whose names match, as '*.csv'.")
+@as_json
+@the_place
+def results(place: Place, job: str, folder: Path | None, only: str, machine: bool) -> None:
+    """Write the files of a job into a folder; without --to list them."""
+    if folder is None:
+        found = place.client.files(job)
+        if machine:
+            _print_json(found)
+        else:
+            for file in found:
+                place.tell(f"{file.size:>12,}  {file.name}")
+        return
+    paths = place.client.download(job, folder, only)
+    if machine:
+        click.echo(json.dumps([str(path) for path in paths]))
+    else:
+        place.tell(*(str(path) for path in paths))
+    if not paths:
+        _fail(f"job {job} has no file that matches {only}", FAILED)
+
+
+@main.command()
+@job_ids
+@as_json
+@the_place
+def cancel(place: Place, jobs: tuple[str, ...], machine: bool) -> None:
+    """Stop jobs."""
+    _each(place, jobs, place.client.cancel, machine)
+
+
+@main.command()
+@job_ids
+@as_json
+@the_place
+def retry(place: Place, jobs: tuple[str, ...], machine: bool) -> None:
+    """Start failed or cancelled jobs again."""
+    _each(place, jobs, place.client.retry, machine)
+
+
+def _each(place: Place, jobs: Sequence[str], act: Any, machine: bool) -> None:
+    done: list[JobAnswer] = []
+    for job in jobs:
+        try:
+            done.append(act(job))
+        except NotAllowed:
+            raise
+        except Refused as error:
+            click.echo(f"{job}: {error}", err=True)
+        else:
+            if not machine:
+                place.tell(f"{job}: {done[-1].state}")
+    if machine:
+        _print_json(done)
+    sys.exit(0 if len(done) == len(jobs) else FAILED)
+
+
+@main.command()
+@click.argument("letters", metavar="[LETTER…]", nargs=-1)
+@the_place
+def replay(place: Place, letters: tuple[str, ...]) -> None:
+    """Send dead letters again: those that are named, or all that were not sent again yet."""
+    waiting = letters or [one.letter_id for one in place.client.dead_letters() if not one.replayed_at]
+    if not waiting:
+        place.tell("there is no dead letter to replay")
+    for letter in waiting:
+        place.client.replay(letter)
+        place.tell(f"{letter}: replayed")
+
+
+@main.group(invoke_without_command=True)
+@as_json
+@click.pass_context
+def queues(context: click.Context, machine: bool) -> None:
+    """Show the queues; pause or resume one."""
+    if context.invoked_subcommand is None:
+        place = context.find_object(Place)
+        assert place  # noqa: S101 (the group of all commands sets it)
+        found = place.client.queues()
+        if machine:
+            _print_json(found)
+            return
+        for queue in found:
+            paused = ", paused" if queue.paused else ""
+            place.tell(f"{queue.name}: {queue.running} of {queue.limit} in use{paused}")
+
+
+@queues.command()
+@click.argument("name")
+@the_place
+def pause(place: Place, name: str) -> None:
+    """Let a queue start nothing new."""
+    place.client.pause(name)
+    place.tell(f"{name}: paused; what runs goes on")
+
+
+@queues.command()
+@click.argument("name")
+@the_place
+def resume(place: Place, name: str) -> None:
+    """Let a queue start attempts again."""
+    place.client.resume(name)
+    place.tell(f"{name}: goes on")
+
+
+@main.command()
+@as_json
+@the_place
+def version(place: Place, machine: bool) -> None:
+    """Show what the installation is, and whether it knows who asks."""
+    found = place.client.version()
+    if machine:
+        _print_json(found)
+    else:
+        place.tell(place.client.url, yaml.safe_dump(found.model_dump(mode="json"), sort_keys=False).rstrip())
+
+
+def _report(place: Place, origin: str, job: JobAnswer) -> None:
+    """Say how a job is: what was earned and what warns, or why it failed; then where to look."""
+    place.tell(f"{origin}: {describe(job)}")
+    summary = _summary(place, job)
+    if summary:
+        place.console.print(channels_table(summary.best_model, summary.dependent))
+        answers = [*filter(None, [summary.budget]), *summary.further_budgets]
+        place.tell(f"  {fit(summary)}", *budget_lines(answers), *trust_lines(summary.trust))
+    place.tell(*_reasons(job), *warning_lines(job.findings))
+    place.tell(f"  {place.client.url}/jobs/{job.job_id}")
+    if summary and place.url is None:
+        place.tell(f"  {place.folder.resolve() / 'bucket' / summary.results}")
+
+
+def _summary(place: Place, job: JobAnswer) -> ModelSummary | None:
+    if job.state is not JobState.SUCCEEDED or job.request.get("validate_only") is True:
+        return None
+    files = {file.name: file for file in place.client.files(job, job.attempt)}
+    file = files.get("model_summary.json")
+    return ModelSummary.model_validate_json(place.client.read(file)) if file else None
+
+
+def _reasons(job: JobAnswer) -> list[str]:
+    """Why a job ended, line by line, and what to do about each problem in the data."""
+    if job.error is None:
+        return []
+    advice = {finding.message: finding.advice for finding in job.findings if finding.advice}
+    lines = [f"  {line}" for line in job.error.detail.splitlines()]
+    for error in job.error.errors:
+        lines += [f"  - {error}", *([f"    {advice[error]}"] if error in advice else [])]
+    return lines
+
+
+def _print_json(answer: BaseModel | Sequence[BaseModel]) -> None:
+    models = [answer] if isinstance(answer, BaseModel) else answer
+    dumped = [one.model_dump(mode="json", by_alias=True) for one in models]
+    told = dumped[0] if isinstance(answer, BaseModel) else dumped
+    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

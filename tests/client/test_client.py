@@ -1,0 +1,200 @@
+"""The Python client and the command `mmm`, against a system that really runs and trains."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from contracts.api import JobAnswer
+from contracts.request import TrainRequest
+from mmm import Client, NoAnswer, Refused
+from mmm.command import main
+from tests.local.system import LONG, ROOT, SHORT, System, closed, opened, request, write
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A system, and a job that it trained for these tests."""
+
+    system: System
+    mmm: Client
+    job: JobAnswer
+
+    def run(self, *words: str, given: str | None = None) -> Result:
+        return CliRunner().invoke(main, ["--url", self.system.url, *words], input=given)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    system = opened(tmp_path_factory.mktemp("client") / "local")
+    mmm = Client(system.url)
+    seen: list[JobAnswer] = []
+    job = mmm.wait(mmm.submit(TrainRequest.model_validate(request("weekly-46", SHORT))), seen.append)
+    assert (job.state, seen[-1]) == ("SUCCEEDED", job)
+    yield Trained(system, mmm, job)
+    closed(system)
+
+
+def test_a_result_is_tables_intervals_figures_and_pictures(trained: Trained, tmp_path: Path) -> None:
+    result = trained.mmm.result(trained.job)
+    channels = result.channels
+    assert {"tv_spend", "search_spend"} <= set(channels.index)
+    assert (channels.loc["tv_spend", "roas_low"] < channels.loc["tv_spend", "roas_high"]).all()
+    assert set(result.table("pareto_aggregated").columns) >= {"solID", "nrmse"}
+    assert result.figures().sol_id == result.summary.best_model.sol_id
+    low, high = result.intervals.loc[("tv_spend", "roas"), ["q05", "q95"]]
+    assert low == pytest.approx(channels.loc["tv_spend", "roas_low"])
+    assert high > low
+    picture = result.picture("roas")
+    assert picture._repr_png_().startswith(b"\x89PNG")
+    picture.save(tmp_path / "roas.png")
+    assert "tv_spend" in result._repr_html_()
+    with pytest.raises(Exception, match=r"has no file nothing.png; there are: .*onepager.png"):
+        result.picture("nothing")
+    assert {line.word for line in result.trust} <= {"good", "doubtful", "bad"}
+    assert len(result.download(tmp_path / "all")) == len(trained.mmm.files(trained.job))
+
+
+def test_files_are_written_as_they_are(trained: Trained, tmp_path: Path) -> None:
+    answer = trained.run("results", trained.job.job_id, "--to", str(tmp_path), "--only", "*.csv")
+    assert answer.exit_code == 0, answer.output
+    (bucket,) = (trained.system.folder / "bucket" / "robyn").glob("*/*/*/attempt-1")
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == sorted(path.name for path in bucket.glob("*.csv"))
+    for name in written:
+        assert (tmp_path / name).read_bytes() == (bucket / name).read_bytes()
+    assert "onepager.png" in trained.run("results", trained.job.job_id).output
+    assert trained.run("results", trained.job.job_id, "--to", str(tmp_path), "--only", "*.xls").exit_code == 1
+
+
+def test_a_job_is_shown_and_listed_for_people_and_for_machines(trained: Trained) -> None:
+    shown = trained.run("show", trained.job.job_id).output
+    assert "SUCCEEDED" in shown
+    assert re.search(r"│ tv_spend +│ +[\d,]+ │ +[\d,]+ │ +[\d.]+ │ +[\d.]+ – [\d.]+ │", shown), shown
+    assert f"{trained.system.url}/jobs/{trained.job.job_id}" in shown
+    assert json.loads(trained.run("show", "--json", trained.job.job_id).output)["done"] is True
+    listed = trained.run("jobs", "--state", "failed,succeeded", "--country", "DE", "--since", "1h")
+    assert trained.job.job_id in listed.output
+    assert "R² " in listed.output
+    none = trained.run("jobs", "--state", "FAILED", "--json")
+    assert (none.exit_code, json.loads(none.output)) == (0, [])
+    assert (
+        trained.run("jobs", "--csv", "--request-id", "weekly-").output.splitlines()[1].startswith("weekly-46")
+    )
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    rows = list(trained.mmm.jobs(state=["SUCCEEDED"], accepted_after=hour_ago, request_id="weekly-46"))
+    assert [row.job_id for row in rows] == [trained.job.job_id]
+    assert trained.mmm.count(state="SUCCEEDED", country="DE").count >= 1
+
+
+def test_the_log_of_a_training_is_read_and_followed_to_its_end(trained: Trained) -> None:
+    log = trained.run("logs", trained.job.job_id, "--follow").output
+    assert re.match(r"\d\d:\d\d:\d\dZ ", log)
+    assert log == "".join(trained.mmm.log(trained.job))
+    (attempt,) = trained.mmm.attempts(trained.job)
+    assert (attempt.status, attempt.done) == ("succeeded", True)
+
+
+def test_a_request_is_submitted_from_a_file_and_changed_on_the_way(trained: Trained, tmp_path: Path) -> None:
+    path = write(tmp_path / "monthly.yaml", {**request("x", SHORT), "validate_only": True})
+    body = yaml.safe_load(path.read_text())
+    del body["request_id"]
+    write(path, body)
+    words = ("submit", str(path), "--set", "revision=monthly", "--watch", "--json")
+    answer = trained.run(*words)
+    assert answer.exit_code == 0, answer.output
+    (job,) = json.loads(answer.stdout)
+    assert (job["state"], job["request"]["revision"]) == ("SUCCEEDED", "monthly")
+    assert job["request_id"].startswith("monthly-")
+    (again,) = json.loads(trained.run(*words).stdout)
+    assert again["job_id"] == job["job_id"]
+    piped = trained.run("submit", "-", "--json", given=json.dumps(body))
+    assert json.loads(piped.stdout)[0]["job_id"] != job["job_id"]
+    assert trained.run("submit", str(path), "--set", "revision").exit_code == 2
+    nowhere = trained.run("submit", str(path), "--set", "columns.paid_media.9.spend=x")
+    assert (nowhere.exit_code, "does not fit" in nowhere.stderr) == (2, True)
+
+
+def test_what_is_wrong_is_told_field_by_field_and_nothing_starts(trained: Trained, tmp_path: Path) -> None:
+    good, bad = request("v1", SHORT), {**request("v2", SHORT), "queue": "fast"}
+    assert trained.run("validate", str(write(tmp_path / "good.yaml", good))).output.endswith(
+        "good.yaml: valid\n"
+    )
+    answer = trained.run("validate", str(write(tmp_path / "bad.yaml", bad)))
+    assert answer.exit_code == 2
+    assert "- queue: no queue is named 'fast'\n    there are: default" in answer.output
+    refused = trained.run("submit", str(tmp_path / "bad.yaml"))
+    assert refused.exit_code == 2
+    assert "- queue: no queue is named 'fast'" in refused.stderr
+    with pytest.raises(Refused) as told:
+        trained.mmm.submit(bad)
+    assert told.value.problem.violations[0].path == "queue"
+    wrong = {**good, "columns": {**good["columns"], "paid_media": ["no_such_column"]}}
+    checked = trained.run("validate", "--data", "--json", str(write(tmp_path / "data.yaml", wrong)))
+    assert checked.exit_code == 1
+    (job,) = json.loads(checked.stdout)
+    assert (job["state"], "no_such_column" in json.dumps(job["error"])) == ("REJECTED", True)
+    assert [row.request_id for row in trained.mmm.jobs(request_id="v")] == [job["request_id"]]
+
+
+def test_jobs_are_cancelled_and_retried_and_refusals_are_told(trained: Trained) -> None:
+    job = trained.mmm.submit(request("to-cancel", LONG))
+    assert trained.run("cancel", job.job_id).output == f"{job.job_id}: CANCELLING\n"
+    assert trained.mmm.wait(job, lambda _: None).state == "CANCELLED"
+    again = trained.run("cancel", job.job_id, trained.job.job_id)
+    assert again.exit_code == 1
+    assert again.stderr.count("has ended") == 2
+    assert trained.run("retry", job.job_id).exit_code == 0
+    assert trained.run("cancel", job.job_id).exit_code == 0
+
+
+def test_queues_are_paused_and_resumed(trained: Trained) -> None:
+    assert trained.run("queues", "pause", "default").exit_code == 0
+    assert "default: 0 of 2 in use, paused" in trained.run("queues").output
+    assert json.loads(trained.run("queues", "--json").output)[0]["paused"] is True
+    trained.run("queues", "resume", "default")
+    assert trained.mmm.queues()[0].paused is False
+    assert trained.run("queues", "pause", "nope").exit_code == 2
+
+
+def test_each_kind_of_failure_has_its_exit_status(trained: Trained, tmp_path: Path) -> None:
+    assert trained.run("show", "no-such-job").exit_code == 2
+    assert trained.run("show").exit_code == 2
+    assert trained.run("jobs", "--since", "yesterday").exit_code == 2
+    nobody = CliRunner().invoke(main, ["--folder", str(tmp_path), "jobs"])
+    assert (nobody.exit_code, "make up" in nobody.stderr) == (3, True)
+    closed_port = CliRunner().invoke(main, ["--url", "http://127.0.0.1:9", "jobs"])
+    assert closed_port.exit_code == 3
+    assert "nothing answers at http://127.0.0.1:9" in closed_port.stderr
+    with pytest.raises(NoAnswer):
+        Client("http://127.0.0.1:9").version()
+    found = CliRunner().invoke(main, ["--folder", str(trained.system.folder), "version"])
+    assert "engines:\n- native" in found.output
+
+
+def test_the_client_can_be_installed_without_the_rest(tmp_path: Path) -> None:
+    for part in ("client", "contracts"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "./client"]
+    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    code = (
+        f"import sys; sys.path.insert(0, {str(wheel)!r}); import mmm.command; "
+        "print(mmm.__file__); "
+        "print([name for name in ('functions', 'pandas', 'flask', 'google.auth') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, cwd=wheel.parent / "client", capture_output=True, text=True, check=False)
+    assert loaded.stdout.splitlines() == [f"{wheel}/mmm/__init__.py", "[]"], loaded.stderr
