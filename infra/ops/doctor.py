@@ -1,7 +1,8 @@
 """What only a cloud can show: whether an installation is whole, and each identity has its rights.
 
-Nothing is changed, except for one object under `scratch/`, which the bucket removes by itself. What only the
-identity itself could try (to sign links, to sign in) is read from the policies.
+Nothing is changed, except for one object under `scratch/`, which the bucket removes by itself. What an identity
+may do is read from the policies, conditions included. testIamPermissions would have to be asked as that identity,
+and knows the bucket as a whole only, for which no condition on a prefix holds.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from contracts.cloud import ALL_SUBSCRIPTIONS, ALL_TOPICS, DATABASE, FUNCTIONS, INDEXES, JOBS, RIGHTS
-from contracts.events import DEAD_LETTERS
+from contracts.events import DEAD_LETTERS, NOTIFIED_PREFIXES
 from contracts.job import Job
 from functions.errors import Failure
+from functions.launch.sizes import MAX_TASKS
 from functions.ports import AlreadyExists
 from functions.settings import GcpSettings
 from infra.ops.gcloud import CloudRefused, gcloud
@@ -29,8 +31,9 @@ MAX_EXECUTIONS = 1000
 """That Cloud Run lets run at once, in a project and region."""
 Found = Iterator[tuple[str, str]]
 """Level and text of each thing that was found."""
-Policy = set[tuple[str, str]]
-"""Pairs of role (its last part) and member."""
+Policy = dict[tuple[str, str], list[str]]
+"""Role (its last part) and member → the conditions of each grant; an empty one is none."""
+PUBLIC = ("allUsers", "allAuthenticatedUsers")
 APPLY = "apply the Terraform code again (docs/deploy.md)"
 
 
@@ -52,6 +55,8 @@ def doctor(place: Place) -> Report:
         "rights on the bucket": _bucket,
         "rights on the database": _documents,
         "rights on trainings": _jobs,
+        "rights of push": _push,
+        "rights of Google's agents": _agents,
         "signed links": _signing,
         "bucket": _probe,
         "database": _database,
@@ -118,6 +123,17 @@ def _subscriptions(_: Place, settings: GcpSettings) -> Found:
             yield "problem", f"{name} has no dead letters; {APPLY}"
         if made.get("expirationPolicy", {}).get("ttl"):
             yield "problem", f"{name} expires when it is idle; {APPLY}"
+        yield from _pushes_to(name, wanted.function, made.get("pushConfig", {}))
+
+
+def _pushes_to(subscription: str, function: str, config: dict[str, Any]) -> Found:
+    """A token is for one address: where it is sent, and whom it is made for, must be the function's."""
+    address = config.get("pushEndpoint", "")
+    audience = config.get("oidcToken", {}).get("audience", address)
+    if not address.startswith(f"https://mmm-{function}-"):
+        yield "problem", f"{subscription} pushes to {address or 'nowhere'}, not to mmm-{function}; {APPLY}"
+    elif audience != address:
+        yield "problem", f"{subscription} pushes to {address} with a token for {audience}; {APPLY}"
 
 
 def _topics(_: Place, settings: GcpSettings) -> Found:
@@ -129,11 +145,6 @@ def _topics(_: Place, settings: GcpSettings) -> Found:
                 and ("pubsub.publisher", _account(identity, settings)) not in granted
             ):
                 yield "problem", f"mmm-{identity} may not publish on {topic}; {APPLY}"
-        if topic == DEAD_LETTERS and not any("@gcp-sa-pubsub." in member for _role, member in granted):
-            yield (
-                "problem",
-                f"Pub/Sub's own agent may not publish on {topic}; {APPLY}",
-            )
 
 
 def _bucket(_: Place, settings: GcpSettings) -> Found:
@@ -142,20 +153,21 @@ def _bucket(_: Place, settings: GcpSettings) -> Found:
     for identity, rights in RIGHTS.items():
         roles = {"Reader": rights.reads, "Writer": rights.creates, "Lister": rights.lists}
         for role, prefixes in roles.items():
-            if prefixes and (f"mmmObject{role}", _account(identity, settings)) not in granted:
-                yield (
-                    "problem",
-                    f"mmm-{identity} does not have mmmObject{role} on {', '.join(prefixes)}; {APPLY}",
-                )
-    if any(member in ("allUsers", "allAuthenticatedUsers") for _role, member in granted):
+            conditions = granted.get((f"mmmObject{role}", _account(identity, settings)), [])
+            missing = [prefix for prefix in prefixes if not _allowed(conditions, f'{prefix}"')]
+            if missing:
+                where = ", ".join(missing)
+                yield "problem", f"mmm-{identity} does not have mmmObject{role} on {where}; {APPLY}"
+    if any(member in PUBLIC for _role, member in granted):
         yield "problem", "the bucket is open to everybody: remove that grant"
 
 
 def _documents(_: Place, settings: GcpSettings) -> Found:
     granted = _policy(gcloud(settings.project, "projects", "get-iam-policy", settings.project, scoped=False))
     for identity, rights in RIGHTS.items():
-        if rights.documents and ("datastore.user", _account(identity, settings)) not in granted:
-            yield "problem", f"mmm-{identity} may not use the database; {APPLY}"
+        conditions = granted.get(("datastore.user", _account(identity, settings)), [])
+        if rights.documents and not _allowed(conditions, f'/databases/{settings.database}"'):
+            yield "problem", f"mmm-{identity} may not use the database {settings.database}; {APPLY}"
 
 
 def _jobs(_: Place, settings: GcpSettings) -> Found:
@@ -166,6 +178,50 @@ def _jobs(_: Place, settings: GcpSettings) -> Found:
             role = {"starts": "mmmLauncher", "stops": "mmmStopper"}.get(rights.runs)
             if role and (role, _account(identity, settings)) not in granted:
                 yield "problem", f"mmm-{identity} does not have {role} on {name} ({size}); {APPLY}"
+
+
+def _push(_: Place, settings: GcpSettings) -> Found:
+    """Only Pub/Sub's deliveries may call the functions."""
+    for name in FUNCTIONS:
+        granted = _invokers(f"mmm-{name}", settings)
+        if ("run.invoker", _account("push", settings)) not in granted:
+            yield "problem", f"mmm-push may not call mmm-{name}; {APPLY}"
+        if any(member in PUBLIC for _role, member in granted):
+            yield "problem", f"everybody may call mmm-{name}: remove that grant"
+
+
+def _agents(_: Place, settings: GcpSettings) -> Found:
+    """Without these rights messages, dead letters and notifications are never sent, and nobody says so."""
+    number = _number(settings)
+    pubsub = f"serviceAccount:service-{number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+    bucket = f"serviceAccount:service-{number}@gs-project-accounts.iam.gserviceaccount.com"
+    iap = f"serviceAccount:service-{number}@gcp-sa-iap.iam.gserviceaccount.com"
+    project, topics = settings.project, ("pubsub", "topics", "get-iam-policy")
+    account = _account("push", settings).removeprefix("serviceAccount:")
+    tokens = _policy(gcloud(project, "iam", "service-accounts", "get-iam-policy", account))
+    if ("iam.serviceAccountTokenCreator", pubsub) not in tokens:
+        yield "problem", f"Pub/Sub's agent may not make tokens of mmm-push: nothing is delivered; {APPLY}"
+    if ("pubsub.publisher", pubsub) not in _policy(gcloud(project, *topics, DEAD_LETTERS)):
+        yield "problem", f"Pub/Sub's agent may not publish on {DEAD_LETTERS}; {APPLY}"
+    for name in (name for name, one in ALL_SUBSCRIPTIONS.items() if one.dead_letters):
+        granted = _policy(gcloud(project, "pubsub", "subscriptions", "get-iam-policy", name))
+        if ("pubsub.subscriber", pubsub) not in granted:
+            yield "problem", f"Pub/Sub's agent may not take dead letters from {name}; {APPLY}"
+    for topic in NOTIFIED_PREFIXES.values():
+        if ("pubsub.publisher", bucket) not in _policy(gcloud(project, *topics, topic)):
+            yield "problem", f"the bucket's agent may not publish on {topic}: uploads go unnoticed; {APPLY}"
+    if ("run.invoker", iap) not in _invokers(WEB, settings):
+        yield "problem", f"Identity-Aware Proxy's agent may not call {WEB}: nobody sees the page; {APPLY}"
+
+
+def _invokers(service: str, settings: GcpSettings) -> Policy:
+    words = ("run", "services", "get-iam-policy", service, f"--region={settings.region}")
+    return _policy(gcloud(settings.project, *words))
+
+
+def _number(settings: GcpSettings) -> str:
+    words = ("projects", "describe", settings.project)
+    return str(gcloud(settings.project, *words, scoped=False)["projectNumber"])
 
 
 def _signing(_: Place, settings: GcpSettings) -> Found:
@@ -198,8 +254,7 @@ def _page(place: Place, settings: GcpSettings) -> Found:
     row = page_check(place)
     if not row["good"]:
         yield "problem", f"{row['step']}: not so: {row['note']}"
-    number = gcloud(settings.project, "projects", "describe", settings.project, scoped=False)["projectNumber"]
-    wanted = f"/projects/{number}/locations/{settings.region}/services/{WEB}"
+    wanted = f"/projects/{_number(settings)}/locations/{settings.region}/services/{WEB}"
     given = environment(described(settings.project, WEB)).get("iap_audience")
     if given != wanted:
         yield "problem", f"the page expects assertions for {given}, and gets them for {wanted}; {APPLY}"
@@ -209,8 +264,31 @@ def _queues(_: Place, settings: GcpSettings) -> Found:
     slots = sum(settings.queues.values())
     if slots > MAX_EXECUTIONS:
         yield "problem", f"queues allow {slots} trainings at once, Cloud Run {MAX_EXECUTIONS}: lower `queues`"
-    cpu = slots * max(job.cpu for job in JOBS.values() if job.engine in settings.engines)
-    yield "warning", f"full queues use up to {cpu} vCPU a task: compare with the region's quota of Cloud Run"
+    jobs = [job for job in JOBS.values() if job.engine in settings.engines]
+    most = {
+        "CpuAllocPerProjectRegion": ("vCPU", max(job.cpu for job in jobs), 1000),
+        "MemAllocPerProjectRegion": ("GiB", max(int(job.memory.removesuffix("Gi")) for job in jobs), 2**30),
+    }
+    for quota, (unit, each, scale) in most.items():
+        allowed = _quota(quota, settings)
+        if allowed is None:
+            yield "warning", f"the quota {quota} of {settings.region} is not told: look at it in the console"
+        elif allowed < slots * each * scale:
+            yield (
+                "problem",
+                f"full queues use {slots * each:,} {unit} with a task each, {MAX_TASKS} times as much at most, "
+                f"and {settings.region} allows {allowed / scale:,.0f}: ask for more, or lower `queues`",
+            )
+
+
+def _quota(name: str, settings: GcpSettings) -> float | None:
+    """A quota of Cloud Run in the installation's region; None if there is none, or it is unlimited."""
+    words = ("beta", "quotas", "info", "describe", name, "--service=run.googleapis.com")
+    for one in gcloud(settings.project, *words).get("dimensionsInfos", []):
+        value = one.get("details", {}).get("value")
+        if settings.region in one.get("applicableLocations", []) and value is not None and int(value) >= 0:
+            return float(value)
+    return None
 
 
 def _snowflake(_: Place, settings: GcpSettings) -> Found:
@@ -224,8 +302,14 @@ def _account(identity: str, settings: GcpSettings) -> str:
 
 
 def _policy(answer: dict[str, Any]) -> Policy:
-    return {
-        (re.sub(r".*roles/", "", binding["role"]), member)
-        for binding in answer.get("bindings", [])
-        for member in binding.get("members", [])
-    }
+    found: Policy = {}
+    for binding in answer.get("bindings", []):
+        condition = binding.get("condition", {}).get("expression", "")
+        for member in binding.get("members", []):
+            found.setdefault((re.sub(r".*roles/", "", binding["role"]), member), []).append(condition)
+    return found
+
+
+def _allowed(conditions: list[str], name: str) -> bool:
+    """Whether one of the grants has no condition, or one that names this."""
+    return any(not condition or name in condition for condition in conditions)

@@ -56,21 +56,41 @@ def who(has: str) -> list[str]:
     return [account(name) for name, rights in RIGHTS.items() if getattr(rights, has)]
 
 
+def on_prefixes(role: str, has: str, condition: str) -> list[dict[str, Any]]:
+    """A grant for each identity, bound to the prefixes that it needs."""
+    return [
+        {
+            "role": f"projects/p/roles/{role}",
+            "members": [account(name)],
+            "condition": {"expression": " || ".join(condition % prefix for prefix in getattr(rights, has))},
+        }
+        for name, rights in RIGHTS.items()
+        if getattr(rights, has)
+    ]
+
+
+def quota(value: str | None) -> dict[str, Any]:
+    details = {} if value is None else {"value": value}
+    return {"dimensionsInfos": [{"applicableLocations": [REGION], "details": details}]}
+
+
 def whole() -> dict[str, Any]:
     """What gcloud answers of an installation without connections, of which nothing is missing."""
     page = service("mmm-web", iap_audience=f"/projects/7/locations/{REGION}/services/mmm-web")
-    pushes = {"oidcToken": {"serviceAccountEmail": f"mmm-push@{PROJECT}.iam.gserviceaccount.com"}}
     subscriptions = [
-        {"name": f"projects/p/subscriptions/{name}", "pushConfig": pushes, "deadLetterPolicy": {}}
-        for name in ALL_SUBSCRIPTIONS
+        {"name": f"projects/p/subscriptions/{name}", "pushConfig": push(one.function), "deadLetterPolicy": {}}
+        for name, one in ALL_SUBSCRIPTIONS.items()
     ]
-    agent = "serviceAccount:service-7@gcp-sa-pubsub.iam.gserviceaccount.com"
+    agent, bucket = agents("gcp-sa-pubsub"), agents("gs-project-accounts")
     topics = {
         f"gcloud pubsub topics get-iam-policy {topic}": {
-            "bindings": [{"role": "roles/pubsub.publisher", "members": [*publishers(topic), agent]}]
+            "bindings": [{"role": "roles/pubsub.publisher", "members": [*publishers(topic), agent, bucket]}]
         }
         for topic in ALL_TOPICS
     }
+    objects = 'resource.name.startsWith("projects/_/buckets/b/objects/%s")'
+    lists = 'api.getAttribute("storage.googleapis.com/objectListPrefix", "").startsWith("%s")'
+    database = f'resource.name == "projects/{PROJECT}/databases/mmm"'
     starts = [account(name) for name, rights in RIGHTS.items() if rights.runs == "starts"]
     stops = [account(name) for name, rights in RIGHTS.items() if rights.runs == "stops"]
     apis = APIS.read_text().split('"')[1::2]
@@ -81,17 +101,52 @@ def whole() -> dict[str, Any]:
         "gcloud run services list --filter=metadata.name=mmm-extract": [service("mmm-extract")],
         "gcloud scheduler jobs describe": {"state": "ENABLED"},
         "gcloud pubsub subscriptions list": subscriptions,
-        "gcloud storage buckets get-iam-policy": policy(
-            mmmObjectReader=who("reads"), mmmObjectWriter=who("creates"), mmmObjectLister=who("lists")
-        ),
-        "gcloud projects get-iam-policy": {
-            "bindings": [{"role": "roles/datastore.user", "members": who("documents")}]
+        "gcloud storage buckets get-iam-policy": {
+            "bindings": [
+                *on_prefixes("mmmObjectReader", "reads", objects),
+                *on_prefixes("mmmObjectWriter", "creates", objects),
+                *on_prefixes("mmmObjectLister", "lists", lists),
+            ]
         },
+        "gcloud projects get-iam-policy": {
+            "bindings": [
+                {
+                    "role": "roles/datastore.user",
+                    "members": who("documents"),
+                    "condition": {"expression": database},
+                }
+            ]
+        },
+        "gcloud run services get-iam-policy": {
+            "bindings": [{"role": "roles/run.invoker", "members": [account("push")]}]
+        },
+        "gcloud run services get-iam-policy mmm-web": {
+            "bindings": [{"role": "roles/run.invoker", "members": [agents("gcp-sa-iap")]}]
+        },
+        "gcloud pubsub subscriptions get-iam-policy": {
+            "bindings": [{"role": "roles/pubsub.subscriber", "members": [agent]}]
+        },
+        f"gcloud iam service-accounts get-iam-policy mmm-push@{PROJECT}.iam.gserviceaccount.com": {
+            "bindings": [{"role": "roles/iam.serviceAccountTokenCreator", "members": [agent]}]
+        },
+        "gcloud beta quotas info describe CpuAllocPerProjectRegion": quota("20000"),
+        "gcloud beta quotas info describe MemAllocPerProjectRegion": quota(str(40 * 2**30)),
         "gcloud run jobs get-iam-policy": policy(mmmLauncher=starts, mmmStopper=stops),
         "gcloud iam service-accounts get-iam-policy": policy(mmmSigner=[account("web")]),
         "gcloud firestore indexes composite list": [{"state": "READY"} for _ in INDEXES],
         "gcloud projects describe": {"projectNumber": "7"},
     }
+
+
+def agents(domain: str) -> str:
+    """Google's own account of a service, for the project of number 7."""
+    return f"serviceAccount:service-7@{domain}.iam.gserviceaccount.com"
+
+
+def push(function: str) -> dict[str, Any]:
+    address = f"https://mmm-{function}-abc-ew.a.run.app"
+    email = f"mmm-push@{PROJECT}.iam.gserviceaccount.com"
+    return {"pushEndpoint": address, "oidcToken": {"serviceAccountEmail": email, "audience": address}}
 
 
 def publishers(topic: str) -> list[str]:
@@ -114,7 +169,7 @@ def test_of_a_whole_installation_only_a_silent_page_is_told(place: Place, cloud:
     report = doctor(place)
     [(part, text)] = problems(report.rows)  # nothing listens at the page's address
     assert (part, "no answer" in text, report.good) == ("page", True, False)
-    assert len({row["part"] for row in report.rows}) == 14
+    assert len({row["part"] for row in report.rows}) == 16
 
 
 def test_everything_that_is_missing_is_named_with_what_to_do(place: Place, cloud: Cloud) -> None:
@@ -124,14 +179,34 @@ def test_everything_that_is_missing_is_named_with_what_to_do(place: Place, cloud
     broken["gcloud scheduler jobs describe"]["state"] = "PAUSED"
     broken["gcloud pubsub subscriptions list"][0]["pushConfig"] = {}
     broken["gcloud pubsub topics get-iam-policy dead-letters"] = {}
-    broken["gcloud storage buckets get-iam-policy"]["bindings"][0]["members"].remove(account("trainer"))
+    broken["gcloud pubsub subscriptions list"][1]["pushConfig"]["pushEndpoint"] = "https://elsewhere.example"
+    broken["gcloud pubsub subscriptions list"][2]["pushConfig"]["oidcToken"]["audience"] = "https://other"
+    trainers = [
+        one
+        for one in broken["gcloud storage buckets get-iam-policy"]["bindings"]
+        if one["members"] == [account("trainer")] and one["role"].endswith("Reader")
+    ]
+    condition = trainers[0]["condition"]
+    condition["expression"] = condition["expression"].replace("/objects/prepared/", "/objects/other/")
+    broken["gcloud run services get-iam-policy"] = {}
+    broken["gcloud run services get-iam-policy mmm-sweep"] = {
+        "bindings": [{"role": "roles/run.invoker", "members": [account("push"), "allUsers"]}]
+    }
+    broken["gcloud run services get-iam-policy mmm-web"] = {}
+    broken["gcloud pubsub subscriptions get-iam-policy"] = {}
+    broken["gcloud pubsub topics get-iam-policy objects-datasets"] = {}
+    broken["gcloud beta quotas info describe CpuAllocPerProjectRegion"] = quota("4000")
+    broken["gcloud beta quotas info describe MemAllocPerProjectRegion"] = quota(None)
     broken["gcloud projects get-iam-policy"] = "ERROR: (gcloud) PERMISSION_DENIED"
     broken["gcloud run jobs get-iam-policy"]["bindings"].pop(0)
-    broken["gcloud iam service-accounts get-iam-policy"] = {}
+    for command in [name for name in broken if name.startswith("gcloud iam service-accounts")]:
+        broken[command] = {}
     broken["gcloud firestore indexes composite list"].pop()
     broken["gcloud projects describe"]["projectNumber"] = "8"
     cloud.answer(broken)
-    found = problems(doctor(place).rows)
+    rows = doctor(place).rows
+    assert any(row["level"] == "warning" and "MemAllocPerProjectRegion" in row["text"] for row in rows)
+    found = problems(rows)
     texts = "\n".join(f"{part}: {text}" for part, text in found)
     for line in (
         "APIs: not enabled: storage.googleapis.com",
@@ -139,8 +214,17 @@ def test_everything_that_is_missing_is_named_with_what_to_do(place: Place, cloud
         "schedule: mmm-sweep is PAUSED: `resume --schedule mmm-sweep`",
         "subscriptions: extract-requests pushes as nobody",
         "rights on topics: mmm-extract may not publish on dead-letters",
-        "rights on topics: Pub/Sub's own agent may not publish on dead-letters",
-        "rights on the bucket: mmm-trainer does not have mmmObjectReader",
+        "subscriptions: extract-uploads pushes to https://elsewhere.example, not to mmm-extract",
+        "with a token for https://other",
+        "rights on the bucket: mmm-trainer does not have mmmObjectReader on prepared/;",
+        "rights of push: mmm-push may not call mmm-extract",
+        "rights of push: everybody may call mmm-sweep",
+        "rights of Google's agents: Pub/Sub's agent may not make tokens of mmm-push",
+        "rights of Google's agents: Pub/Sub's agent may not publish on dead-letters",
+        "rights of Google's agents: Pub/Sub's agent may not take dead letters from validate-datasets",
+        "rights of Google's agents: the bucket's agent may not publish on objects-datasets",
+        "rights of Google's agents: Identity-Aware Proxy's agent may not call mmm-web",
+        "queues: full queues use 8 vCPU with a task each",
         "rights on the database: could not be looked at",
         "rights on trainings: mmm-launch does not have mmmLauncher on trainer-native",
         "signed links: mmm-web may not sign",
