@@ -1,8 +1,8 @@
 """What only a cloud can show: whether an installation is whole, and each identity has its rights.
 
-Nothing is changed, except for one object under `scratch/`, which the bucket removes by itself. What an identity
-may do is read from the policies, conditions included. testIamPermissions would have to be asked as that identity,
-and knows the bucket as a whole only, for which no condition on a prefix holds.
+Nothing is changed, except for one object under `scratch/`, which the bucket removes by itself. What an
+identity may do is read from the policies, conditions included. testIamPermissions would have to be asked as
+that identity, and knows the bucket as a whole only, for which no condition on a prefix holds.
 """
 
 from __future__ import annotations
@@ -276,7 +276,7 @@ def _queues(_: Place, settings: GcpSettings) -> Found:
         elif allowed < slots * each * scale:
             yield (
                 "problem",
-                f"full queues use {slots * each:,} {unit} with a task each, {MAX_TASKS} times as much at most, "
+                f"full queues use {slots * each:,} {unit} with a task each, up to {MAX_TASKS} times as much, "
                 f"and {settings.region} allows {allowed / scale:,.0f}: ask for more, or lower `queues`",
             )
 
