@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from contracts.job import share_done
+from contracts.job import IgnoredFiles, share_done
 from functions.runtime import Runtime
-from functions.web import actions, files, logs, results, views
+from functions.web import actions, files, job_lists, logs, results, views
 from functions.web.actions import job_of
 from functions.web.people import asking
 
@@ -19,18 +19,16 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
     @pages.get("/")
     def jobs() -> str:
-        query = request.args
-        state = views.state_of(query.get("state"))
-        page = views.jobs(ports, state, query.get("country"), query.get("before"))
+        page = job_lists.jobs_page(runtime, request.args)
+        whole = page.first and request.headers.get("X-Fragment") != "live"
         return render_template(
             "jobs.html",
             now=ports.clock.now(),
             page=page,
-            state=state,
-            country=query.get("country", ""),
-            first=not query.get("before"),
-            uploads=views.waiting_uploads(ports),
-            ignored=views.ignored_files(ports),
+            counts=job_lists.counts(ports) if whole else [],
+            MORE_FILTERS=job_lists.MORE_FILTERS,
+            uploads=views.waiting_uploads(ports) if page.first else [],
+            ignored=views.ignored_files(ports) if page.first else IgnoredFiles(),
             queues=views.queues(ports, settings),
         )
 

@@ -129,7 +129,7 @@ def test_a_filter_that_does_not_exist_is_explained(site: Site) -> None:
     problem = site.client.get("/api/jobs?state=BROKEN")
     assert (problem.status_code, problem.mimetype) == (400, "application/problem+json")
     assert "ACCEPTED, EXTRACTED" in problem.json["detail"]
-    assert site.client.get("/?before=nope").status_code == 400
+    assert site.client.get("/?page_token=nope").status_code == 400
 
 
 def test_pages_show_every_job_once_newest_first(site: Site) -> None:
@@ -142,7 +142,7 @@ def test_pages_show_every_job_once_newest_first(site: Site) -> None:
             html = site.client.get(following).text
             seen += [link for link in links(html) if link.startswith("/jobs/")]
             following = next(
-                (link for link in links(html) if "before=" in link and not link.startswith("/api/")), None
+                (link for link in links(html) if "page_token=" in link and not link.startswith("/api/")), None
             )
         assert seen == [f"/jobs/job-{number:02d}" for number in reversed(expected)]
     first = site.client.get("/api/jobs").json

@@ -19,7 +19,7 @@ async function refresh() {
   const busy = old.contains(document.activeElement) || String(getSelection()).length > 0;
   if (!document.hidden && !busy) {
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const answer = await fetch(location.href, { headers: { "X-Fragment": "live" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById("live");
       if (answer.ok && !fresh) {

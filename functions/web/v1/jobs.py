@@ -58,6 +58,15 @@ class Reused(Refused):
 
 def list_jobs(runtime: Runtime, query: JobsQuery) -> JobList:
     """Jobs, newest first."""
+    found, token = find_jobs(runtime, query)
+    whole = query.view == "full"
+    return JobList(
+        jobs=[JobAnswer.of(job) if whole else JobRow.of(job) for job in found], next_page_token=token
+    )
+
+
+def find_jobs(runtime: Runtime, query: JobsQuery) -> tuple[list[Job], str]:
+    """The jobs of a part of the list with their newest progress, and the token of the next part."""
     found, token = page(runtime.ports.jobs, Job, query, starting=query.request_id or "", **query.equals)
     since = query.accepted_after
     if since is not None:
@@ -65,11 +74,7 @@ def list_jobs(runtime: Runtime, query: JobsQuery) -> JobList:
         if len(recent) < len(found) and query.request_id is None:
             token = ""  # what follows is older still
         found = recent
-    found = views.with_progress(runtime.ports, found)
-    whole = query.view == "full"
-    return JobList(
-        jobs=[JobAnswer.of(job) if whole else JobRow.of(job) for job in found], next_page_token=token
-    )
+    return views.with_progress(runtime.ports, found), token
 
 
 def count_jobs(runtime: Runtime, query: CountQuery) -> JobCount:

@@ -1,0 +1,87 @@
+"""The list of jobs as people see it: what is asked stands in the address, counts by state beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from werkzeug.datastructures import MultiDict
+
+from contracts.api import JobsQuery
+from contracts.job import Job, JobState
+from functions.ports import Ports
+from functions.runtime import Runtime
+from functions.web.routes import read_query
+from functions.web.v1.jobs import find_jobs
+
+RECENT = timedelta(days=30)
+"""Jobs that have ended are counted if they were accepted within this time."""
+COUNTED = 1000
+"""How far jobs that have ended are counted."""
+MORE_FILTERS = ("revision", "queue", "requested_by", "request_id")
+"""Filters that are shown when they are asked for."""
+
+
+@dataclass(frozen=True)
+class StateCount:
+    """How many jobs are in a state."""
+
+    state: JobState
+    count: int
+    more: bool
+    """Whether counting ended before the end."""
+
+
+@dataclass(frozen=True)
+class JobsPage:
+    """One page of the list."""
+
+    query: JobsQuery
+    jobs: list[Job]
+    next_page_token: str
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the beginning of the list."""
+        return not self.query.page_token
+
+    @property
+    def filters(self) -> Mapping[str, object]:
+        """What was asked for, as it stands in addresses."""
+        asked = self.query.model_dump(mode="json", exclude_defaults=True, exclude={"page_token", "view"})
+        return dict(asked)
+
+    @property
+    def filtered(self) -> bool:
+        """Whether not all jobs are shown."""
+        return bool(self.filters.keys() - {"page_size"})
+
+    @property
+    def moving(self) -> bool:
+        """Whether a job of the page has not ended."""
+        return any(not job.state.terminal for job in self.jobs)
+
+
+def jobs_page(runtime: Runtime, given: MultiDict[str, str]) -> JobsPage:
+    """The page that an address asks for; what a form leaves empty is not asked.
+
+    Raises:
+        BadQuery: with every problem.
+    """
+    said = MultiDict((name, value) for name, value in given.items(multi=True) if value)
+    query = read_query(JobsQuery, said)
+    jobs, token = find_jobs(runtime, query)
+    return JobsPage(query, jobs, token)
+
+
+def counts(ports: Ports) -> list[StateCount]:
+    """How many jobs each state has: exactly, or of those that have ended the recent ones, up to a bound."""
+    since, found = ports.clock.now() - RECENT, []
+    for state in JobState:
+        if state.terminal:
+            count = ports.jobs.count(Job, since=since, most=COUNTED, state=state.value)
+            found.append(StateCount(state, count, more=count == COUNTED))
+        else:
+            found.append(StateCount(state, ports.jobs.count(Job, state=state.value), more=False))
+    return found
