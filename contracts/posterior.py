@@ -96,7 +96,33 @@ class PosteriorChannel(Exchanged):
     r_hat: float = Field(description="split-R̂ of the chains; good below 1.05")
     ess: float = Field(description="effective number of draws; good from 200")
     converged: bool = Field(description="whether the chains agree on the channel")
+    spread: Quantiles | None = Field(
+        None,
+        description="of data by region: sd of its log ROAS between regions; 0.3 is a third more or less",
+    )
     verdict: str = Field("", description="what it earns, how sure that is, and how much of it was assumed")
+
+
+class RegionChannel(Exchanged):
+    """What the data say about one channel in one region, over the window."""
+
+    name: str = Field(description="spend column, or organic column")
+    paid: bool = Field(description="whether it costs money")
+    spend: float | None = Field(None, description="in the window, in currency; only of a paid channel")
+    roas: Quantiles | None = Field(None, description="as for the country")
+    cpa: Quantiles | None = Field(None, description="as for the country")
+    contribution: Quantiles = Field(description="in units of the dependent variable")
+    share: Quantiles = Field(description="of the dependent variable's sum in the region")
+    converged: bool = Field(description="whether the chains agree on it")
+
+
+class PosteriorRegion(Exchanged):
+    """What the data say about one region."""
+
+    name: str = Field(description="as the data name it")
+    dependent: float = Field(description="sum of the dependent variable in the window")
+    baseline_share: Quantiles = Field(description="share of that which no channel earned")
+    channels: list[RegionChannel] = Field(description="those with media in the region's window")
 
 
 class ChosenModel(Exchanged):
@@ -156,6 +182,9 @@ class PosteriorDocument(Exchanged):
     better: list[list[float | None]] = Field(
         description="probability that the paid channel of the row earns more per unit of currency than that "
         "of the column; null on the diagonal"
+    )
+    regions: list[PosteriorRegion] = Field(
+        [], description="of data by region: each of them; everything else here is their sum, draw by draw"
     )
     best_model: ChosenModel | None = Field(None, description="left out where no model was chosen")
     next_study: str | None = Field(

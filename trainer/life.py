@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pandas as pd
 from pydantic import ValidationError
 
 from contracts.attempt import (
@@ -38,7 +39,7 @@ from trainer.console import Console
 from trainer.engines.base import Engine, EngineError, Host, Material, SearchProgress
 from trainer.engines.registry import load
 from trainer.heartbeat import Pulse
-from trainer.posterior.job import Asked
+from trainer.posterior.job import Asked, ByRegion
 from trainer.timings import Steps, cpu_seconds, peak_memory_mb
 from trainer.transfer import download, upload
 from trainer.trust.job import Judge
@@ -166,11 +167,21 @@ class Life:
             download(self.objects, config.prepared, prepared)
             material = Material(prepared, config.model.national, self._former(config, folder / "former"))
             cores = self.runtime.settings.cores or os.cpu_count() or 1
-            asked = Asked(cores, self.steps, self.console, self.steps.tell)
+            by_region = self._by_region(config, folder)
+            asked = Asked(cores, self.steps, self.console, self.steps.tell, by_region)
             host = Host(
                 cores, self.steps, self._progressed, self.console, asked, Judge(asked, config.warnings)
             )
             return load(config.engine)(material, host)
+
+    def _by_region(self, config: TrainingConfig, folder: Path) -> ByRegion | None:
+        """The prepared data by region; None if there are no regions."""
+        column = config.model.columns.region
+        if config.regions is None or column is None:
+            return None
+        path = folder / "regions.parquet"
+        download(self.objects, config.regions, path)
+        return ByRegion(pd.read_parquet(path), column)
 
     def _former(self, config: TrainingConfig, folder: Path) -> Path | None:
         """The tables and documents of the former result; None if the attempt has none."""

@@ -8,17 +8,22 @@ from typing import Any
 
 from contracts.posterior import ChosenModel, PosteriorDocument
 from trainer.engines.choice import chosen
-from trainer.engines.pictures import posterior_picture
+from trainer.engines.pictures import posterior_picture, regions_picture
 
 
 def write(
     document: PosteriorDocument, best: ChosenModel, folder: Path, *, draw: bool = True
 ) -> PosteriorDocument:
-    """Write posterior.json and, with `draw`, posterior.png, the best model in them; returns that document."""
+    """Write posterior.json and, with `draw`, posterior.png, the best model in them; returns that document.
+
+    Of data by region also posterior_regions.png.
+    """
     document = document.model_copy(update={"best_model": best})
     (folder / "posterior.json").write_text(document.model_dump_json(indent=1), encoding="utf-8")
     if draw:
         posterior_picture.draw(document, folder / "posterior.png")
+    if draw and document.regions:
+        regions_picture.draw(document, folder / "posterior_regions.png")
     return document
 
 

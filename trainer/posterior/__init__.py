@@ -9,6 +9,7 @@ found.roas, found.better, found.converged
 from trainer.posterior.document import document
 from trainer.posterior.fit import posterior
 from trainer.posterior.model import NotOffered
+from trainer.posterior.regions import posterior_by_region
 from trainer.posterior.result import Posterior
 
-__all__ = ["NotOffered", "Posterior", "document", "posterior"]
+__all__ = ["NotOffered", "Posterior", "document", "posterior", "posterior_by_region"]

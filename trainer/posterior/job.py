@@ -22,6 +22,7 @@ from trainer.posterior.budget.curves import curves
 from trainer.posterior.document import document
 from trainer.posterior.fit import posterior
 from trainer.posterior.model import NotOffered
+from trainer.posterior.regions import posterior_by_region
 from trainer.posterior.result import Posterior
 
 
@@ -63,6 +64,15 @@ class JobPosterior:
                 plans_picture.draw(written, self.found.model.inputs.dependent_name, folder / "plans.png")
 
 
+@dataclass(frozen=True, eq=False)
+class ByRegion:
+    """Prepared data with a row per period and region."""
+
+    table: pd.DataFrame
+    column: str
+    """The column that names the region."""
+
+
 @dataclass
 class Asked:
     """What `Host.posterior` is in a job."""
@@ -72,8 +82,12 @@ class Asked:
     log: Callable[[str], None]
     tell: Callable[[str], None] = lambda _: None
     """Is told how far it is."""
+    regions: ByRegion | None = None
+    """The same data by region, if there are regions."""
     found: Posterior | None = field(default=None, init=False)
     """What was answered last."""
+    totals: Posterior | None = field(default=None, init=False)
+    """The posterior of the country's totals: what was answered, unless that is by region."""
 
     def __call__(
         self, data: pd.DataFrame, config: ModelConfig, folder: Path, inputs: Inputs | None
@@ -83,17 +97,23 @@ class Asked:
         Raises:
             InvalidInputs: data and configuration do not fit together, a line per problem.
         """
-        self.found = None
+        self.found = self.totals = None
         if config.posterior is None:
             self.log("posterior: off")
             return None
         with self.step("posterior"):
             try:
-                found = posterior(data, config, inputs=inputs, cores=self.cores, progress=self._progressed)
+                self.totals = posterior(
+                    data, config, inputs=inputs, cores=self.cores, progress=self._progressed
+                )
+                found = self._by_region(data, config, inputs) or self.totals
             except NotOffered as reason:
                 self.log(f"posterior: none: {reason}")
                 return None
             found.table().to_parquet(folder / "posterior.parquet", compression="zstd", index=False)
+            if found.regions:
+                table = found.regions_table()
+                table.to_parquet(folder / "posterior_regions.parquet", compression="zstd", index=False)
             answer = document(found)
             if found.converged:
                 text = curves(found).model_dump_json()
@@ -102,6 +122,25 @@ class Asked:
         for line in (*answer.notes, f"posterior: {found.sweeps:,} sweeps; {' '.join(answer.sentences)}"):
             self.log(line)
         return JobPosterior(found, answer, self.log, config.pictures != "none")
+
+    def _by_region(self, data: pd.DataFrame, config: ModelConfig, inputs: Inputs | None) -> Posterior | None:
+        """The posterior of all regions; None, with the reason in the log, if there is none."""
+        if self.regions is None:
+            return None
+        table, column = self.regions.table, self.regions.column
+        try:
+            return posterior_by_region(
+                table,
+                data,
+                config,
+                column=column,
+                inputs=inputs,
+                cores=self.cores,
+                progress=self._progressed,
+            )
+        except NotOffered as reason:
+            self.log(f"posterior: none by region, so that of their totals stands: {reason}")
+            return None
 
     def _progressed(self, done: int, planned: int) -> None:
         self.tell(f"{done:,} of {planned:,} sweeps")

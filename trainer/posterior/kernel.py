@@ -395,6 +395,8 @@ def _shift_pairs(problem: Problem, state: State, random: Any) -> None:
         i = int(random.random() * media)
         j = int(random.random() * (media - 1))
         j += j >= i
+        if state.c[i] == 0.0 or state.c[j] == 0.0:  # a region without the channel
+            continue
         a, b = state.square[i] / sigma**2, state.square[j] / sigma**2
         cross = _dot(state.whitened[i], state.outside[j]) / sigma**2
         for s in range(studies):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +15,16 @@ from trainer.posterior import baseline, kernel, sampling
 from trainer.posterior.kernel import Floats
 from trainer.posterior.model import Channel, Model
 
+_YEAR = {"day": 364, "week": 52, "month": 12}
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """What the posterior says of one region."""
+
+    name: str
+    found: Posterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +50,12 @@ class Posterior:
     """(m,) split-R̂ of the logarithm of each contribution."""
     ess: Floats
     """(m,) effective number of draws of it."""
+    least_ess: float = sampling.ESS
+    """Effective draws that a channel must have."""
+    regions: tuple[Region, ...] = ()
+    """Of data by region: what is said of each; everything here is their sum, draw by draw."""
+    spread: Floats | None = None
+    """(S, m) of data by region: sd of a channel's log ROAS between regions."""
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -54,7 +70,7 @@ class Posterior:
     @property
     def agreed(self) -> NDArray[np.bool_]:
         """(m,) whether the chains agree on a channel."""
-        return (self.r_hat < sampling.R_HAT) & (self.ess >= sampling.ESS)
+        return (self.r_hat < sampling.R_HAT) & (self.ess >= self.least_ess)
 
     @property
     def converged(self) -> bool:
@@ -123,6 +139,23 @@ class Posterior:
         noise = {"sigma": self.sigma, "rho": self.rho, "kappa": self.kappa}
         return pd.DataFrame({**found, **noise, "baseline_share": self.baseline_share})
 
+    def regions_table(self) -> pd.DataFrame:
+        """Of data by region: a row per draw and region, `<channel>_contribution` and the region's noise.
+
+        Hyperparameters are those of `table`; a channel without media in a region is empty there.
+        """
+        parts = []
+        for region in self.regions:
+            found = region.found
+            columns = {
+                f"{c.name}_contribution": found.contribution[:, i] for i, c in enumerate(found.channels)
+            }
+            noise = {"sigma": found.sigma, "rho": found.rho, "kappa": found.kappa}
+            shares = {"baseline_share": found.baseline_share}
+            whole = {"region": region.name, "draw": np.arange(len(found.sigma))}
+            parts.append(pd.DataFrame({**whole, **columns, **noise, **shares}))
+        return pd.concat(parts, ignore_index=True)
+
     def some(self, count: int) -> NDArray[np.int64]:
         """Positions of `count` draws, evenly spread; all of them if there are no more."""
         return np.unique(np.linspace(0, len(self.sigma) - 1, count).round().astype(np.int64))
@@ -140,6 +173,9 @@ class Posterior:
         `series` begins with the data's first period and may be longer or shorter than the data; adstock and
         inflexion are those of training. In units of the dependent variable per period.
         """
+        if self.regions:
+            shares = zip(self._parts(channel), self._shares(channel, len(series)), strict=True)
+            return _sum(one.response(i, series * share, draws) for (one, i), share in shares)
         largest = float(self.channels[channel].series.max())
         out = np.empty((len(draws), len(series)))
         eta = np.ascontiguousarray(self.hyperparameters[draws, channel])
@@ -162,6 +198,13 @@ class Posterior:
         P periods, what `before` carries into them included, the second after them, without further media,
         from `asked` alone. Adstock and inflexion are those of training. In units of the dependent variable.
         """
+        if self.regions:
+            start = len(before)
+            shares = zip(self._parts(channel), self._shares(channel, start + len(asked)), strict=True)
+            return _sum(
+                one.earned(i, before * share[:start], asked * share[start:], factors, draws)
+                for (one, i), share in shares
+            )
         largest = float(self.channels[channel].series.max())
         out = np.empty((len(draws), len(factors), 2))
         eta = np.ascontiguousarray(self.hyperparameters[draws, channel])
@@ -178,11 +221,37 @@ class Posterior:
             kernel.train(self.model.problem, i, eta, self.contribution[:, i].copy(), one)
         return out
 
+    def _parts(self, channel: int) -> list[tuple[Posterior, int]]:
+        """The regions that have a channel, and its place in each."""
+        name, found = self.channels[channel].name, []
+        for region in self.regions:
+            names = [one.name for one in region.found.channels]
+            if name in names:
+                found.append((region.found, names.index(name)))
+        return found
+
+    def _shares(self, channel: int, stop: int) -> list[Floats]:
+        """(stop,) of each region that has the channel: its share of the country's series in each row.
+
+        Where the country has none, and after the data, that of the last year with media.
+        """
+        series = np.array([one.channels[i].series for one, i in self._parts(channel)])
+        whole = series.sum(axis=0)
+        last = int(np.flatnonzero(whole)[-1]) + 1
+        year = slice(max(last - _YEAR[self.model.inputs.interval], 0), last)
+        usual = series[:, year].sum(axis=1) / whole[year].sum()
+        shares = np.repeat(usual[:, None], max(stop, series.shape[1]), axis=1)
+        some = np.flatnonzero(whole > 0)
+        shares[:, some] = series[:, some] / whole[some]
+        return list(shares[:, :stop])
+
     def baseline(self, draws: NDArray[np.int64]) -> Floats:
         """(draws, N) what would be sold without media in each period of the data: its mean, given a draw.
 
         Beyond the window the trend goes on straight.
         """
+        if self.regions:
+            return _sum(region.found.baseline(draws) for region in self.regions)
         found, inputs = self.model.baseline, self.model.inputs
         columns = np.column_stack([found.columns, found.bends])
         rest = inputs.dependent[inputs.window] - self.contributions(draws).sum(axis=1)
@@ -199,6 +268,10 @@ class Posterior:
             prior = np.hstack([np.zeros((bends, flat)), np.eye(bends) / self.kappa[draw]])
             columns, target = np.vstack([columns, prior]), np.concatenate([target, np.zeros(bends)])
         return np.asarray(np.linalg.lstsq(columns, target, rcond=None)[0])
+
+
+def _sum(parts: Iterable[Floats]) -> Floats:
+    return np.asarray(np.sum(list(parts), axis=0))
 
 
 def read(model: Model, settings: PosteriorConfig, seed: int, samples: sampling.Samples) -> Posterior:

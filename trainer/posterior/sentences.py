@@ -26,7 +26,13 @@ def sentences(found: Posterior) -> list[str]:
             f"The chains do not agree on {', '.join(names)} after {found.sweeps:,} sweeps: do not use the "
             "posterior. More rows, fewer or less similar channels, a lift study or posterior.roas would help."
         ]
-    return [*_earnings(found), *_comparisons(found), *_assumed(found), *_advice(found)]
+    return [
+        *_earnings(found),
+        *_comparisons(found),
+        *_regions(found),
+        *_assumed(found),
+        *_advice(found),
+    ]
 
 
 def verdict(found: Posterior, channel: int) -> str:
@@ -71,6 +77,24 @@ def _comparisons(found: Posterior) -> Iterator[str]:
         else:
             odds = f"{_percent(chance)} for {better}"
             yield f"{better} or {worse}: the data cannot tell which earns more ({odds})."
+
+
+def _regions(found: Posterior) -> Iterator[str]:
+    """Of each paid channel the region in which it earns most and the one in which it earns least."""
+    for channel in found.paid if found.regions else ():
+        roas = {}
+        for region in found.regions:
+            names = [one.name for one in region.found.paid]
+            if channel.name in names:
+                roas[region.name] = region.found.roas[:, names.index(channel.name)]
+        order = sorted(roas, key=lambda name: float(np.median(roas[name])))
+        if len(order) > 1:
+            chance = float((roas[order[-1]] > roas[order[0]]).mean())
+            yield (
+                f"{channel.name} earns more in {order[-1]} than in {order[0]}: {_percent(chance)} sure."
+                if chance >= SURE
+                else f"{channel.name}: the data cannot tell in which region it earns most."
+            )
 
 
 def _assumed(found: Posterior) -> Iterator[str]:

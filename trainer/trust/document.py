@@ -18,6 +18,7 @@ from trainer.posterior.result import Posterior
 from trainer.trust import refits
 from trainer.trust.thresholds import THRESHOLDS
 
+TOTALS = "forecasts and refits are those of the totals: without the regions they are less sure"
 _ROBUST_SD = 1.4826
 _OUTLIER = 4.0
 
@@ -30,10 +31,12 @@ def judge(
     cores: int = 1,
     tell: Callable[[str], None] = lambda _: None,
     warnings: Sequence[ResultWarning] = (),
+    by_region: Posterior | None = None,
 ) -> TrustDocument:
     """What speaks for and against the result in `folder`, whose tables and best_model.json are there.
 
     `found` is the posterior of the same data and configuration; without it nothing is forecast or refitted.
+    Of data by region it is that of the totals, and `by_region` what was drawn of all regions.
     `tell` is told what is being done; `warnings` are
     those of validation.
     """
@@ -42,9 +45,10 @@ def judge(
     lines.append(_warnings(warnings))
     if found is None or not found.converged:
         return _document(config, lines, notes=["no forecast and no refit: there is no posterior to judge"])
-    lines += _sampler(found)
+    lines += _sampler(by_region or found)
     tell("backtests")
     tried, stability, notes = refits.backtests(found, data, config, cores)
+    notes += [TOTALS] if by_region else []
     lines += [*_backtest(tried), *_stability(stability)]
     if config.checks == "quick":
         return _document(config, lines, backtests=tried, stability=stability, notes=notes)

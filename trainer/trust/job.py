@@ -27,7 +27,10 @@ class Judge:
         """The checks of the result in `folder`, left there as trust.json and told in the log."""
         asked = self.asked
         with asked.step("trust"):
-            found = judge(data, config, folder, asked.found, asked.cores, asked.tell, self.warnings)
+            by_region = asked.found if asked.found and asked.found.regions else None
+            found = judge(
+                data, config, folder, asked.totals, asked.cores, asked.tell, self.warnings, by_region
+            )
             (folder / "trust.json").write_text(found.model_dump_json(indent=1), encoding="utf-8")
         for line in found.lines:
             if line.word != "good":

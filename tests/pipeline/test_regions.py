@@ -1,0 +1,50 @@
+"""A request whose data have a row per period and region, from the upload to its result."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from contracts import names
+from contracts.job import Job, JobState
+from contracts.posterior import PosteriorDocument
+from infra.local.demo_data import demo_settings, generate
+from tests.pipeline.world import World
+
+NAMES = {"Nord": 11, "Süd": 12}
+
+
+def test_an_upload_by_region_gets_an_answer_for_each_and_for_all(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    parts = [generate(seed=seed, country="AT").table.assign(area=name) for name, seed in NAMES.items()]
+    parts[1]["promotion"] = parts[0]["promotion"]
+    settings = yaml.safe_load(demo_settings(50, 2))
+    settings["columns"]["region"] = "area"
+    settings["posterior"] = {"draws": 200}
+    put = world.ports.objects.replace
+    put("drop-zone/AT/sales.csv", pd.concat(parts).to_csv(index=False).encode(), if_generation=None)
+    put("drop-zone/AT/sales.request.yaml", yaml.safe_dump(settings).encode(), if_generation=None)
+    world.deliver()
+    world.run()
+    [job] = world.ports.jobs.find(Job)
+    assert job.state is JobState.SUCCEEDED, (job.error, job.findings)
+    read = world.ports.objects.read
+    result = names.results(job)
+    told = PosteriorDocument.model_validate_json(read(f"{result}posterior.json"))
+    assert [region.name for region in told.regions] == list(NAMES)
+    draws = pd.read_parquet(io.BytesIO(read(f"{result}posterior_regions.parquet")))
+    whole = pd.read_parquet(io.BytesIO(read(f"{result}posterior.parquet")))
+    assert len(draws) == 2 * len(whole) == 400
+    sums = draws.groupby("draw")["tv_spend_contribution"].sum().to_numpy()
+    assert abs(sums / whole["tv_spend_contribution"].to_numpy() - 1).max() < 1e-9
+    assert world.ports.objects.stat(f"{result}posterior_regions.png").size > 10_000
+    best = json.loads(read(f"{result}best_model.json"))
+    spent = sum(float(part["tv_spend"].sum()) for part in parts)
+    spends = {channel["name"]: channel.get("spend") for channel in best["channels"]}
+    assert abs(spends["tv_spend"] / spent - 1) < 1e-9
+    trust = json.loads(read(f"{result}trust.json"))
+    assert any("of the totals" in note for note in trust["notes"])

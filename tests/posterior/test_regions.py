@@ -1,0 +1,134 @@
+"""The posterior of data by region, and what a job tells of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from contracts.budget import BudgetQuestion
+from contracts.model import ModelConfig
+from tests.posterior.data import config
+from trainer.posterior import Posterior, document, posterior_by_region
+from trainer.posterior.budget import allocate
+
+ROAS = {"north": (3.0, 1.0), "south": (4.0, 1.0), "west": (2.0, 2.0)}
+SIZE = {"north": 1.0, "south": 0.3, "west": 2.0}
+
+
+@dataclass(frozen=True)
+class Country:
+    """Three regions; `c2` is only used in two of them."""
+
+    regions: pd.DataFrame
+    totals: pd.DataFrame
+    config: ModelConfig
+
+    def drawn(self, cores: int = 1, **fields: object) -> Posterior:
+        asked = self.config.model_copy(update=fields)
+        return posterior_by_region(
+            self.regions, self.totals, asked, column="region", cores=cores, sweeps=600, longest=2
+        )
+
+
+@pytest.fixture(scope="module")
+def country() -> Country:
+    random, rows, parts = np.random.default_rng(4), 104, []
+    dates = pd.date_range("2022-01-03", periods=rows, freq="W-MON")
+    for name, roas in ROAS.items():
+        size = SIZE[name]
+        spends = random.lognormal(0, 0.8, (rows, 2)) * (random.uniform(size=(rows, 2)) < 0.6) * 100 * size
+        if name == "south":
+            spends[:, 1] = 0
+        earned = _saturated(spends) * spends.sum(axis=0) @ roas
+        sales = 1500 * size + earned + random.normal(0, 60 * size, rows)
+        parts.append(pd.DataFrame({"date": dates, "sales": sales, "c1": spends[:, 0], "c2": spends[:, 1]}))
+        parts[-1]["region"] = name
+    regions = pd.concat(parts, ignore_index=True)
+    totals = regions.groupby("date", as_index=False)[["sales", "c1", "c2"]].sum()
+    ranges = {f"{name}_{kind}": value for name in ("c1", "c2") for kind, value in SHAPES.items()}
+    asked = config(totals, hyperparameters={"ranges": ranges}, prophet={"components": ["trend"]})
+    return Country(regions, totals, asked)
+
+
+SHAPES = {"alphas": [0.9, 1.1], "gammas": [0.9, 1.0], "thetas": [0.0, 0.1]}
+
+
+def _saturated(spends: np.ndarray) -> np.ndarray:
+    """Hill with its inflexion at the largest spend; each column's shares of what it earns."""
+    effect = spends / (spends + np.maximum(spends.max(axis=0), 1.0))
+    return effect / np.maximum(effect.sum(axis=0), 1e-9)
+
+
+@pytest.fixture(scope="module")
+def found(country: Country) -> Posterior:
+    return country.drawn()
+
+
+def test_every_region_has_its_own_answer_and_the_country_is_their_sum(
+    country: Country, found: Posterior
+) -> None:
+    assert found.converged
+    total = np.zeros_like(found.contribution)
+    for region in found.regions:
+        names = [channel.name for channel in region.found.channels]
+        assert names == (["c1"] if region.name == "south" else ["c1", "c2"])
+        total[:, : len(names)] += region.found.contribution
+        low, high = np.quantile(region.found.roas, (0.01, 0.99), axis=0)
+        true = np.array(ROAS[region.name])[: len(names)]
+        assert (low < true).all()
+        assert (true < high).all()
+    assert np.allclose(total, found.contribution, rtol=1e-12)
+    spread = np.median(found.spread, axis=0)
+    assert 0.1 < spread[0] < 1
+
+
+def test_the_answer_is_the_same_on_two_cores(country: Country, found: Posterior) -> None:
+    again = country.drawn(cores=2)
+    assert np.array_equal(again.contribution, found.contribution)
+    assert np.array_equal(again.regions[1].found.sigma, found.regions[1].found.sigma)
+
+
+def test_what_a_period_earned_is_the_sum_of_the_regions_and_so_is_a_budget_answer(
+    found: Posterior,
+) -> None:
+    draws = found.some(50)
+    assert np.allclose(found.contributions(draws).sum(axis=2), found.contribution[draws], rtol=1e-9)
+    answer = allocate(found, BudgetQuestion())
+    today = answer.before[:, :, 0].mean(axis=1)
+    assert np.allclose(today, found.contribution.mean(axis=0), rtol=1e-9)
+    assert answer.spend[0] > answer.plan.spend[0]  # c1 earns more
+    assert (answer.gain.sum(axis=0) > 0).mean() > 0.9
+
+
+def test_a_study_of_the_country_is_told_to_all_its_regions(country: Country, found: Posterior) -> None:
+    dates, spent = country.totals["date"], float(country.totals["c1"][20:40].sum())
+    study = {
+        "channels": ["c1"],
+        "start": str(dates[20].date()),
+        "end": str((dates[39] + pd.Timedelta(days=6)).date()),
+        "lift": 1.6 * spent,
+        "lift_se": 0.01 * spent,
+        "spend": spent,
+        "confidence": 0.9,
+        "scope": "total",
+    }
+    studied = country.drawn(
+        calibration=ModelConfig.model_validate(
+            {**country.config.model_dump(), "calibration": [study]}
+        ).calibration
+    )
+    assert np.median(studied.roas[:, 0]) < 0.85 * np.median(found.roas[:, 0])
+    assert np.ptp(np.quantile(studied.roas[:, 0], (0.05, 0.95))) < 0.3
+
+
+def test_the_document_tells_of_every_region_in_numbers_and_words(found: Posterior) -> None:
+    answer = document(found)
+    assert [region.name for region in answer.regions] == list(ROAS)
+    south = answer.regions[1]
+    assert [channel.name for channel in south.channels] == ["c1"]
+    assert south.channels[0].roas.q05 < ROAS["south"][0] < south.channels[0].roas.q95
+    assert "c1 earns more in south than in west: more than 99 % sure." in answer.sentences
+    assert answer.channels[0].spread.q05 > 0

@@ -1,0 +1,345 @@
+"""The posterior of data by region: each region has its own baseline, noise and effects, drawn together.
+
+Adstock and saturation are one for all regions. A channel's log ROAS in a region is normal around one of the
+country, and how much regions differ is learnt, so that small regions learn from the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from contracts.model import ModelConfig
+from contracts.posterior import PosteriorConfig
+from trainer.engines.native.records import Inputs
+from trainer.posterior import kernel, regional
+from trainer.posterior import model as modelling
+from trainer.posterior.fit import prepared
+from trainer.posterior.kernel import Floats
+from trainer.posterior.model import Channel, Model, NotOffered
+from trainer.posterior.result import Posterior, Region
+from trainer.posterior.sampling import CHAINS, R_HAT, Progress, effective_size, split_r_hat
+
+SWEEPS, LONGEST, ESS = 2000, 4, 100.0
+"""Sweeps of a chain, how many times as long it may become, and the effective draws that every channel of the
+country must reach."""
+_CHUNK = 50
+
+
+def posterior_by_region(
+    regions: pd.DataFrame,
+    data: pd.DataFrame,
+    config: ModelConfig,
+    *,
+    column: str,
+    inputs: Inputs | None = None,
+    cores: int = 1,
+    sweeps: int = SWEEPS,
+    longest: int = LONGEST,
+    progress: Progress = lambda *_: None,
+) -> Posterior:
+    """Draw from the posterior of all regions; what it says of the country is their sum, draw by draw.
+
+    `regions` has a row per period and region, which `column` names, `data` their totals. The result depends
+    on data, configuration and seed only, not on `cores`.
+
+    Raises:
+        InvalidInputs: data and configuration do not fit together, a line per problem.
+        NotOffered: there is no posterior of the country or of one of the regions; the text says why.
+    """
+    settings = config.posterior or PosteriorConfig()
+    inputs = inputs or prepared(data, config)
+    country = modelling.build(data, config, inputs, settings)
+    parts = {str(name): part.reset_index(drop=True) for name, part in regions.groupby(column, sort=True)}
+    models = {name: _model(name, part, config, inputs, settings) for name, part in parts.items()}
+    problems = stacked(country, list(models.values()))
+    chains = _sampled(problems, config.search.seed, cores, sweeps, longest, progress)
+    return _read(country, models, settings, config.search.seed, chains)
+
+
+def _model(
+    name: str, part: pd.DataFrame, config: ModelConfig, inputs: Inputs, settings: PosteriorConfig
+) -> Model:
+    without_studies = config.model_copy(update={"calibration": []})
+    try:
+        return modelling.build(part, without_studies, region_inputs(part, config, inputs), settings)
+    except NotOffered as reason:
+        raise NotOffered(f"region {name}: {reason}") from reason
+
+
+def region_inputs(part: pd.DataFrame, config: ModelConfig, inputs: Inputs) -> Inputs:
+    """The inputs of one region, whose rows `part` has, from those of the country.
+
+    Exposures have the country's price, so that the modelled columns of the regions add up to the country's.
+    """
+    columns, values = config.columns, inputs.values.copy()
+    places = {name: place for place, name in enumerate(inputs.columns)}
+    for i, paid in enumerate(columns.paid_media):
+        series = part[paid.selected].to_numpy(dtype=float)
+        if paid.exposure:
+            shown = float(inputs.exposure[inputs.window, i].sum())
+            series = series * float(inputs.spend[inputs.window, i].sum()) / shown
+        values[:, places[paid.selected]] = series
+    for variable in columns.organic:
+        values[:, places[variable.name]] = part[variable.name].to_numpy(dtype=float)
+    return replace(
+        inputs,
+        dependent=part[columns.dependent].to_numpy(dtype=float),
+        values=values,
+        spend=part[[paid.spend for paid in columns.paid_media]].to_numpy(dtype=float),
+    )
+
+
+def _volume(channel: Channel, inputs: Inputs) -> float:
+    """What a ROAS of 1 contributes: the spend, of an organic variable its sum."""
+    return channel.spend if channel.paid else float(channel.series[inputs.window].sum())
+
+
+def stacked(country: Model, models: Sequence[Model]) -> regional.Problems:
+    """The sampler's arrays of all regions, on one scale: the mean of what a region sells in a period."""
+    first, names = models[0].problem, [channel.name for channel in country.channels]
+    regions, media, scale = len(models), len(names), country.scale / len(models)
+    widest = max(model.problem.columns.shape[2] for model in models)
+    columns = np.zeros((regions, *first.columns.shape[:2], widest))
+    eigenvalues = np.zeros((regions, len(first.rho), widest))
+    series = np.zeros((regions, media, first.media.shape[1]))
+    volume = np.full((regions, media), -np.inf)
+    for r, model in enumerate(models):
+        columns[r, :, :, : model.problem.columns.shape[2]] = model.problem.columns
+        eigenvalues[r, :, : model.problem.eigenvalues.shape[1]] = model.problem.eigenvalues
+        for i, channel in enumerate(model.channels):
+            place = names.index(channel.name)
+            series[r, place] = model.problem.media[i]
+            volume[r, place] = np.log(_volume(channel, model.inputs) / scale)
+    whole = np.log([_volume(channel, country.inputs) for channel in country.channels])
+    cauchy = np.array([prior.kind == kernel.HALF_CAUCHY for prior in country.priors])
+    locations = np.array([prior.location for prior in country.priors])
+    studies = country.problem.study_media
+    has = np.isfinite(volume)
+    return regional.Problems(
+        family=first.family,
+        media=series,
+        first=first.first,
+        dependent=np.array([model.problem.dependent * model.scale / scale for model in models]),
+        low=country.problem.low,
+        width=country.problem.width,
+        kind=np.array([prior.kind for prior in country.priors], dtype=np.int64),
+        location=np.where(cauchy, np.log(np.where(cauchy, locations, 1.0)), locations) - whole,
+        spread=np.array([prior.spread for prior in country.priors]),
+        volume=volume,
+        rho=first.rho,
+        columns=columns,
+        directions=np.ascontiguousarray(columns.transpose(0, 1, 3, 2)),
+        eigenvalues=eigenvalues,
+        kappa=first.kappa,
+        log_weight=np.array([model.problem.log_weight for model in models]),
+        baseline=np.array([model.problem.baseline for model in models], dtype=np.int64),
+        study_weight=country.problem.study_weight,
+        study_media=np.ascontiguousarray(studies[None] & has[:, None]),
+        study_immediate=country.problem.study_immediate,
+        study_lift=country.problem.study_lift * country.scale / scale,
+        study_error=country.problem.study_error * country.scale / scale,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Draws:
+    """What a chain drew; t sweeps."""
+
+    contribution: Floats
+    """(t, R, m)."""
+    shapes: Floats
+    """(t, m, h)."""
+    noise: Floats
+    """(t, R, 3)."""
+    common: Floats
+    """(t, 2, m)."""
+
+    @classmethod
+    def empty(cls, sweeps: int, problems: regional.Problems) -> _Draws:
+        regions, media, _ = problems.media.shape
+        kinds = problems.low.shape[1]
+        shapes = (sweeps, regions, media), (sweeps, media, kinds), (sweeps, regions, 3), (sweeps, 2, media)
+        return cls(*(np.empty(shape) for shape in shapes))
+
+    def part(self, rows: slice) -> _Draws:
+        return _Draws(self.contribution[rows], self.shapes[rows], self.noise[rows], self.common[rows])
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Draws]) -> _Draws:
+        fields = ("contribution", "shapes", "noise", "common")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+
+
+class _Chain:
+    def __init__(self, problems: regional.Problems, seed: Sequence[int]) -> None:
+        self.problems = problems
+        self.random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+        self.states, self.works = _states(problems), _works(problems)
+        self.draws = _Draws.empty(0, problems)
+        regional.begin(problems, self.states, self.random, self.works)
+
+    def go_on(self, sweeps: int, burning: bool, told: Callable[[int], None]) -> None:
+        """Sweep, and keep the draws unless the chain is still burning in."""
+        draws = _Draws.empty(sweeps, self.problems)
+        for start in range(0, sweeps, _CHUNK):
+            part = draws.part(slice(start, start + _CHUNK))
+            arrays = part.contribution, part.shapes, part.noise, part.common
+            regional.run(self.problems, self.states, self.random, self.works, regional.TAU, burning, *arrays)
+            told(len(part.shapes))
+        if not burning:
+            self.draws = _Draws.joined([self.draws, draws])
+
+
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    chains: tuple[_Draws, ...]
+    sweeps: int
+
+    def split_r_hat(self, contribution: Floats) -> float:
+        """Of one channel's contributions (chains, t)."""
+        return split_r_hat(np.log(contribution))
+
+    @property
+    def national(self) -> Floats:
+        """(chains, t, m)."""
+        return np.array([chain.contribution.sum(axis=1) for chain in self.chains])
+
+    @property
+    def r_hat(self) -> Floats:
+        """(m,)."""
+        logs = np.log(self.national)
+        return np.array([split_r_hat(logs[:, :, i]) for i in range(logs.shape[2])])
+
+    @property
+    def ess(self) -> Floats:
+        """(m,)."""
+        logs = np.log(self.national)
+        return np.array([effective_size(logs[:, :, i]) for i in range(logs.shape[2])])
+
+
+def _sampled(
+    problems: regional.Problems, seed: int, cores: int, sweeps: int, longest: int, progress: Progress
+) -> _Samples:
+    """Chains as in `sampling.sample`: made twice as long until they agree on every channel of the country."""
+    done, burn_in, length = 0, sweeps // 3, sweeps
+
+    def told(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, CHAINS * length)
+
+    with ThreadPoolExecutor(max(1, min(cores, CHAINS))) as pool:
+        chains = list(pool.map(lambda k: _Chain(problems, (seed, k)), range(CHAINS)))
+        list(pool.map(partial(_Chain.go_on, sweeps=burn_in, burning=True, told=told), chains))
+        list(pool.map(partial(_Chain.go_on, sweeps=sweeps - burn_in, burning=False, told=told), chains))
+        while True:
+            dropped = length // 3 - burn_in
+            found = _Samples(tuple(chain.draws.part(slice(dropped, None)) for chain in chains), length)
+            agreed = (found.r_hat < R_HAT).all() and (found.ess >= ESS).all()
+            if agreed or 2 * length > longest * sweeps:
+                return found
+            more, length = length, 2 * length
+            list(pool.map(partial(_Chain.go_on, sweeps=more, burning=False, told=told), chains))
+
+
+def _states(problems: regional.Problems) -> regional.States:
+    regions, media, _ = problems.media.shape
+    rows, wide, studies = problems.dependent.shape[1], problems.columns.shape[3], len(problems.study_lift)
+    return regional.States(
+        eta=np.zeros(problems.low.shape),
+        c=np.zeros((regions, media)),
+        effect=np.zeros((regions, media, rows)),
+        whitened=np.zeros((regions, media, rows)),
+        inside=np.zeros((regions, media, wide)),
+        outside=np.zeros((regions, media, rows)),
+        square=np.zeros((regions, media)),
+        lift=np.zeros((regions, media, studies)),
+        residual=np.zeros((regions, rows)),
+        missed=np.zeros(studies),
+        step=np.ones((regions, media)),
+        taken=np.zeros((regions, media)),
+        at=np.tile(np.array([0, len(problems.kappa) // 2]), (regions, 1)),
+        sigma=np.ones((regions, 1)),
+        mu=np.zeros(media),
+        tau=np.full(media, 0.3),
+        locations=np.zeros((regions, media)),
+        spreads=np.full((regions, media), 0.3),
+        scale_step=np.full(media, 0.1),
+        scale_taken=np.zeros(media),
+    )
+
+
+def _works(problems: regional.Problems) -> regional.Works:
+    regions, _, everything = problems.media.shape
+    rows, wide, studies = problems.dependent.shape[1], problems.columns.shape[3], len(problems.study_lift)
+    return regional.Works(
+        eta=np.zeros(problems.low.shape[1]),
+        raw=np.zeros(everything),
+        weights=np.zeros(everything),
+        effect=np.zeros((regions, rows)),
+        whitened=np.zeros((regions, rows)),
+        inside=np.zeros((regions, wide)),
+        lift=np.zeros((regions, studies)),
+        rest=np.zeros(rows),
+        effects=np.zeros((2, rows)),
+        lifts=np.zeros((2, studies)),
+        alike=np.zeros((0, 2), dtype=np.int64),
+        moved=np.zeros(studies),
+        were=np.zeros(studies),
+    )
+
+
+def _read(
+    country: Model, models: dict[str, Model], settings: PosteriorConfig, seed: int, samples: _Samples
+) -> Posterior:
+    """The posterior of the country, with that of every region, from draws thinned evenly over all chains."""
+    together = _Draws.joined(samples.chains)
+    count = min(settings.draws, len(together.shapes))
+    kept = np.linspace(0, len(together.shapes) - 1, count).round().astype(np.int64)
+    drawn = together.part(kept)  # type: ignore[arg-type]
+    scale = country.scale / len(models)
+    contribution, noise = drawn.contribution * scale, drawn.noise
+    sigma = noise[:, :, 0] * scale
+    variance = sigma**2 / (sigma**2).sum(axis=1, keepdims=True)
+    names = [channel.name for channel in country.channels]
+    regions = []
+    for r, (name, model) in enumerate(models.items()):
+        places = [names.index(channel.name) for channel in model.channels]
+        logs = np.log([chain.contribution[:, r, places] for chain in samples.chains])
+        found = Posterior(
+            model=model,
+            settings=settings,
+            seed=seed,
+            contribution=np.ascontiguousarray(contribution[:, r, places]),
+            hyperparameters=np.ascontiguousarray(drawn.shapes[:, places]),
+            sigma=sigma[:, r],
+            rho=noise[:, r, 1],
+            kappa=noise[:, r, 2],
+            sweeps=samples.sweeps,
+            r_hat=np.array([split_r_hat(logs[:, :, i]) for i in range(len(places))]),
+            ess=np.array([effective_size(logs[:, :, i]) for i in range(len(places))]),
+            least_ess=ESS,
+        )
+        regions.append(Region(name, found))
+    return Posterior(
+        model=country,
+        settings=settings,
+        seed=seed,
+        contribution=contribution.sum(axis=1),
+        hyperparameters=drawn.shapes,
+        sigma=np.sqrt((sigma**2).sum(axis=1)),
+        rho=(noise[:, :, 1] * variance).sum(axis=1),
+        kappa=(noise[:, :, 2] * variance).sum(axis=1),
+        sweeps=samples.sweeps,
+        r_hat=samples.r_hat,
+        ess=samples.ess,
+        least_ess=ESS,
+        regions=tuple(regions),
+        spread=drawn.common[:, 1],
+    )
