@@ -27,8 +27,11 @@ $(VENV)/local.done: requirements/local.txt | $(VENV)/bin/python
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/local.txt
 	@touch $@
 
-$(VENV)/dev.done: requirements/dev.txt requirements/gcp.txt $(VENV)/local.done
+$(VENV)/gcp.done: requirements/gcp.txt $(VENV)/local.done
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/gcp.txt
+	@touch $@
+
+$(VENV)/dev.done: requirements/dev.txt $(VENV)/gcp.done
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
@@ -139,7 +142,7 @@ deploy-plan: setup ## plan, and refuse to lose data: RELEASE is its JSON, EXPECT
 deploy-apply: setup ## do what the plan says
 	@$(RUN) -m infra.deploy apply
 
-deploy-smoke: $(VENV)/dev.done ## one tiny request through the deployed system
+deploy-smoke: $(VENV)/gcp.done ## one tiny request through the deployed system
 	@$(RUN) -m infra.ops smoke --project "$(PROJECT)"
 
 deploy-record: setup ## remember the release as one that works
@@ -148,7 +151,7 @@ deploy-record: setup ## remember the release as one that works
 deploy-rollback: setup ## deploy the last release that worked: TO=gs://…/deployed.json for another
 	@$(RUN) -m infra.deploy rollback --project "$(PROJECT)" --environment "$(ENVIRONMENT)" $(if $(TO),--to "$(TO)")
 
-cleanup: $(VENV)/dev.done ## what may go of a deployment; DELETE=--delete lets it
+cleanup: $(VENV)/gcp.done ## what may go of a deployment; DELETE=--delete lets it
 	@$(RUN) -m infra.ops clean --project "$(PROJECT)" $(DELETE)
 
 functions-archive: setup ## make .build/functions.zip, what the functions are deployed from

@@ -25,8 +25,10 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.title="MMM Trainer, the page" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}"
+# gunicorn wants to write into the home of its user, who has none.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    HOME=/tmp \
     PORT=8080
 RUN useradd --no-create-home --uid 10001 mmm
 COPY --from=build /opt/venv /opt/venv

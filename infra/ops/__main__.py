@@ -20,7 +20,7 @@ from infra.ops import actions, billing, keys, place
 from infra.ops.clean import clean
 from infra.ops.doctor import doctor
 from infra.ops.gcloud import CloudRefused
-from infra.ops.idle import idle_cost
+from infra.ops.month import month_cost
 from infra.ops.performance import performance
 from infra.ops.place import Place
 from infra.ops.report import Report, Usage, render
@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _cost(_verb(verbs, "cost", "what was billed, from the billing export in BigQuery"))
     _cost_job(_verb(verbs, "cost-job", "what trainings cost, from their times and list prices"))
     _idle_cost(_verb(verbs, "idle-cost", "what a month without work costs; needs no cloud"))
+    _month_cost(_verb(verbs, "month-cost", "what a month with so many trainings costs; needs no cloud"))
     key = verbs.add_parser("key", help="keys for Snowflake").add_subparsers(required=True, metavar="DO")
     _keys(key)
     _rollback(verbs.add_parser("rollback", help="deploy the last release that worked, or another"))
@@ -132,10 +133,32 @@ def _cost_job(one: argparse.ArgumentParser) -> None:
 
 
 def _idle_cost(one: argparse.ArgumentParser) -> None:
+    _environment(one)
+    one.set_defaults(act=lambda given: month_cost(deploy.setting(given.environment, "engines"), {}))
+
+
+def _month_cost(one: argparse.ArgumentParser) -> None:
+    _environment(one)
+    one.add_argument(
+        "--trainings", nargs="+", type=_count, required=True, metavar="SIZE=NUMBER", help="such as small=1000"
+    )
+    one.set_defaults(
+        act=lambda given: month_cost(deploy.setting(given.environment, "engines"), dict(given.trainings))
+    )
+
+
+def _environment(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--environment", choices=["dev", "prod"], required=True, help="whose engines have images"
     )
-    one.set_defaults(act=lambda given: idle_cost(deploy.setting(given.environment, "engines")))
+
+
+def _count(text: str) -> tuple[str, int]:
+    """A size and a number, of SIZE=NUMBER."""
+    size, _, number = text.partition("=")
+    if not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not SIZE=NUMBER, such as small=1000")
+    return size, int(number)
 
 
 def _keys(verbs: Verbs) -> None:

@@ -44,9 +44,14 @@ def origin() -> str:
     return f"list prices of {_file()['region']}, read {_file()['read']}"
 
 
+def held(size: str, tasks: int, seconds: float) -> tuple[float, float]:
+    """The vCPU seconds and GiB seconds that an attempt is billed for, if its tasks run for so long each."""
+    job = JOBS[size]
+    billed_s: float = tasks * max(seconds, _file()["billed_seconds_at_least"])
+    return billed_s * job.cpu, billed_s * float(job.memory.removesuffix("Gi"))
+
+
 def training_usd(size: str, tasks: int, seconds: float) -> float:
     """What one attempt of a training costs, if its tasks run for so many seconds each; without free units."""
-    job, price = JOBS[size], prices()
-    billed_s: float = tasks * max(seconds, _file()["billed_seconds_at_least"])
-    gib = float(job.memory.removesuffix("Gi"))
-    return billed_s * (job.cpu * price["job_vcpu_s"].usd + gib * price["job_gib_s"].usd)
+    vcpu_s, gib_s = held(size, tasks, seconds)
+    return vcpu_s * prices()["job_vcpu_s"].usd + gib_s * prices()["job_gib_s"].usd

@@ -13,6 +13,7 @@ import pytest
 
 from infra.ops.__main__ import main
 from infra.ops.billing import category
+from infra.ops.month import TRAININGS
 from infra.ops.prices import prices, training_usd
 from tests.ops.conftest import Run
 from tests.pipeline.conftest import QuickEngine
@@ -146,13 +147,39 @@ def test_an_idle_month_stays_below_what_the_old_system_cost(ops: Run) -> None:
     assert total["usd"] <= total["usd_without_free"] <= total["usd_at_most"] < 5 < 8.87
 
 
-def test_the_page_on_costs_says_what_the_command_says(ops: Run) -> None:
+BUSY = ("month-cost", "--environment", "prod", "--trainings", "native=1000", "small=1000", "large=100")
+
+
+@pytest.mark.parametrize("words", [("idle-cost", "--environment", "prod"), BUSY], ids=["idle", "busy"])
+def test_the_page_on_costs_says_what_the_command_says(ops: Run, words: tuple[str, ...]) -> None:
     text = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
-    for row in ops("idle-cost", "--environment", "prod")[1]:
+    _, _, section = text.partition(f"`python -m infra.ops {' '.join(words)}`")
+    for row in ops(*words)[1]:
         figures = " | ".join(f"{row[name]:.2f}" for name in ("usd", "usd_without_free", "usd_at_most"))
-        assert re.search(rf"^\| {row['item']} \|.*\| {re.escape(figures)} \|$", text, re.MULTILINE), row
-    for size, tasks, seconds in (("native", 1, 20), ("small", 1, 150), ("medium", 1, 200), ("large", 5, 260)):
-        assert f"| {seconds} s | {training_usd(size, tasks, seconds):.3f} |" in text
+        assert re.search(rf"^\| {row['item']} \|.*\| {re.escape(figures)} \|$", section, re.MULTILINE), row
+    for size, usual in TRAININGS.items():
+        assert f"| {usual.seconds} s | {training_usd(size, usual.tasks, usual.seconds):.3f} |" in text
+
+
+def test_free_units_of_a_month_are_used_once(ops: Run) -> None:
+    rows = {row["item"]: row for row in ops(*BUSY)[1]}
+    cpu = 1000 * 4 * 60 + 1000 * 4 * 150 + 100 * 5 * 8 * 260
+    assert rows["trainings: CPU"]["amount"] == cpu
+    assert rows["trainings: CPU"]["usd"] == round((cpu - 240_000) * 0.000018, 2)
+    idle = ops("idle-cost", "--environment", "prod")[1][-1]
+    more = rows["sum"]["usd_without_free"] - idle["usd_without_free"]
+    each = sum(
+        number * training_usd(size, TRAININGS[size].tasks, TRAININGS[size].seconds)
+        for size, number in (("native", 1000), ("small", 1000), ("large", 100))
+    )
+    assert each < more < 1.05 * each
+
+
+def test_a_size_that_is_not_there_has_no_price(ops: Run) -> None:
+    status, said = ops("month-cost", "--environment", "prod", "--trainings", "huge=1")
+    assert (status, "there is no size huge; there are: native, small" in said) == (2, True)
+    with pytest.raises(SystemExit, match="2"):
+        ops("month-cost", "--environment", "prod", "--trainings", "small")
 
 
 def test_every_price_says_whether_it_is_sure() -> None:

@@ -107,3 +107,16 @@ def test_every_command_explains_itself() -> None:
     done = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "smoke" in done.stdout
     assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 2
+
+
+def test_commands_need_no_package_of_the_tests() -> None:
+    """`make deploy-smoke` and `make cleanup` install what the system and its cloud family need only."""
+    lines = (ROOT / "requirements" / "dev.in").read_text().splitlines()
+    packages = {line for line in lines if line and not line.startswith(("#", "-c"))}
+    modules = {name.replace("-", "_") for name in packages} | {"sklearn"}
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({sorted(modules)!r}))\n"
+        "import infra.ops.__main__, functions.adapters.gcp, functions.web.app"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
