@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import timedelta
 
 from pydantic import ValidationError
@@ -78,7 +78,7 @@ def bring_up_to_date(ports: Ports, job: Job) -> None:
         raise NotYet(f"the summary of {job.country} was written less than {REWRITTEN_AFTER.seconds} s ago")
     listed = {run.job_id for run in (*summary.best, *summary.latest)}
     latest = ports.jobs.find(Job, limit=LATEST, country=job.country, state=JobState.SUCCEEDED.value)
-    others = [run_of(ports, other) for other in latest if _trained(other) and other.job_id not in listed]
+    others = [run_of(ports, other) for other in latest if trained(other) and other.job_id not in listed]
     _write(ports, with_runs(summary, others), info)
 
 
@@ -90,14 +90,15 @@ def with_runs(summary: CountrySummary, runs: Iterable[CountryRun]) -> CountrySum
     return summary.model_copy(update={"best": best, "latest": latest})
 
 
-def rebuild(ports: Ports, country: str) -> None:
-    """Write the aggregate of a country anew, from all its jobs.
+def rebuild(ports: Ports, country: str, without: Container[str] = ()) -> None:
+    """Write the aggregate of a country anew, from all its jobs but those whose ids are in `without`.
 
     Raises:
+        functions.ports.NotFound: a job has no summary.
         functions.ports.Conflict: somebody else wrote it at the same time.
     """
     info = ports.objects.stat(names.summary(country))
-    _write(ports, _rebuilt(ports, country), info)
+    _write(ports, _rebuilt(ports, country, without), info)
 
 
 def _write(ports: Ports, summary: CountrySummary, over: ObjectInfo | None) -> None:
@@ -110,10 +111,12 @@ def _write(ports: Ports, summary: CountrySummary, over: ObjectInfo | None) -> No
     ports.objects.replace(names.summary(summary.country), text, over.generation if over is not None else 0)
 
 
-def _rebuilt(ports: Ports, country: str) -> CountrySummary:
+def _rebuilt(ports: Ports, country: str, without: Container[str]) -> CountrySummary:
     """The aggregate of a country from all its jobs; runs whose own object is missing get it."""
     summary = CountrySummary(country=country, counts={}, uncounted="", best=[], latest=[])
     for job in _succeeded(ports, country):
+        if job.job_id in without:
+            continue
         run = run_of(ports, job)
         if not is_recorded(ports, job):
             record(ports, job, run)
@@ -124,10 +127,11 @@ def _rebuilt(ports: Ports, country: str) -> CountrySummary:
 
 def _succeeded(ports: Ports, country: str) -> Iterator[Job]:
     state = JobState.SUCCEEDED.value
-    return (job for job in every(ports.jobs, Job, country=country, state=state) if _trained(job))
+    return (job for job in every(ports.jobs, Job, country=country, state=state) if trained(job))
 
 
-def _trained(job: Job) -> bool:
+def trained(job: Job) -> bool:
+    """Whether a succeeded job has a result."""
     return job.timeline[-2].state is JobState.TRAINED  # others only validated
 
 

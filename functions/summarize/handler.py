@@ -34,7 +34,7 @@ def handle(message: Message, runtime: Runtime) -> None:
         return
     if job.state is JobState.TRAINED:
         with saying_what_is_awaited(runtime, job):
-            _write_summary(runtime, job)
+            write_summary(runtime, job)
         job = _succeed(runtime, job)
     if not is_recorded(runtime.ports, job):
         announce(runtime, job)
@@ -42,7 +42,12 @@ def handle(message: Message, runtime: Runtime) -> None:
     bring_up_to_date(runtime.ports, job)
 
 
-def _write_summary(runtime: Runtime, job: Job) -> None:
+def write_summary(runtime: Runtime, job: Job) -> None:
+    """Write the summary of a job's result, unless it is there.
+
+    Raises:
+        functions.ports.NotFound: the result is not whole.
+    """
     summary = summarize(runtime.ports, job)
     create_once(runtime, names.model_summary(job), summary.model_dump_json(indent=2).encode())
 

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from functools import partial
 
 from contracts.job import DeadLetter, Job, JobState
+from contracts.names import model_summary
 from functions.paging import every
-from functions.ports import Equal
+from functions.ports import Equal, NotFound
 from functions.retries import retry_on_conflict
 from functions.settings import GcpSettings
-from functions.summarize.country import rebuild
+from functions.summarize.country import rebuild, trained
+from functions.summarize.handler import write_summary
 from functions.web import actions
 from infra.ops.gcloud import gcloud
 from infra.ops.place import Place
-from infra.ops.report import Report, Usage
+from infra.ops.report import Report, Row, Usage
 
 
 def pause_queues(place: Place, queues: Sequence[str], paused: bool) -> Report:
@@ -61,12 +63,27 @@ def _unreplayed(place: Place) -> list[str]:
 
 
 def backfill(place: Place, country: str | None) -> Report:
-    """Write the list of runs of one country, or of all, from the summaries of its jobs."""
+    """Write the list of runs of one country, or of all, from the summaries of its jobs.
+
+    A job whose summary is missing gets one, from the files of its result. One whose result is not whole any
+    more is left out of the list, and is a finding.
+
+    Raises:
+        Usage: no job of the country has succeeded.
+    """
     one: dict[str, Equal] = {"country": country} if country else {}
-    jobs = every(place.ports.jobs, Job, state=JobState.SUCCEEDED.value, **one)
-    counts = Counter(job.country for job in jobs)
+    counts: Counter[str] = Counter()
+    lost: dict[str, str] = {}
+    for job in every(place.ports.jobs, Job, state=JobState.SUCCEEDED.value, **one):
+        counts[job.country] += 1
+        if trained(job) and place.ports.objects.stat(model_summary(job)) is None:
+            try:
+                write_summary(place.runtime, job)
+            except NotFound as error:
+                lost[job.job_id] = f"{job.country}: left out, its result is not whole: {error}"
     if country and not counts:
         raise Usage(f"no job of {country} has succeeded")
     for name in sorted(counts):
-        retry_on_conflict(partial(rebuild, place.ports, name))
-    return Report([{"country": name, "jobs": counts[name]} for name in sorted(counts)])
+        retry_on_conflict(partial(rebuild, place.ports, name, lost))
+    rows: list[Row] = [{"country": name, "jobs": counts[name]} for name in sorted(counts)]
+    return Report(rows, "\n".join(f"{job_id}: {why}" for job_id, why in lost.items()), good=not lost)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from contracts import names
 from contracts.job import JobState, Queue
 from contracts.summary import CountrySummary
+from infra.ops.__main__ import main
 from tests.ops.cloud import Cloud
 from tests.ops.conftest import Run
 from tests.pipeline.conftest import QuickEngine
@@ -73,6 +75,29 @@ def test_a_list_of_runs_that_was_lost_or_is_wrong_is_written_again(
     assert world.ports.objects.read(name) == right
     assert [run.job_id for run in CountrySummary.model_validate_json(right).latest] == [job_id]
     assert ops("backfill", *here, "--country", "FR")[0] == 2
+
+
+def test_a_job_without_a_summary_gets_one_and_one_without_a_result_is_a_finding(
+    world: World, here: tuple[str, str], ops: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [world.submit(name) for name in ("kept", "without-summary", "without-result")]
+    world.run()
+    kept, summarized, lost = (world.job(job_id) for job_id in jobs)
+    gone = [
+        names.model_summary(summarized),
+        names.model_summary(lost),
+        f"{names.results(lost)}best_model.json",
+    ]
+    for name in (*gone, "model_summary/DE/summary.json"):
+        info = world.ports.objects.stat(name)
+        assert info
+        world.ports.objects.delete(name, info.generation)
+    assert main(["backfill", *here]) == 1
+    assert f"{lost.job_id}: DE: left out, its result is not whole" in capsys.readouterr().out
+    summary = CountrySummary.model_validate_json(world.ports.objects.read("model_summary/DE/summary.json"))
+    assert {run.job_id for run in summary.latest} == {kept.job_id, summarized.job_id}
+    assert world.ports.objects.stat(names.model_summary(summarized))
+    assert world.ports.objects.stat(names.model_summary(lost)) is None
 
 
 def test_a_schedule_of_the_cloud_is_paused(cloud: Cloud, ops: Run) -> None:
