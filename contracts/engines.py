@@ -28,7 +28,12 @@ ENGINES: dict[EngineName, Abilities] = {
     ),
     "robyn": Abilities(
         iteration_s=0.079,  # Robyn 3.12.1 as measured
-        only={"solver": ("robyn",), "best_by": (None, "error_score"), "stop": (None,), "start_from": (None,)},
+        only={
+            "solver": ("robyn",),
+            "best_by": (None, "error_score", "posterior"),
+            "stop": (None,),
+            "start_from": (None,),
+        },
     ),
 }
 

@@ -329,9 +329,9 @@ class Search(Authored):
     )
     best_by: Literal["posterior", "error_score", "nrmse"] | None = Field(
         None,
-        description="the best model is the candidate nearest to the posterior, or the Pareto model with the "
-        "smallest error_score, as Robyn, or nrmse; left out: posterior with the engine native where there is "
-        "one, otherwise error_score",
+        description="the best model is the candidate (engine robyn: the Pareto model) nearest to the "
+        "posterior, or the Pareto model with the smallest error_score, as Robyn, or nrmse; left out: "
+        "posterior with the engine native where there is one, otherwise error_score",
     )
     stop: Stop | None = Field(None, description="end early; left out: never, as Robyn")
     allow_partial_trials: bool = Field(

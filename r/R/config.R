@@ -1,8 +1,9 @@
 # What one training is asked: config.json, and data.csv as it was prepared.
 #
 # config.json holds `model` (the request's model, every field), `question` (the one about a budget that Robyn is to
-# answer, if any), `space` (what is searched: name to [low, high]) and `data_sha256`. Lists stay lists, so that one
-# channel is no other case than two.
+# answer, if any), `posterior` (what the best model is to be near to, if anything: of each paid channel `modelled`,
+# and `middle`, `sd` and `floor` of its log ROAS), `space` (what is searched: name to [low, high]) and `data_sha256`.
+# Lists stay lists, so that one channel is no other case than two.
 
 read_config <- function(folder) {
   config <- jsonlite::fromJSON(file.path(folder, "config.json"), simplifyVector = FALSE)
@@ -88,8 +89,9 @@ unknown_to_robyn <- function(search) {
     if (search$solver != "robyn") {
       paste0("search.solver: '", search$solver, "' is known to the engine native only; Robyn has 'robyn'")
     },
-    if (!is.null(search$best_by) && search$best_by != "error_score") {
-      paste0("search.best_by: '", search$best_by, "' is known to the engine native only; Robyn has 'error_score'")
+    if (!is.null(search$best_by) && !(search$best_by %in% c("error_score", "posterior"))) {
+      paste0("search.best_by: '", search$best_by, "' is known to the engine native only; Robyn has 'error_score' and ",
+             "'posterior'")
     },
     if (!is.null(search$stop)) "search.stop: Robyn does not stop early; leave it out, or use the engine native",
     if (!is.null(search$start_from)) "search.start_from: Robyn starts anew; leave it out, or use the engine native",

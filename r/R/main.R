@@ -55,7 +55,7 @@ make_share <- function(config, data, trials, cores) {
 finish <- function(merged, config, options, ready) {
   force(merged)
   tell("step", "select")
-  chosen <- select_models(merged$inputs, merged$models)
+  chosen <- select_models(merged$inputs, merged$models, config$posterior)
   say(nrow(chosen$output$allPareto$resultHypParam), " candidates, ", length(chosen$output$allSolutions),
       " Pareto models; best is ", chosen$best)
   tell("step", "outputs")

@@ -4,7 +4,7 @@
 ENOUGH <- 100
 
 # list(inputs, models, output, best, winners); winners are the solIDs of the clusters' best models.
-select_models <- function(inputs, models) {
+select_models <- function(inputs, models, posterior = NULL) {
   output <- quietly(robyn_outputs(
     InputCollect = inputs,
     OutputModels = models,
@@ -21,16 +21,32 @@ select_models <- function(inputs, models) {
   winners <- pareto[pareto$top_sol %in% TRUE, ]
   list(
     inputs = inputs, models = models, output = output,
-    best = best_of(pareto, refreshed = isTRUE(attr(models, "refresh"))),
+    best = best_of(pareto, output$xDecompAgg, posterior, refreshed = isTRUE(attr(models, "refresh"))),
     winners = winners$solID[order(winners$cluster)]
   )
 }
 
 # A refresh goes on from its former model: the nearest to it is the best (as robyn_refresh chooses). A model in
-# which no paid channel has an effect (an infinite DECOMP.RSSD) is the best only if there is no other.
-best_of <- function(pareto, refreshed) {
+# which no paid channel has an effect (an infinite DECOMP.RSSD) is the best only if there is no other. With a
+# posterior to choose by, it is the model nearest to that.
+best_of <- function(pareto, summary, posterior, refreshed) {
   if (any(is.finite(pareto$decomp.rssd))) pareto <- pareto[is.finite(pareto$decomp.rssd), ]
-  pareto$solID[which.min(if (refreshed) pareto$decomp.rssd else pareto$error_score)]
+  rank <- if (refreshed) {
+    pareto$decomp.rssd
+  } else if (length(posterior)) {
+    vapply(pareto$solID, function(solution) distance(summary[summary$solID == solution, ], posterior), 0)
+  } else {
+    pareto$error_score
+  }
+  pareto$solID[which.min(rank)]
+}
+
+# The sum over paid channels of ((log ROAS - median) / sd)^2, as trainer/engines/choice.py computes it.
+distance <- function(summary, posterior) {
+  sum(vapply(posterior, function(aim) {
+    roas <- max(summary$xDecompAgg[summary$rn == aim$modelled] / summary$total_spend[summary$rn == aim$modelled], 0)
+    ((max(log(roas), aim$floor) - aim$middle) / aim$sd)^2
+  }, 0))
 }
 
 # Robyn's "auto", or all fronts where Robyn would stop because there are too few models.

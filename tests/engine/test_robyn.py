@@ -7,14 +7,20 @@ import os
 import traceback
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from contracts.posterior import PosteriorDocument
 from tests.engine.robyn import Heard, material
 from tests.engine.test_refresh import request, train
 from trainer.engines.base import EngineError, SearchProgress
 from trainer.engines.registry import load
 from trainer.engines.robyn import RFailed, check_installation
+from trainer.posterior import Posterior
+from trainer.posterior.job import JobPosterior
+
+EXAMPLES = Path(__file__).parents[2] / "contracts" / "examples"
 
 
 @pytest.fixture
@@ -75,6 +81,22 @@ def test_the_space_holds_every_range_that_is_not_robyns_own(tmp_path: Path, says
     assert space["lambda"] == [0.5, 0.5]
     assert space["trend_penalty"] == [0.2, 0.4]
     assert "season_penalty" not in space
+
+
+def test_r_is_told_of_the_posterior_only_if_the_best_model_is_chosen_by_it(tmp_path: Path, says) -> None:
+    says('cp "$IN/config.json" "' + str(tmp_path) + '/told.json"; echo "@error {}" >&2; exit 1')
+    document = PosteriorDocument.model_validate_json((EXAMPLES / "posterior.json").read_bytes())
+    asked = JobPosterior(cast(Posterior, None), document, print, draws=False)
+    for best_by, converged, aims in (("posterior", True, 2), (None, True, 0), ("posterior", False, 0)):
+        told = replace(asked, document=document.model_copy(update={"converged": converged}))
+        host = replace(Heard().host(), posterior=lambda *_, told=told: told)
+        job = load("robyn")(material(tmp_path, search={"best_by": best_by}), host)
+        with pytest.raises(RFailed):
+            job.finish([tmp_path / "share.rds"], tmp_path)
+        found = json.loads((tmp_path / "told.json").read_text())["posterior"] or []
+        assert len(found) == aims
+    paid = [channel for channel in document.channels if channel.paid]
+    assert len(paid) == 2
 
 
 def test_r_is_given_the_former_model_of_a_refresh(tmp_path: Path, says) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,10 +30,27 @@ def distances(document: PosteriorDocument, roas: pd.DataFrame) -> Floats:
     channel that earns less than a thousandth of the median, or nothing, counts as if it earned that.
     """
     paid = [channel for channel in document.channels if channel.paid]
-    low, middle, high = np.log([roas_of(channel) for channel in paid]).T
+    middle, sd = np.array([_logarithmic(channel) for channel in paid]).T
     values = roas[[channel.name for channel in paid]].to_numpy(dtype=float)
     logs = np.maximum(np.log(np.maximum(values, np.finfo(float).tiny)), middle + np.log(_NOTHING))
-    found: Floats = (((logs - middle) / ((high - low) / _NINETY_WIDTH)) ** 2).sum(axis=1)
+    found: Floats = (((logs - middle) / sd) ** 2).sum(axis=1)
+    return found
+
+
+def _logarithmic(channel: PosteriorChannel) -> tuple[float, float]:
+    """Median and s of a paid channel's log ROAS."""
+    low, middle, high = (float(value) for value in np.log(roas_of(channel)))
+    return middle, (high - low) / _NINETY_WIDTH
+
+
+def aims(document: PosteriorDocument) -> list[dict[str, Any]]:
+    """What R needs to compute `distances` itself, of each paid channel."""
+    found = []
+    for channel in document.channels:
+        if channel.paid:
+            middle, sd = _logarithmic(channel)
+            floor = middle + float(np.log(_NOTHING))
+            found.append({"modelled": channel.modelled, "middle": middle, "sd": sd, "floor": floor})
     return found
 
 

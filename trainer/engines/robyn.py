@@ -22,11 +22,14 @@ import pyarrow as pa
 
 from contracts import series
 from contracts.budget import BudgetQuestion, amount_of
+from contracts.engines import chooses_by_posterior
 from contracts.model import ModelConfig, Window
+from contracts.posterior import PosteriorDocument
 from trainer.engines import figures, posterior_files, questions, robyn_answer
 from trainer.engines.base import EngineError, Host, JobPosterior, Material, SearchProgress
 from trainer.engines.beginning import Beginning, begin
 from trainer.engines.checks import check, dates_of, interval_of
+from trainer.engines.choice import aims
 from trainer.engines.common import InvalidInputs
 from trainer.engines.refresh import picture as refresh_picture
 from trainer.engines.refresh import report as refresh_report
@@ -113,6 +116,7 @@ class RobynEngine:
                 *("--shares", str(ready), "--out", str(folder)),
                 planned=0,
                 question=robyns,
+                posterior=self._chooses(posterior),
             )
         if self._begun.refresh:
             self._report(self._begun.refresh, folder)
@@ -124,6 +128,16 @@ class RobynEngine:
         figures.write(folder, self._begun.config.pictures)
         for name in ("models.csv", "pareto_alldecomp_matrix.csv"):
             (folder / name).unlink()  # large
+
+    def _chooses(self, posterior: JobPosterior | None) -> PosteriorDocument | None:
+        """The posterior, if the best model is to be the Pareto model nearest to it."""
+        if not chooses_by_posterior(self._begun.config, "robyn"):
+            return None
+        if posterior is None or not posterior.document.converged:
+            why = "there is no posterior" if posterior is None else "the posterior has not converged"
+            self._host.log(f"best model: by error_score, as {why}")
+            return None
+        return posterior.document
 
     def _answer(
         self,
@@ -156,19 +170,28 @@ class RobynEngine:
         if self._draws:
             refresh_picture.draw(self._begun.config, folder)
 
-    def _run(self, scratch: Path, *words: str, planned: int, question: BudgetQuestion | None = None) -> None:
+    def _run(
+        self,
+        scratch: Path,
+        *words: str,
+        planned: int,
+        question: BudgetQuestion | None = None,
+        posterior: PosteriorDocument | None = None,
+    ) -> None:
         source = scratch / "in"
         source.mkdir()
-        self._write_inputs(source, question)
+        self._write_inputs(source, question, posterior)
         command = [_rscript(), str(SCRIPT), "--in", str(source), "--cores", str(self._host.cores), *words]
         listener = _Listener(self._host, planned)
         if status := _listen(command, listener):
             raise listener.failure(status)
 
-    def _write_inputs(self, folder: Path, question: BudgetQuestion | None) -> None:
+    def _write_inputs(
+        self, folder: Path, question: BudgetQuestion | None, posterior: PosteriorDocument | None
+    ) -> None:
         """What r/run.R reads: data.csv with the columns that are modelled, and config.json.
 
-        `question` is the one that Robyn is to answer, if any.
+        `question` is the one that Robyn is to answer, `posterior` what the best model is to be near to.
         """
         config, refresh = self._begun.config, self._begun.refresh
         names = list(dict.fromkeys(name for _, name in config.columns.roles()))
@@ -181,6 +204,7 @@ class RobynEngine:
             "model": config.model_copy(update={"window": window}).model_dump(mode="json")
             | {"calibration": self._studies(config)},
             "question": question and self._in_currency(question),
+            "posterior": aims(posterior) if posterior else None,
             "space": space(config),
             "data_sha256": hashlib.sha256(self._material.prepared.read_bytes()).hexdigest(),
         }

@@ -156,3 +156,22 @@ test_that("JSON has null for what is no number, and CSV nothing", {
   write_table(data.frame(x = c(NaN, 1 / 3), y = c(NA, TRUE), z = c("a,b", NA)), file)
   expect_identical(readLines(file), c("x,y,z", ',,"a,b"', "0.333333333333333,true,"))
 })
+
+test_that("with a posterior to choose by, the best is the Pareto model nearest to it", {
+  pareto <- data.frame(solID = c("1_1_1", "1_2_1", "1_3_1"), decomp.rssd = c(0.1, 0.2, Inf), error_score = c(1, 2, 0.5))
+  summary <- data.frame(
+    solID = rep(pareto$solID, each = 3), rn = rep(c("tv", "clicks", "price"), 3),
+    xDecompAgg = c(10, 0, 1, 20, 40, 1, 20, 40, 1), total_spend = rep(c(10, 20, NA), 3)
+  )
+  aim <- function(modelled, roas) {
+    list(modelled = modelled, middle = log(roas), sd = 0.5, floor = log(roas) + log(1e-3))
+  }
+  posterior <- list(aim("tv", 2.2), aim("clicks", 1.8))
+  expect_identical(best_of(pareto, summary, NULL, FALSE), "1_1_1")
+  expect_identical(best_of(pareto, summary, posterior, FALSE), "1_2_1")
+  expect_identical(best_of(pareto, summary, posterior, TRUE), "1_1_1")
+  expect_equal(
+    distance(summary[summary$solID == "1_1_1", ], posterior),
+    (log(1 / 2.2) / 0.5)^2 + (log(1e-3) / 0.5)^2
+  )
+})
