@@ -72,14 +72,14 @@ class BudgetQuestion(Authored):
 
     name: Slug | None = Field(
         None,
-        description="what the answer is called, where there are several questions; left out: nothing",
+        description="name of the answer, where there are several questions; left out: none",
     )
 
     method: Literal["posterior", "robyn"] = Field(
         "posterior",
-        description="posterior: the split that is expected to earn most over all that the data leave open, "
-        "carry-over included, with intervals; robyn: Robyn's allocator on the best model, which takes "
-        "carry-over as free. A job without a posterior is answered by robyn, and says so",
+        description="posterior: the split with the largest expected earnings over the posterior's draws, "
+        "carry-over included, with intervals; robyn: Robyn's allocator on the best model, which does not "
+        "charge for carry-over. A job without a posterior uses robyn, and says so",
     )
 
     scenario: Literal["max_response", "target_efficiency", "historical"] = Field(
@@ -127,7 +127,7 @@ class BudgetQuestion(Authored):
     plans: dict[Slug, dict[ColumnName, Spend]] = Field(
         {},
         max_length=MOST_PLANS,
-        description="plans of one's own, by name: what would each earn? The spend over the dates by spend "
+        description="your own plans, by name: what would each earn? The spend over the dates by spend "
         "column, in currency or as a change such as `-5 %`; a channel left out stays as it was",
     )
 

@@ -239,7 +239,7 @@ class Prophet(Authored):
         description="ISO code of a calendar of public holidays, for the component `holiday`; left out: none",
     )
     holidays: list[CustomHoliday] = Field(
-        [], max_length=2000, description="days of one's own, for the component `holiday`; past and future"
+        [], max_length=2000, description="additional holidays, past and future, for the component `holiday`"
     )
 
     @model_validator(mode="after")
@@ -265,8 +265,8 @@ class Hyperparameters(Authored):
 
     preset: Literal["default"] = Field(
         "default",
-        description="ranges of what is not named: alphas 0.5 to 3, gammas 0.3 to 1, thetas 0 to 0.8, "
-        "shapes 0.0001 to 10, scales 0 to 0.1",
+        description="ranges of hyperparameters that `ranges` does not name: alphas 0.5 to 3, gammas 0.3 "
+        "to 1, thetas 0 to 0.8, shapes 0.0001 to 10, scales 0 to 0.1",
     )
     ranges: dict[PlainName, Range] = Field(
         {}, description="[low, high] by hyperparameter, or one number that fixes it; none has a unit"
@@ -372,12 +372,12 @@ class CalibrationStudy(Authored):
     channels: list[ColumnName] = Field(min_length=1, description="spend or organic columns that were tested")
     start: date = Field(description="first day of the study")
     end: date = Field(description="last day of the study, inclusive")
-    lift: float = Field(description="measured extra of the dependent variable, in its unit, over the study")
+    lift: float = Field(description="measured increase of the dependent variable over the study, in its unit")
     spend: float = Field(ge=0, description="what the tested channels cost in the study, in currency")
     confidence: float = Field(
         gt=0,
         le=1,
-        description="confidence that the study gives for its lift, above 0 to 1; below 0.8 validation warns",
+        description="confidence level of the lift, above 0 to 1; below 0.8 validation warns",
     )
     scope: Literal["immediate", "total"] = Field(
         "immediate",
@@ -386,8 +386,8 @@ class CalibrationStudy(Authored):
     lift_se: float | None = Field(
         None,
         gt=0,
-        description="standard error of the lift, in its unit; used by the posterior; left out: the one that "
-        "`confidence` tells",
+        description="standard error of the lift, in its unit; used by the posterior; "
+        "left out: derived from `confidence`",
     )
 
     @model_validator(mode="after")
@@ -400,7 +400,7 @@ class CalibrationStudy(Authored):
 class Annotation(Authored):
     """A dated note that is drawn on the time axes of the pictures."""
 
-    date: Day = Field(description="the day that it is about")
+    date: Day = Field(description="day of the note")
     text: Note = Field(description="one line of at most 60 characters")
 
 
@@ -455,7 +455,7 @@ class ModelConfig(Authored):
     budgets: list[BudgetQuestion] = Field(
         [],
         max_length=MOST_QUESTIONS,
-        description="several such questions, in the place of `budget`; each has an answer of its own",
+        description="several budget questions, instead of `budget`; each gets its own answer",
     )
     annotations: list[Annotation] = Field(
         [], max_length=200, description="dated notes, drawn on the time axes of the pictures"
@@ -471,15 +471,14 @@ class ModelConfig(Authored):
     )
     checks: Checks = Field(
         "quick",
-        description="how thoroughly it is checked whether the result can be trusted; `full` also fits worlds "
-        "with a planted truth, and channels that did nothing",
+        description="how thoroughly the result is checked; `full` also fits generated data with a known "
+        "truth, and placebo channels",
     )
     refresh_of: Annotated[
         Refresh | None, BeforeValidator(_as_refresh, json_schema_input_type=Refresh | JobId | None)
     ] = Field(
         None,
-        description="a former job, or one of its models, that is continued with newer data; left out: a new "
-        "model is searched",
+        description="former job, or one of its models, to continue with newer data; left out: a new model",
     )
 
     @property

@@ -20,8 +20,8 @@ class PosteriorConfig(Authored):
     )
     roas: dict[ColumnName, tuple[float, float]] = Field(
         {},
-        description="what a channel earns by experience or experiments, by spend column: [low, high] hold "
-        "90 % of the prior, in units of the dependent variable per unit of currency",
+        description="prior knowledge of a channel's ROAS, from experience or experiments, by spend column: "
+        "[low, high] hold 90 % of the prior, in units of the dependent variable per unit of currency",
     )
     draws: int = Field(1000, ge=200, le=4000, description="joint draws that are kept in posterior.parquet")
 

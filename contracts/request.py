@@ -235,8 +235,7 @@ class TrainRequest(ModelConfig):
 
     schema_version: Literal[1] = Field(1, description="version of this kind of document")
     request_id: RequestId = Field(
-        description="makes it the same request: sent twice it is one job, sent with another body it is "
-        "refused"
+        description="identity of the request: sent twice it is one job, sent with another body it is refused"
     )
     country: Country = Field(description="country or market, under which the result is filed")
     revision: Slug = Field(description="name of the series of models that this one belongs to")
@@ -248,10 +247,10 @@ class TrainRequest(ModelConfig):
         None, description="keep only the rows in which this column equals `country_value`; left out: all rows"
     )
     country_value: CountryValue | None = Field(
-        None, description="what stands in `country_column` for this country; left out: `country`"
+        None, description="value of `country_column` for this country; left out: `country`"
     )
     derived: list[Derived] = Field(
-        [], description="columns made from others, in this order, before the checks"
+        [], description="columns computed from others, in this order, before the checks"
     )
     duplicates: Annotated[
         Literal["reject"] | Duplicates,
@@ -272,10 +271,10 @@ class TrainRequest(ModelConfig):
     cache: Literal["use", "refresh"] = Field("use", description="`refresh`: do not reuse a recent extract")
     validate_only: bool = Field(False, description="stop after validation, with its findings")
     requested_by: Annotated[str, StringConstraints(max_length=200)] | None = Field(
-        None, description="who asks, as pages and summaries show it; left out: nobody is named"
+        None, description="who asked, shown on pages and in summaries; left out: nobody"
     )
     labels: dict[Slug, Annotated[str, StringConstraints(max_length=200)]] = Field(
-        {}, description="names and values of one's own, passed on to the summary"
+        {}, description="labels of your own, copied to the summary"
     )
 
     @model_validator(mode="after")
