@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from contracts.attempt import Progress
 from contracts.base import (
@@ -25,6 +26,16 @@ from contracts.problem import Problem, Violation
 from contracts.result import Timings
 
 OneLine = Annotated[str, spelled(r"^[^\x00-\x1f\x7f]{1,200}$", "must be 1 to 200 characters on one line")]
+
+
+def _written_as_time(value: Any) -> Any:
+    if isinstance(value, str) and "T" not in value.upper():
+        raise ValueError("must be a time in UTC; write it as 2026-01-31T12:00:00Z")
+    return value
+
+
+Moment = Annotated[Timestamp, BeforeValidator(_written_as_time, json_schema_input_type=datetime)]
+"""A time in a parameter; a bare number is none."""
 Beginning = Annotated[str, spelled(r"^[!-~]{1,200}$", "must be the beginning of a request_id")]
 PAGE_SIZE = 25
 """Entries of a list, unless `page_size` says otherwise."""
@@ -103,7 +114,7 @@ class JobFilters(JobEquals):
             None, description="jobs whose request_id begins so, the last of the alphabet first; left out: all"
         )
     )
-    accepted_after: Timestamp | None = Field(
+    accepted_after: Moment | None = Field(
         None, description="jobs accepted at this time, UTC, or later; left out: of all times"
     )
 

@@ -11,7 +11,6 @@ from functions.ports import Conflict
 from functions.runtime import Runtime
 from functions.trace import trace
 from functions.web import (
-    api,
     assets,
     compare_pages,
     country_pages,
@@ -19,6 +18,7 @@ from functions.web import (
     new_pages,
     pages,
     queue_pages,
+    reference,
     result_pages,
     routes,
 )
@@ -51,7 +51,7 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.register_blueprint(country_pages.blueprint(runtime))
     app.register_blueprint(new_pages.blueprint(runtime))
     app.register_blueprint(queue_pages.blueprint(runtime))
-    app.register_blueprint(api.blueprint(runtime))
+    app.register_blueprint(reference.blueprint())
     routes.register(app, runtime, ROUTES)
     app.add_url_rule("/health", HEALTH, lambda: Response("ok\n", content_type="text/plain; charset=utf-8"))
     app.register_error_handler(WebProblem, _refused)

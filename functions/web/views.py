@@ -16,14 +16,11 @@ from typing import Any, TypeVar
 from contracts import names
 from contracts.api import QueueUse
 from contracts.attempt import Manifest, Progress
-from contracts.job import DeadLetter, Document, IgnoredFiles, Job, JobState, Queue, Upload, share_done
-from contracts.result import Allocation
-from contracts.summary import ModelSummary
+from contracts.job import DeadLetter, Document, IgnoredFiles, Job, JobState, Queue, Upload
 from functions.attempts import read_heartbeats
 from functions.errors import Transient
 from functions.ports import NotFound, ObjectInfo, Ports
 from functions.settings import Settings
-from functions.web.actions import job_of
 from functions.web.problems import BadQuery, Unknown
 
 PAGE_SIZE = 25
@@ -67,38 +64,6 @@ class JobFile:
     name: str
     object_name: str
     size: int
-
-
-@dataclass(frozen=True)
-class JobView:
-    """Everything that one job's page shows."""
-
-    job: Job
-    life: LastHeartbeat | None
-    files: list[JobFile]
-    summary: ModelSummary | None
-    budget: Allocation | None
-    """The answer to the request's budget question, if there was one."""
-
-    @property
-    def budget_refusal(self) -> str | None:
-        """Why the request's budget question has no answer, and what would help."""
-        return self.budget.reason if self.budget and not self.budget.feasible else None
-
-    @property
-    def progress(self) -> Progress | None:
-        """The newest known progress of the training."""
-        return self.life.progress if self.life else self.job.progress
-
-    @property
-    def share(self) -> float:
-        """Share of the job's steps that are done."""
-        return share_done(self.job.state, self.progress)
-
-    @property
-    def file_names(self) -> set[str]:
-        """Names of the files that can be had."""
-        return {file.name for file in self.files}
 
 
 def state_of(text: str | None) -> JobState | None:
@@ -176,17 +141,6 @@ def queues(ports: Ports, settings: Settings) -> list[QueueUse]:
     ]
 
 
-def job_view(ports: Ports, job_id: str) -> JobView:
-    """One job with its objects.
-
-    Raises:
-        Unknown: there is no such job.
-    """
-    job = job_of(ports, job_id)
-    found = files(ports, job)
-    return JobView(job, life(ports, job), found, _summary(ports, job, found), _budget(ports, found))
-
-
 def life(ports: Ports, job: Job) -> LastHeartbeat | None:
     """The last sign of life of a job's training; None if none runs, or it has not begun."""
     if job.state.terminal:
@@ -227,19 +181,6 @@ def _listed(ports: Ports, results: str) -> list[JobFile]:
 
 def _is_plain(name: str) -> bool:
     return all(re.fullmatch(r"\w[\w.-]*", part, re.ASCII) for part in name.split("/"))
-
-
-def _summary(ports: Ports, job: Job, files: list[JobFile]) -> ModelSummary | None:
-    if job.state is not JobState.SUCCEEDED or SUMMARY not in {file.name for file in files}:
-        return None
-    text = _text(ports, names.model_summary(job))
-    return ModelSummary.model_validate_json(text) if text else None
-
-
-def _budget(ports: Ports, files: list[JobFile]) -> Allocation | None:
-    listed = [file.object_name for file in files if file.name == "allocator.json"]
-    text = _text(ports, listed[0]) if listed else None
-    return Allocation.model_validate_json(text) if text else None
 
 
 def file_of(ports: Ports, job: Job, name: str) -> ObjectInfo:

@@ -53,7 +53,7 @@ class Page:
         self.fetched += 1
         return {"one": PUBLIC}
 
-    def get(self, token: str | None = None, path: str = "/api/jobs") -> Any:
+    def get(self, token: str | None = None, path: str = "/api/v1/jobs") -> Any:
         return self.client.get(path, headers={HEADER: token} if token else {})
 
     def cancel(self, **claims: Any) -> Any:
@@ -65,7 +65,7 @@ def site(tmp_path: Path) -> Site:
     return open_site(tmp_path)
 
 
-@pytest.mark.parametrize("path", ["/", "/api/jobs", "/dead-letters", "/assets/style.css"])
+@pytest.mark.parametrize("path", ["/", "/api/v1/jobs", "/dead-letters", "/assets/style.css"])
 def test_without_an_assertion_nothing_is_answered(site: Site, path: str) -> None:
     answer = Page(site).get(path=path)
     assert answer.status_code == 403

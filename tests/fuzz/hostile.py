@@ -108,7 +108,7 @@ def readable(world: World, page: str, told: str) -> None:
     """People see a page and a reason, never the inside of the program; a document fits into every store."""
     assert "Traceback" not in told
     assert len(told.encode()) < 900_000
-    for address in (page, f"/api{page}"):
+    for address in (page, f"/api/v1{page}"):
         answer = world.web.get(address)
         assert answer.status_code == 200, (address, answer.get_data(as_text=True)[:500])
         assert "<script>alert" not in answer.get_data(as_text=True) or address.startswith("/api")

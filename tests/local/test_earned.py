@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from infra.local.earned import budget_lines
-
 from contracts.result import Allocation, Figures, Gain, PlanAnswer
+from mmm.told import budget_lines
 
 
 def test_answers_plans_and_refusals_are_lines() -> None:

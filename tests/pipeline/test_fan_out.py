@@ -250,7 +250,7 @@ def test_the_progress_of_a_job_is_that_of_all_its_tasks(world: World):
     expected = Progress(step="load", trial=2, trials=3, iteration=7, iterations=15, best_nrmse=0.1,
                         best_rssd=0.2, memory_mb=300, cpu_s=4)  # fmt: skip
     assert world.job(job_id).progress == expected
-    page = world.web.get(f"/api/jobs/{job_id}").json
+    page = world.web.get(f"/api/v1/jobs/{job_id}").json
     assert (page["progress"]["iteration"], page["progress"]["iterations"]) == (7, 15)
 
 

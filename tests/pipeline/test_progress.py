@@ -19,7 +19,7 @@ from trainer.life import Life
 
 def seen(world: World, job_id: str) -> float:
     """What the list of jobs says at this moment, without any sweep."""
-    [job] = world.web.get("/api/jobs").json["jobs"]
+    [job] = world.web.get("/api/v1/jobs?page_size=100").json["jobs"]
     progress = Progress.model_validate(job["progress"]) if job["progress"] else None
     return share_done(JobState(job["state"]), progress)
 

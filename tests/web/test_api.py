@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -142,3 +143,21 @@ def test_the_history_is_a_table_whose_cells_no_spreadsheet_computes(site: Site) 
     assert (good["job_id"], good["nrmse"], good["rssd"], good["worst"]) == ("good", "0.07", "-0.1", "good")
     assert (bad["reason"], bad["requested_by"], bad["r2"]) == ("'=HYPERLINK(1)", "'+ann", "")
     assert site.client.get(f"{V1}/jobs.csv?page_size=3").status_code == 400
+
+
+def test_the_reference_tells_every_route_and_every_kind_of_problem(site: Site) -> None:
+    html = site.client.get("/api").text
+    for route in ROUTES:
+        assert f'id="{route.name}"' in html
+        assert f"{route.verb} {route.path}" in html
+    assert set(re.findall(r'href="#(\w+)"', html)) <= set(re.findall(r' id="(\w+)"', html))
+    told = site.client.get(f"{V1}/jobs/nope").json["type"]
+    assert "Not found" in site.client.get(told).text
+    for wrong in (
+        site.client.get(f"{V1}/nothing"),
+        site.client.post(f"{V1}/queues"),
+        site.client.get(f"{V1}/jobs?x=1"),
+    ):
+        assert site.client.get(wrong.json["type"]).status_code == 200, wrong.json
+    assert site.client.get("/problems/nothing").status_code == 404
+    assert 'href="/problems/changed"' in site.client.get("/problems").text

@@ -83,7 +83,7 @@ def test_the_list_says_how_far_each_job_is_and_why_it_failed(site: Site) -> None
         assert text in html
     assert "trial 2 of 5 · 3\u2009400 of 10\u2009000 candidates · best NRMSE 0.0843" in html
     assert {"value": "0.46", "max": "1"}.items() <= dict(Elements(html).found)["progress"].items()
-    listed = {job["job_id"]: job for job in site.client.get("/api/jobs").json["jobs"]}
+    listed = {job["job_id"]: job for job in site.client.get("/api/v1/jobs").json["jobs"]}
     assert listed["busy"]["progress"]["iteration"] == 3400
     assert html.index("busy-request") < html.index("bad-request"), "newest first"
 
@@ -98,7 +98,7 @@ def test_the_list_reads_no_objects_but_heartbeats_and_does_without_them(site: Si
     site.job(S.RUNNING, progress=Progress(step="search"))
     client = site.with_ports(objects=Silent())
     assert "search" in client.get("/").text
-    assert client.get("/api/jobs").json["jobs"][0]["progress"]["step"] == "search"
+    assert client.get("/api/v1/jobs").json["jobs"][0]["progress"]["step"] == "search"
 
 
 @pytest.mark.parametrize("state", list(JobState))
@@ -117,7 +117,7 @@ def test_filters_stand_in_the_address(site: Site) -> None:
     site.job(S.FAILED, "de-failed")
     site.job(S.FAILED, "at-failed", country="AT")
     site.job(S.SUCCEEDED, "at-good", country="AT")
-    answer = site.client.get("/api/jobs?state=FAILED&country=AT").json
+    answer = site.client.get("/api/v1/jobs?state=FAILED&country=AT").json
     assert [job["job_id"] for job in answer["jobs"]] == ["at-failed"]
     html = site.client.get("/?state=FAILED&country=AT").text
     assert "/jobs/at-failed" in links(html)
@@ -126,9 +126,9 @@ def test_filters_stand_in_the_address(site: Site) -> None:
 
 
 def test_a_filter_that_does_not_exist_is_explained(site: Site) -> None:
-    problem = site.client.get("/api/jobs?state=BROKEN")
-    assert (problem.status_code, problem.mimetype) == (400, "application/problem+json")
-    assert "ACCEPTED, EXTRACTED" in problem.json["detail"]
+    problem = site.client.get("/?state=BROKEN")
+    assert problem.status_code == 400
+    assert "EXTRACTED" in problem.text
     assert site.client.get("/?page_token=nope").status_code == 400
 
 
@@ -145,10 +145,6 @@ def test_pages_show_every_job_once_newest_first(site: Site) -> None:
                 (link for link in links(html) if "page_token=" in link and not link.startswith("/api/")), None
             )
         assert seen == [f"/jobs/job-{number:02d}" for number in reversed(expected)]
-    first = site.client.get("/api/jobs").json
-    second = site.client.get(f"/api/jobs?before={first['next_before']}").json
-    assert first["jobs"][-1]["job_id"] == "job-35"
-    assert second["jobs"][0]["job_id"] == "job-34"
 
 
 def test_waiting_uploads_stand_on_top_and_late_ones_are_marked(site: Site) -> None:
@@ -165,7 +161,7 @@ def test_waiting_uploads_stand_on_top_and_late_ones_are_marked(site: Site) -> No
     assert html.count("Overdue") == 1
     assert html.count("<code>sales.request.yaml</code>") == 2
     assert "drop-zone/DE/x.csv" not in html
-    assert len(site.client.get("/api/jobs").json["uploads"]) == 2
+    assert len(site.client.get("/api/v1/uploads").json["uploads"]) == 2
 
 
 def test_queues_show_their_slots(site: Site) -> None:
@@ -175,7 +171,7 @@ def test_queues_show_their_slots(site: Site) -> None:
     assert "1 of 4 in use, paused" in html
     assert "0 of 2 in use" in html
     bulk = {"name": "bulk", "running": 1, "limit": 4, "paused": True}
-    assert bulk in site.client.get("/api/jobs").json["queues"]
+    assert bulk in site.client.get("/api/v1/queues").json["queues"]
 
 
 # one job
@@ -218,8 +214,8 @@ def test_a_training_shows_its_heartbeat_and_says_when_it_is_old(site: Site) -> N
     assert "No sign of life" not in html
     site.clock.time += timedelta(seconds=1)
     assert "No sign of life for 1 min 1 s" in site.client.get("/jobs/weekly-1").text
-    answer = site.client.get("/api/jobs/weekly-1").json
-    assert answer["heartbeat"] == {"execution": "run-7", "age": 61.0, "stale": True}
+    answer = site.client.get("/api/v1/jobs/weekly-1").json
+    assert answer["heartbeat"] == {"execution": "run-7", "updated": "2026-11-21T12:00:00Z", "stale": True}
     assert (answer["done"], answer["progress"]["iteration"]) == (False, 10)
 
 
@@ -291,8 +287,7 @@ def test_a_success_shows_its_figures_its_picture_and_its_files(site: Site) -> No
         assert figure in html
     assert "/jobs/weekly-1/attempts/1/files/onepager.png" in Elements(html).values("img", "src")
     assert "2.4 kB" in site.client.get("/jobs/weekly-1/attempts/1").text
-    answer = site.client.get("/api/jobs/weekly-1").json
-    assert answer["summary"]["best_model"]["sol_id"] == "3_812_1"
+    answer = site.client.get("/api/v1/jobs/weekly-1/attempts/1/files").json
     assert "ended by an error" not in html
     files = {file["name"]: file for file in answer["files"]}
     assert files.keys() == {"onepager.png", "models.parquet", "manifest.json", "model_summary.json"}
@@ -472,7 +467,9 @@ def test_a_manifest_cannot_lead_out_of_the_folder(site: Site) -> None:
     ]
     manifest = Manifest(job_id=job.job_id, attempt=1, files=entries)
     site.ports.objects.create(f"{names.results(job)}manifest.json", manifest.model_dump_json().encode())
-    listed = [file["name"] for file in site.client.get("/api/jobs/weekly-1").json["files"]]
+    listed = [
+        file["name"] for file in site.client.get("/api/v1/jobs/weekly-1/attempts/1/files").json["files"]
+    ]
     assert listed == ["manifest.json", "ok/a.json"]
 
 
@@ -486,10 +483,8 @@ def test_dead_letters_show_reason_origin_and_message(site: Site) -> None:
     assert "{\n  &#34;country&#34;: &#34;DE&#34;\n}" in html
     for text in ("the data are not JSON", "extract-requests", "erp", "(not text; base64:)\n/wA="):
         assert text in html
-    assert [one["letter_id"] for one in site.client.get("/api/dead-letters").json["dead_letters"]] == [
-        "m-2",
-        "m-1",
-    ]
+    listed = site.client.get("/api/v1/dead-letters").json["dead_letters"]
+    assert [one["letter_id"] for one in listed] == ["m-2", "m-1"]
 
 
 def test_a_long_message_is_cut_and_the_list_has_pages(site: Site) -> None:
@@ -552,7 +547,7 @@ def test_hostile_text_stays_text_everywhere(site: Site) -> None:
     assert "&lt;script&gt;" in site.client.get("/").text, "the text itself is shown"
 
 
-@pytest.mark.parametrize("address", ["/", "/jobs/nope", "/api/jobs", "/health", "/assets/style.css"])
+@pytest.mark.parametrize("address", ["/", "/jobs/nope", "/api/v1/jobs", "/health", "/assets/style.css"])
 def test_every_answer_tells_the_browser_to_be_careful(site: Site, address: str) -> None:
     headers = site.client.get(address).headers
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
@@ -567,14 +562,14 @@ def test_what_does_not_exist_is_a_404_as_page_and_as_problem(site: Site) -> None
         answer = site.client.get(address)
         assert (answer.status_code, answer.mimetype) == (404, "text/html")
         assert "All jobs" in answer.text
-    for address in ("/api/jobs/nope", "/api/nothing"):
+    for address in ("/api/v1/jobs/nope", "/api/nothing"):
         answer = site.client.get(address)
         assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
         assert answer.json["status"] == 404
 
 
 def test_a_wrong_method_says_which_are_right(site: Site) -> None:
-    answer = site.client.post("/api/jobs")
+    answer = site.client.post("/api/v1/queues")
     assert (answer.status_code, answer.mimetype) == (405, "application/problem+json")
     assert "GET" in answer.headers["Allow"]
 
@@ -585,6 +580,6 @@ def test_a_dependency_that_is_down_is_a_503(site: Site) -> None:
             raise Unavailable("the job store does not answer")
 
     client = site.with_ports(jobs=Down())
-    assert client.get("/").status_code == client.get("/api/jobs").status_code == 503
-    assert client.get("/api/jobs").json["detail"] == "the job store does not answer"
+    assert client.get("/").status_code == client.get("/api/v1/jobs").status_code == 503
+    assert client.get("/api/v1/jobs").json["detail"] == "the job store does not answer"
     assert client.get("/health").text == "ok\n"
