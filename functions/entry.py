@@ -18,7 +18,7 @@ from functions.runtime import Runtime, current
 from functions.trace import trace
 
 MAX_REASON_BYTES = 1024
-"""As long as the value of an attribute may be in Pub/Sub."""
+"""Longest value of an attribute that Pub/Sub allows."""
 
 
 def answer(function: str, request: Request) -> Response:
@@ -44,7 +44,7 @@ def answer(function: str, request: Request) -> Response:
 
 
 def deliver(function: str, message: Message, runtime: Runtime) -> tuple[int, str]:
-    """Let a function handle a message; the HTTP status and, unless all went well, the reason."""
+    """Let a function handle a message; return the HTTP status and, on failure, the reason."""
     handler = HANDLERS[function]()
     try:
         retry_on_conflict(lambda: handler(message, runtime))

@@ -311,7 +311,7 @@ class Life:
 
 
 def check_documents(folder: Path) -> None:
-    """Refuse a result whose JSON documents break their contracts: whatever comes after could not read it.
+    """Refuse a result whose JSON documents break their contracts, because no later step could read them.
 
     Raises:
         EngineError: with every problem, a line each.

@@ -45,7 +45,7 @@ _SEPARATOR_LINE = re.compile(r"\ufeff?\"?sep=(.)\"?[,;\t| ]*[\r\n]+", re.IGNOREC
 _SINGLE_QUOTED = re.compile(r"'[^'\r\n]*'([,;\t|]'[^'\r\n]*')+[,;\t|]?\s*(?:[\r\n]|$)")
 _ESCAPED = re.compile(r'\\"(?![,;\t|\r\n]|$)')
 _FORMULA = re.compile(r'^="([^"]*)"$')
-"""A text that a spreadsheet is to take for no number: `="007"`."""
+"""Text that a spreadsheet must not read as a number: `="007"`."""
 _LOOKED_AT = 4096
 _MOST_MENDED = 100_000
 _SHOWN = 10
@@ -95,7 +95,7 @@ class _Format:
     start: int
     """Where the rows begin, in bytes."""
     lines: int
-    """How many lines that are not empty stand above them."""
+    """Number of non-empty lines above them."""
     notes: list[str]
 
 
@@ -178,7 +178,7 @@ def _spliced(batches: Iterator[pa.RecordBatch], odd: _OddRows, schema: pa.Schema
 
 
 def _without_formulas(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A batch in which formulas that are only a text are that text."""
+    """The batch with formulas that only hold a text replaced by that text."""
     columns = [
         pc.replace_substring_regex(column, _FORMULA.pattern, r"\1")
         if pc.any(pc.starts_with(column, '="')).as_py()
@@ -204,7 +204,7 @@ class _OddRow:
 class _OddRows:
     """The rows that do not have as many fields as the header.
 
-    Rows without any value are nothing. Surplus fields without a value are left out. What stands below the
+    Rows without any value are skipped. Surplus fields without a value are left out. What stands below the
     last whole row, and does not begin as that does, is a total or a note, which validation looks at.
     """
 

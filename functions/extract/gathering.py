@@ -17,9 +17,9 @@ from functions.ports import Conflict, ObjectInfo
 from functions.runtime import Runtime
 
 QUIET = timedelta(seconds=30)
-"""How long no file must have come into a folder until its parts count as complete."""
+"""Time without a new file after which the parts of a folder count as complete."""
 _LATELY = timedelta(hours=1)
-"""How long after it was taken a folder that changes counts as the same upload, still going on."""
+"""Time after its start in which a folder that changes counts as the same upload, still being written."""
 _AWAITED = "its _SUCCESS and at least one part must be there"
 
 
@@ -52,7 +52,7 @@ def gather(runtime: Runtime, country: str, folder: str, event: ObjectInfo | None
 
 
 def _decides_nothing(event: ObjectInfo, files: list[ObjectInfo], deciding: tuple[ObjectInfo, ...]) -> bool:
-    """Whether the file of an event is there still, and is none of those whose events decide."""
+    """Whether an event's file still exists, but is not one of the newest, whose events decide."""
     told = (event.name, event.generation)
     there = {(info.name, info.generation) for info in files}
     return told in there and told not in {(info.name, info.generation) for info in deciding}

@@ -10,7 +10,7 @@ from functions.steps import commit, publish
 
 
 def forget_beginning(runtime: Runtime, upload: Upload) -> None:
-    """Let no settings start the beginning of an upload any more."""
+    """Reject the record of a beginning, so that settings that come later start the whole file only."""
     first = _beginning(runtime, upload)
     if first is not None and first.state == "WAITING":
         rejected = {
@@ -22,7 +22,7 @@ def forget_beginning(runtime: Runtime, upload: Upload) -> None:
 
 
 def replace_beginning(runtime: Runtime, upload: Upload, job_id: str) -> None:
-    """Cancel the jobs that the beginning of an upload started, and say on both what replaces what."""
+    """Cancel the jobs that the beginning of a file started; the old and the new job name each other."""
     first = _beginning(runtime, upload)
     for settings in first.settings if first else []:
         name, _, generation = settings.rpartition("#")

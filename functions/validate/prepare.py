@@ -58,7 +58,7 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class _Series:
-    """The data as they will be trained, as far as they could be made."""
+    """The data to train on, as far as they could be prepared."""
 
     frame: pd.DataFrame
     parts: Parts

@@ -35,7 +35,7 @@ S = JobState
 LETTERS = 100
 """Dead letters that are looked at together."""
 Check = Callable[[Document], None]
-"""Refuses what is not as whoever asks expects it to be."""
+"""Raises Refused if the state is not the one that the person saw."""
 
 
 def unchecked(document: Document) -> None:

@@ -16,7 +16,7 @@ from functions.ports import Conflict, D, Equal
 _ALL = 2**62
 """No limit."""
 _LOOKED_AT = 1_000
-"""Of two indexes with so many entries to look at, neither is the narrower."""
+"""From this number of entries on, indexes are not compared any further."""
 _SEQUENCE = "SELECT sequence FROM documents WHERE kind = ? AND key = ?"
 
 

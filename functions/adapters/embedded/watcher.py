@@ -25,7 +25,7 @@ UNSURE_S = 10.0
 MAX_PAUSE_S = 600.0
 _TEMPORARY = ("~", ".part", ".partial", ".tmp", ".crdownload", ".swp")
 _REST = 200
-"""A whole scan is made at most so rarely that it takes one part in so many of the time."""
+"""Scans of the whole folder take at most one part in this many of the time."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The private key of a key-pair login: read, and told in plain words what is wrong with it."""
+"""The private key of a key-pair login: reading it, and explaining what is wrong with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a result that hold numbers; docs/results.md says what is in them."""
+"""The tables and documents of a result, described in docs/results.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every file of a result: tables, documents and pictures; docs/results.md says what is in them."""
+"""Every file of a result: tables, documents and pictures, described in docs/results.md."""
 
 from __future__ import annotations
 

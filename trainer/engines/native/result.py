@@ -66,7 +66,7 @@ class Result:
 
     @property
     def told(self) -> tuple[str, ...]:
-        """solIDs of the models that the tables tell of: the Pareto solutions, and the best if it is none."""
+        """solIDs of the models in the tables: the Pareto solutions, and the best model if it is none."""
         best = self.best.solution
         return self.pareto if best in self.pareto else (*self.pareto, best)
 

@@ -40,7 +40,7 @@ class Plan:
     weights: tuple[float, ...] | None = None
     """Of NRMSE, DECOMP.RSSD and, with calibration, MAPE; None: equal."""
     unmoved_iterations: int | None = None
-    """A trial ends when its Pareto front has not moved for so many iterations."""
+    """Number of iterations without a change of the Pareto front after which a trial ends."""
     seconds: float | None = None
     """Wall time for the trials of one `search`, in equal shares; a trial makes at least some steps."""
     start: tuple[Mapping[str, float], ...] = ()

@@ -14,7 +14,7 @@ MIN_CANDIDATES = 100
 """Fronts are added until they hold this many models (Robyn: min_candidates)."""
 
 NEAR = 1.1
-"""In a refresh, a model counts as near to the former one within so many times the smallest distance."""
+"""In a refresh, a model counts as near to the former one up to this many times the smallest distance."""
 
 _CALIBRATION_QUANTILE = 0.1
 """Calibrated candidates must be within this quantile by MAPE (Robyn: calibration_constraint)."""
