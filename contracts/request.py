@@ -50,7 +50,17 @@ Identifier = Annotated[
         "query (kind: sql)",
     ),
 ]
-"""A database, schema or table name; it is quoted when it is used, so its case counts as written."""
+"""A schema or table name; it is quoted when it is used, so its case counts as written."""
+
+Database = Annotated[
+    str,
+    spelled(
+        r"^[A-Za-z_][A-Za-z0-9_$-]{0,127}$",
+        "must be a plain name: letters, digits, `_`, `$` or `-`, no digit first; for any other write a query "
+        "(kind: sql)",
+    ),
+]
+"""The name of a database, or of a project of BigQuery; it is quoted when it is used, too."""
 
 
 class TableSource(Authored):
@@ -58,8 +68,10 @@ class TableSource(Authored):
 
     kind: Literal["table"] = Field(description="a whole table of a warehouse")
     connection: Slug = Field(description="name of a configured warehouse; never a credential")
-    database: Identifier = Field(description="name of the database, in its own case")
-    schema_: Identifier = Field(alias="schema", description="name of the schema, in its own case")
+    database: Database = Field(description="name of the database (BigQuery: project), in its own case")
+    schema_: Identifier = Field(
+        alias="schema", description="name of the schema (BigQuery: dataset), in its own case"
+    )
     table: Identifier = Field(description="name of the table or view, in its own case")
 
 

@@ -245,7 +245,7 @@ class Warehouse(Protocol):
     """One named connection to a warehouse."""
 
     @property
-    def dialect(self) -> Literal["duckdb", "snowflake"]:
+    def dialect(self) -> Literal["bigquery", "duckdb", "snowflake"]:
         """The SQL dialect of the warehouse."""
 
     def quote(self, identifier: str) -> str:

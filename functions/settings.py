@@ -35,7 +35,7 @@ class TrainerSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MMM_", frozen=True, extra="ignore")
 
     family: Literal["embedded", "gcp"] = Field(
-        description="adapter family: `embedded` (one machine) or `gcp` (Google Cloud and Snowflake)"
+        description="adapter family: `embedded` (one machine) or `gcp` (Google Cloud)"
     )
     cores: int = Field(0, ge=0, description="processes of one training task; 0: one per core")
     former_of_other_countries: bool = Field(
@@ -108,6 +108,16 @@ class SnowflakeConnection(BaseModel):
         return self
 
 
+class BigQueryConnection(BaseModel):
+    """Where one connection asks BigQuery, as the service account of `extract`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    project: str = Field(min_length=1)
+    location: str | None = None
+    maximum_bytes_billed: int = Field(gt=0)
+
+
 class GcpTrainerSettings(TrainerSettings):
     """An installation on Google Cloud, as the trainer knows it."""
 
@@ -132,6 +142,22 @@ class GcpSettings(Settings, GcpTrainerSettings):
         description="gcp: name of each connection and its account, user, role, warehouse, private_key_file "
         "(with private_key_passphrase_file) or password_file, url (JSON object)",
     )
+    bigquery: dict[Slug, BigQueryConnection] = Field(
+        {},
+        description="gcp: name of each connection and its project, in which queries run and which pays for "
+        "them, location of the data (left out: found by BigQuery), maximum_bytes_billed of one query "
+        "(JSON object)",
+    )
+
+    @field_validator("bigquery")
+    @classmethod
+    def _one_name_each(
+        cls, connections: dict[str, BigQueryConnection], info: ValidationInfo
+    ) -> dict[str, BigQueryConnection]:
+        twice = sorted(connections.keys() & info.data.get("snowflake", {}).keys())
+        if twice:
+            raise ValueError(f"{', '.join(twice)}: connections of Snowflake have these names already")
+        return connections
 
     @field_validator("trainer_jobs")
     @classmethod

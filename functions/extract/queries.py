@@ -18,12 +18,12 @@ from contracts.request import SqlSource, TableSource
 from functions.errors import BadSource
 from functions.ports import Warehouse
 
-Dialect = Literal["duckdb", "snowflake"]
+Dialect = Literal["bigquery", "duckdb", "snowflake"]
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of commands, which are refused below
 
 _MOST_LEVELS = 400  # a warehouse may take minutes to refuse a deeper one, and not listen meanwhile
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,127}")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,127}")
 _FILE_NAME = re.compile(r"[/\\*?]|\.(csv|tsv|txt|parquet|json|jsonl|ndjson|xlsx|db|duckdb|gz|zst)$", re.I)
 _TABLE_FUNCTIONS = (exp.GenerateSeries, exp.Generator, exp.Unnest, exp.Explode, exp.Values, exp.Identifier)
 _READS = (exp.Query, exp.Table, exp.Values)
@@ -57,7 +57,7 @@ def query_for(source: TableSource | SqlSource, warehouse: Warehouse, dialect: Di
     if isinstance(source, TableSource):
         parts = (source.database, source.schema_, source.table)
         return f"SELECT * FROM {'.'.join(_quoted(part, warehouse) for part in parts)}"  # noqa: S608 (quoted)
-    problems = _problems(_only_statement(source.query, dialect))
+    problems = _problems(_only_statement(source.query, dialect), dialect)
     if problems:
         raise BadSource(f"The query may only read: {problems[0]}.", problems)
     return source.query
@@ -93,10 +93,10 @@ def _levels(statement: exp.Expr) -> int:
     return count
 
 
-def _problems(statement: exp.Expr) -> list[str]:
+def _problems(statement: exp.Expr, dialect: Dialect) -> list[str]:
     if not isinstance(statement, exp.Query):
         return [f"it is {_statement_name(statement)}, not a SELECT (or WITH … SELECT)"]
-    return list(dict.fromkeys(problem for node in statement.walk() if (problem := _problem(node))))
+    return list(dict.fromkeys(problem for node in statement.walk() if (problem := _problem(node, dialect))))
 
 
 def _statement_name(statement: exp.Expr) -> str:
@@ -104,7 +104,7 @@ def _statement_name(statement: exp.Expr) -> str:
     return name.upper()
 
 
-def _problem(node: exp.Expr) -> str | None:
+def _problem(node: exp.Expr, dialect: Dialect) -> str | None:
     for kind, what in _REFUSED.items():
         if isinstance(node, kind):
             return f"it contains {what}"
@@ -113,7 +113,7 @@ def _problem(node: exp.Expr) -> str | None:
     ):
         return f"it contains {_statement_name(node.this)} where a SELECT belongs"
     if isinstance(node, exp.Table | exp.TableFromRows | exp.Lateral):
-        return _table_problem(node)
+        return _table_problem(node, dialect)
     if isinstance(node, exp.Anonymous) and _SIDE_EFFECTS.match(node.name):
         return f"it calls {node.name}, which is not allowed"
     if isinstance(node, exp.Column) and node.name.lower() == "nextval":
@@ -121,13 +121,14 @@ def _problem(node: exp.Expr) -> str | None:
     return None
 
 
-def _table_problem(node: exp.Table | exp.TableFromRows | exp.Lateral) -> str | None:
+def _table_problem(node: exp.Table | exp.TableFromRows | exp.Lateral, dialect: Dialect) -> str | None:
     source = node.this
     if isinstance(source, exp.Subquery):
         return None
     if not isinstance(source, _TABLE_FUNCTIONS):
         name = source.name or source.key
         return f"it reads '{name}', which is not the name of a table; only tables and views may be read"
-    if isinstance(source, exp.Identifier) and _FILE_NAME.search(source.name):
+    names_files = dialect != "bigquery"  # there `events_*` is all tables of that beginning
+    if names_files and isinstance(source, exp.Identifier) and _FILE_NAME.search(source.name):
         return f"it reads the file '{source.name}'; upload the file, or name a table"
     return None

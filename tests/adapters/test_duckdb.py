@@ -15,7 +15,9 @@ from functions.adapters.embedded import Embedded
 from functions.adapters.embedded.warehouse import MAX_QUERIES, load_table
 from functions.errors import BadSource, Busy, Unavailable
 from functions.ports import Warehouse
-from tests.adapters.warehouses import TABLE, duckdb_warehouse, from_table, rows
+from tests.adapters.warehouses import TABLE, duckdb_warehouse, rows
+
+EVERYTHING = 'SELECT * FROM shop."main schema"."ta""ble"'
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def test_a_query_reaches_nothing_but_its_tables(warehouse: Warehouse, tmp_path: 
     with pytest.raises(BadSource):
         rows(warehouse, sql.format(file=secret, folder=tmp_path))
     assert not (tmp_path / "written.csv").exists()
-    assert len(rows(warehouse, "SELECT *" + from_table(warehouse))) == 2
+    assert len(rows(warehouse, EVERYTHING)) == 2
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_only_files_of_the_folder_are_connections(tmp_path: Path, warehouse: War
 
 def test_loading_again_replaces_the_table(tmp_path: Path, warehouse: Warehouse) -> None:
     load_table(tmp_path / "warehouse", "shop", "main schema", 'ta"ble', TABLE.slice(0, 1))
-    assert len(rows(warehouse, "SELECT *" + from_table(warehouse))) == 1
+    assert len(rows(warehouse, EVERYTHING)) == 1
 
 
 def test_a_file_that_somebody_writes_to_is_unavailable_for_now(tmp_path: Path, warehouse: Warehouse) -> None:

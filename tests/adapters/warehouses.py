@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
@@ -53,13 +53,25 @@ _STATEMENTS = (
 
 @dataclass(frozen=True)
 class Told:
-    """A warehouse in which `TABLE` is "shop"."main schema"."ta""ble", and what its dialect calls things."""
+    """A warehouse that holds `TABLE`, and what its dialect calls things."""
 
     warehouse: Warehouse
     decimal: pa.DataType  # what a decimal of 18 digits comes as
     document: str  # a value that is a JSON document
     long: str  # a query with an answer of several batches
     endless: str  # a query that does not answer
+    names: tuple[str, str, str] = ("shop", "main schema", 'ta"ble')  # of the table
+    table: pa.Table = field(default_factory=lambda: TABLE)  # as it is there
+    instant: str = "TIMESTAMPTZ"  # the type of a moment
+
+    def of(self, table: str) -> str:
+        """A table beside it, quoted."""
+        return ".".join(map(self.warehouse.quote, (*self.names[:2], table)))
+
+    @property
+    def everything(self) -> str:
+        """A query for the whole table."""
+        return f"SELECT * FROM {self.of(self.names[2])}"  # noqa: S608 (quoted)
 
 
 @contextmanager
@@ -89,6 +101,31 @@ def snowflake_warehouse(_: Path) -> Iterator[Told]:
     )
 
 
+@contextmanager
+def bigquery_warehouse(folder: Path) -> Iterator[Told]:
+    """Names there have no quotes, and those of datasets no spaces."""
+    try:
+        from functions.adapters.gcp.bigquery import BigQueryWarehouse
+        from functions.settings import BigQueryConnection
+        from tests.adapters.bigquery_server import BigQuery, serving
+    except ModuleNotFoundError as error:
+        raise MissingPart(f"requirements/gcp.txt is not installed ({error})") from error
+    table = TABLE.rename_columns({'na"me': "na me"})
+    load_table(folder / "warehouse", "shop-1", "main", "ta ble", table)
+    connection = BigQueryConnection(project="shop-1", maximum_bytes_billed=10**9)
+    with serving(BigQuery(folder / "warehouse" / "shop-1.duckdb")) as clients:
+        yield Told(
+            BigQueryWarehouse(connection, *clients),
+            decimal=pa.decimal128(38, 9),
+            document="""TO_JSON_STRING(JSON '{"a": [1, null]}')""",
+            long="SELECT n FROM UNNEST(GENERATE_ARRAY(0, 999999)) AS n",
+            endless="SELECT * FROM endless",
+            names=("shop-1", "main", "ta ble"),
+            table=table,
+            instant="TIMESTAMP",
+        )
+
+
 @cache
 def snowflake_settings() -> SnowflakeSettings:
     """How to log in to the stand-in; it holds the table.
@@ -111,6 +148,7 @@ def snowflake_settings() -> SnowflakeSettings:
 WAREHOUSES: dict[str, Callable[[Path], AbstractContextManager[Told]]] = {
     "duckdb": duckdb_warehouse,
     "snowflake": snowflake_warehouse,
+    "bigquery": bigquery_warehouse,
 }
 
 
@@ -118,7 +156,3 @@ def rows(warehouse: Warehouse, sql: str, timeout_s: float = 60) -> list[dict[str
     with warehouse.query(sql, timeout_s) as batches:
         answer: list[dict[str, Any]] = pa.Table.from_batches(list(batches)).to_pylist()
     return answer
-
-
-def from_table(warehouse: Warehouse) -> str:
-    return " FROM " + ".".join(map(warehouse.quote, ("shop", "main schema", 'ta"ble')))

@@ -1,4 +1,4 @@
-"""The family of Google Cloud: Firestore, Cloud Storage, Pub/Sub, Cloud Run Jobs, and Snowflake.
+"""The family of Google Cloud: Firestore, Cloud Storage, Pub/Sub, Cloud Run Jobs, BigQuery, and Snowflake.
 
 Every client is made at its first use, because code is loaded before the server forks. Google's clients find
 their identity and, for tests, the addresses of emulators by themselves.
@@ -7,7 +7,7 @@ their identity and, for tests, the addresses of emulators by themselves.
 from __future__ import annotations
 
 from functions.adapters import SystemClock
-from functions.ports import Ports, TrainerPorts
+from functions.ports import Ports, TrainerPorts, Warehouse
 from functions.settings import GcpSettings, GcpTrainerSettings
 
 
@@ -22,6 +22,7 @@ def gcp_trainer_ports(settings: GcpTrainerSettings) -> TrainerPorts:
 
 def gcp_ports(settings: GcpSettings) -> Ports:
     """Every port, of one installation."""
+    from functions.adapters.gcp.bigquery import BigQueryWarehouse
     from functions.adapters.gcp.bus import PubSubBus
     from functions.adapters.gcp.documents import FirestoreJobStore
     from functions.adapters.gcp.launcher import CloudRunLauncher, CloudRunSettings
@@ -31,14 +32,16 @@ def gcp_ports(settings: GcpSettings) -> Ports:
     jobs = CloudRunSettings(
         settings.project, settings.region, settings.trainer_jobs.model_dump(exclude_none=True)
     )
+    snowflake: dict[str, Warehouse] = {
+        name: SnowflakeWarehouse(SnowflakeSettings(**connection.model_dump()))
+        for name, connection in settings.snowflake.items()
+    }
+    bigquery = {name: BigQueryWarehouse(connection) for name, connection in settings.bigquery.items()}
     return Ports(
         jobs=FirestoreJobStore(settings.project, settings.database),
         objects=CloudStorageObjectStore(settings.project, settings.bucket),
         bus=PubSubBus(settings.project),
         launcher=CloudRunLauncher(jobs),
-        warehouses={
-            name: SnowflakeWarehouse(SnowflakeSettings(**connection.model_dump()))
-            for name, connection in settings.snowflake.items()
-        },
+        warehouses=snowflake | bigquery,
         clock=SystemClock(),
     )
