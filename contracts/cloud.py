@@ -88,7 +88,8 @@ class Rights:
     lists: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
     runs: Literal["none", "stops", "starts"] = "none"
-    secrets: bool = False
+    warehouses: bool = False
+    """Whether it queries warehouses: their secrets, and BigQuery's datasets."""
     signs: bool = False
     seldom: dict[str, str] = field(default_factory=dict)
     """What is needed in rare moments only → why; named as in `flat`."""
@@ -201,7 +202,7 @@ RIGHTS: dict[str, Rights] = {
         creates=("datasets/", PREVIEWS),
         lists=("drop-zone/", "sources/"),
         documents=("jobs", "uploads", "extracts"),
-        secrets=True,
+        warehouses=True,
         seldom={
             "read:sources/": "a request whose source is a file in the bucket",
             "list:sources/": "a request whose source is a folder of Parquet parts",

@@ -107,7 +107,14 @@ def access_matrix() -> str:
     ]
     for identity, one in cloud.RIGHTS.items():
         told = [", ".join(f"`{name}`" for name in names) or "–" for names in _named(one)]
-        more = [text for given, text in ((one.secrets, "secrets"), (one.signs, "signs its links")) if given]
+        more = [
+            text
+            for given, text in (
+                (one.warehouses, "warehouses"),
+                (one.signs, "signs its links"),
+            )
+            if given
+        ]
         runs = {"none": "–", "stops": "looks, stops", "starts": "looks, stops, starts"}[one.runs]
         lines.append(f"| {' | '.join([identity, *told, runs, ', '.join(more) or '–'])} |")
     return "\n".join(lines) + "\n"

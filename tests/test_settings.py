@@ -75,6 +75,11 @@ def test_an_unknown_family_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
             r"MMM_SNOWFLAKE\.shop\.passwort: unknown field",
         ),
         ({"SNOWFLAKE": json.dumps({"shop": {**LOGIN, "private_key_file": None}})}, "needs private_key_file"),
+        (
+            {"BIGQUERY": json.dumps({"shop": {"project": "p", "maximum_bytes_billed": 1}})},
+            "MMM_BIGQUERY: .*shop: connections of Snowflake have these names",
+        ),
+        ({"BIGQUERY": json.dumps({"web": {"project": "p"}})}, r"MMM_BIGQUERY\.web\.maximum_bytes_billed"),
         ({"BUCKET": ""}, "MMM_BUCKET"),
     ],
 )
@@ -97,10 +102,14 @@ def test_the_family_decides_which_ports_a_process_has(
 
 def test_the_cloud_family_starts_without_a_connection_or_an_identity(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("google.cloud.firestore", reason="requirements/gcp.txt is not installed")
-    say(monkeypatch, GCP)
+    bigquery = {"web": {"project": "analytics-1", "maximum_bytes_billed": 10**11}}
+    say(monkeypatch, {**GCP, "BIGQUERY": json.dumps(bigquery)})
     settings = read_settings()
     assert isinstance(settings, GcpSettings)
     monkeypatch.setattr(runtime, "_current", None)
     ports = runtime.current().ports
     assert type(ports.jobs).__name__ == "FirestoreJobStore"
-    assert ports.warehouses["shop"].dialect == "snowflake"
+    assert {name: one.dialect for name, one in ports.warehouses.items()} == {
+        "shop": "snowflake",
+        "web": "bigquery",
+    }

@@ -22,7 +22,7 @@ from functions.ports import AlreadyExists
 from functions.settings import GcpSettings
 from infra.ops.gcloud import CloudRefused, gcloud
 from infra.ops.keys import connections, key_test
-from infra.ops.place import WEB, Place, described, environment
+from infra.ops.place import EXTRACT, WEB, Place, described, environment
 from infra.ops.report import Report, Row, Usage
 from infra.ops.smoke import page_check
 
@@ -63,6 +63,7 @@ def doctor(place: Place) -> Report:
         "page": _page,
         "queues": _queues,
         "Snowflake": _snowflake,
+        "BigQuery": _bigquery,
     }
     rows = [row for part, check in checks.items() for row in _looked(part, partial(check, place, settings))]
     return Report(rows, good=all(row["level"] != "problem" for row in rows))
@@ -295,6 +296,15 @@ def _snowflake(_: Place, settings: GcpSettings) -> Found:
     for name in connections(settings.project):
         for row in key_test(settings.project, name, None).rows:
             yield row["level"], f"{name}: {row['text']}"
+
+
+def _bigquery(_: Place, settings: GcpSettings) -> Found:
+    member = _account("extract", settings)
+    for name, one in environment(described(settings.project, EXTRACT)).get("bigquery", {}).items():
+        policy = _policy(gcloud(one["project"], "projects", "get-iam-policy", one["project"], scoped=False))
+        for role in ("bigquery.jobUser", "bigquery.readSessionUser"):
+            if (role, member) not in policy:
+                yield "problem", f"{name}: extract lacks {role} in the project {one['project']}; {APPLY}"
 
 
 def _account(identity: str, settings: GcpSettings) -> str:

@@ -31,7 +31,7 @@ resource "google_cloudfunctions2_function" "this" {
     environment_variables = merge(
       local.environment,
       { THREADS = each.value.concurrency, LOG_EXECUTION_ID = "true" },
-      local.names.rights[each.key].secrets ? { MMM_SNOWFLAKE = local.snowflake } : {},
+      local.names.rights[each.key].warehouses ? local.connections : {},
     )
     direct_vpc_egress = each.key == "extract" && var.fixed_egress ? "VPC_EGRESS_ALL_TRAFFIC" : null
 
@@ -44,7 +44,7 @@ resource "google_cloudfunctions2_function" "this" {
     }
 
     dynamic "secret_volumes" {
-      for_each = local.names.rights[each.key].secrets ? local.secrets : {}
+      for_each = local.names.rights[each.key].warehouses ? local.secrets : {}
       content {
         project_id = var.project
         mount_path = "/secrets/${secret_volumes.key}"

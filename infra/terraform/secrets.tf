@@ -5,6 +5,7 @@ locals {
     { for name, one in var.snowflake : "snowflake-${name}-key" => one },
     { for name, one in var.snowflake : "snowflake-${name}-passphrase" => one if one.passphrase },
   )
+  connections = { MMM_SNOWFLAKE = local.snowflake, MMM_BIGQUERY = local.bigquery }
   snowflake = jsonencode({
     for name, one in var.snowflake : name => merge(
       {
@@ -43,7 +44,7 @@ resource "google_secret_manager_secret" "this" {
 
 resource "google_secret_manager_secret_iam_member" "this" {
   for_each = {
-    for pair in setproduct([for name, rights in local.names.rights : name if rights.secrets], keys(local.secrets)) :
+    for pair in setproduct([for name, rights in local.names.rights : name if rights.warehouses], keys(local.secrets)) :
     join("/", pair) => { identity = pair[0], secret = pair[1] }
   }
   secret_id = google_secret_manager_secret.this[each.value.secret].id

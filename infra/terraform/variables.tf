@@ -120,6 +120,35 @@ variable "snowflake" {
   }
 }
 
+variable "bigquery" {
+  description = "Connections by name: the project in which queries run and which pays for them, where the data are, the most bytes that one query may read, and the datasets it may read, as project.dataset."
+  type = map(object({
+    project              = string
+    location             = optional(string)
+    maximum_bytes_billed = optional(number, 100000000000) # 100 GB
+    datasets             = list(string)
+  }))
+  default = {}
+  validation {
+    condition     = alltrue([for name in keys(var.bigquery) : can(regex("^[a-z][a-z0-9-]{0,30}$", name))])
+    error_message = "A connection's name has lower-case letters, digits and hyphens."
+  }
+  validation {
+    condition     = length(setintersection(keys(var.bigquery), keys(var.snowflake))) == 0
+    error_message = "A connection of BigQuery and one of Snowflake have the same name."
+  }
+  validation {
+    condition     = alltrue([for one in values(var.bigquery) : one.maximum_bytes_billed > 0])
+    error_message = "maximum_bytes_billed is a number of bytes above 0."
+  }
+  validation {
+    condition = alltrue([
+      for dataset in flatten(values(var.bigquery)[*].datasets) : can(regex("^[a-z][a-z0-9-]*\\.[A-Za-z0-9_]+$", dataset))
+    ])
+    error_message = "A dataset is written project.dataset."
+  }
+}
+
 variable "fixed_egress" {
   description = "Give `extract` one fixed address, for a network policy of Snowflake. Costs a few dollars a month."
   type        = bool

@@ -29,8 +29,7 @@ resource "google_cloud_run_v2_service" "web" {
         }
       }
       dynamic "env" {
-        for_each = merge(local.environment, {
-          MMM_SNOWFLAKE       = local.snowflake # which connections there are; their secrets are extract's alone
+        for_each = merge(local.environment, local.connections, { # connections: names; secrets are extract's alone
           THREADS             = tostring(local.names.web.concurrency)
           MMM_IAP_AUDIENCE    = "/projects/${local.number}/locations/${var.region}/services/${local.web}"
           MMM_ALLOWED_DOMAINS = jsonencode(var.allowed_domains)

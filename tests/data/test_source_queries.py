@@ -55,6 +55,17 @@ def test_a_name_that_is_no_identifier_is_refused_even_if_it_was_not_validated() 
             "snowflake",
             "select * from db.mart.sales qualify row_number() over (partition by d order by v) = 1",
         ),
+        ("bigquery", "select * from `shop-1.marts.sales` where day >= date '2024-01-01'"),
+        ("bigquery", "select * from `shop-1.marts.events_*` where _table_suffix > '20240101'"),
+        ("bigquery", "select item.name from marts.orders, unnest(items) as item"),
+        (
+            "bigquery",
+            "select * except (secret) from marts.sales for system_time as of t",
+        ),
+        (
+            "bigquery",
+            "select * from unnest(generate_date_array('2024-01-01', '2024-12-30')) d",
+        ),
     ],
 )
 def test_one_select_passes_as_it_was_written(dialect: Dialect, text: str) -> None:
@@ -103,6 +114,16 @@ def test_one_select_passes_as_it_was_written(dialect: Dialect, text: str) -> Non
         ("snowflake", "use role accountadmin", "USE"),
         ("snowflake", "grant select on t to role x", "GRANT"),
         ("snowflake", "execute immediate 'select 1'", "EXECUTE"),
+        ("bigquery", "select * from external_query('connection', 'delete from t')", "external_query"),
+        ("bigquery", "select * from ml.predict(model marts.m, table marts.t)", "not the name of a table"),
+        ("bigquery", "select * from `shop-1.marts.make_rows`(1)", "make_rows"),
+        ("bigquery", "export data options (uri = 'gs://x/*') as select 1", "EXPORT"),
+        ("bigquery", "declare x int64; select 1", "2 statements"),
+        ("bigquery", "call marts.clean_up()", "CALL"),
+        ("bigquery", "create temp function f() as (1); select f()", "2 statements"),
+        ("bigquery", "select @start", "parameter"),
+        ("bigquery", "execute immediate 'select 1'", "EXECUTE"),
+        ("bigquery", "merge marts.t using marts.u on false when not matched then insert row", "MERGE"),
     ],
 )
 def test_anything_else_is_refused_with_its_reason(dialect: Dialect, text: str, reason: str) -> None:

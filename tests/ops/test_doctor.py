@@ -169,7 +169,20 @@ def test_of_a_whole_installation_only_a_silent_page_is_told(place: Place, cloud:
     report = doctor(place)
     [(part, text)] = problems(report.rows)  # nothing listens at the page's address
     assert (part, "no answer" in text, report.good) == ("page", True, False)
-    assert len({row["part"] for row in report.rows}) == 16
+    assert len({row["part"] for row in report.rows}) == 17
+
+
+def test_a_connection_to_bigquery_that_may_not_query_is_named(place: Place, cloud: Cloud) -> None:
+    answers = whole()
+    connection = json.dumps({"web": {"project": "analytics-1", "maximum_bytes_billed": 1}})
+    answers["gcloud run services list --filter=metadata.name=mmm-extract"] = [
+        service("mmm-extract", bigquery=connection)
+    ]
+    may = {"role": "roles/bigquery.jobUser", "members": [account("extract")]}
+    answers["gcloud projects get-iam-policy"]["bindings"].append(may)
+    cloud.answer(answers)
+    told = dict(problems(doctor(place).rows))
+    assert "extract lacks bigquery.readSessionUser in the project analytics-1" in told["BigQuery"]
 
 
 def test_everything_that_is_missing_is_named_with_what_to_do(place: Place, cloud: Cloud) -> None:

@@ -135,7 +135,7 @@ SLOW = (
     Mutation(
         "secrets for all",
         "functions.tf",
-        "local.names.rights[each.key].secrets ? {",
+        "local.names.rights[each.key].warehouses ? local.connections",
         "true ? {",
         "connections of",
     ),

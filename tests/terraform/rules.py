@@ -269,7 +269,10 @@ def wanted_of(made: Made, wanted: cloud.Rights) -> set[str]:
     rights |= {f"{wanted.runs} {size}" for size in sizes} if wanted.runs != "none" else set()
     rights |= {"acts as trainer"} if wanted.runs == "starts" else set()
     rights |= {"signs"} if wanted.signs else set()
-    return rights | ({"secrets"} if wanted.secrets and made.of("google_secret_manager_secret") else set())
+    if wanted.warehouses:
+        rights |= {"secrets"} if made.of("google_secret_manager_secret") else set()
+        rights |= {"bigquery"} if made.of("google_bigquery_dataset_iam_member") else set()
+    return rights
 
 
 def granted_to(made: Made, member: str) -> set[str]:
@@ -311,6 +314,10 @@ def _granted(grant: Json) -> Iterator[str]:
             yield "signs"
         case "google_secret_manager_secret_iam_member", "secretmanager.secretAccessor":
             yield "secrets"
+        case "google_project_iam_member", "bigquery.jobUser" | "bigquery.readSessionUser":
+            yield "bigquery"
+        case "google_bigquery_dataset_iam_member", "bigquery.dataViewer":
+            yield "bigquery"
         case _:
             yield f"{grant['type']} {role} {expression}"
 

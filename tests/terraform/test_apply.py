@@ -122,7 +122,12 @@ def test_bootstrap_is_made_and_then_stays(provider: Terraform) -> None:
         text.split()
     )
     grant = by_name["google_project_iam_member", "grants", None]["condition"][0]["expression"]
-    assert grant.endswith('.hasOnly(["roles/datastore.user","roles/logging.logWriter"])')
+    assert set(re.findall(r'"(roles/[^"]+)"', grant.partition(".hasOnly(")[2])) == {
+        "roles/bigquery.jobUser",
+        "roles/bigquery.readSessionUser",
+        "roles/datastore.user",
+        "roles/logging.logWriter",
+    }
 
 
 WRONG: dict[str, tuple[object, str]] = {
@@ -166,6 +171,10 @@ def test_what_is_optional_can_be_had(provider: Terraform) -> None:
         "snowflake": {
             "shop": {"account": "a", "user": "u", "role": "r", "warehouse": "w", "passphrase": True}
         },
+        "bigquery": {
+            "web": {"project": "analytics-1", "location": "EU", "datasets": ["analytics-1.marts"]},
+            "shops": {"project": "analytics-1", "datasets": ["analytics-1.marts", "sales-2.weekly"]},
+        },
     }
     planned = module.plan(*module.given("prod", **options))
     assert planned.status == 2, planned.said
@@ -175,4 +184,10 @@ def test_what_is_optional_can_be_had(provider: Terraform) -> None:
         "google_project_iam_audit_config",
         "google_kms_crypto_key_iam_member",
         "google_billing_budget",
+        "google_bigquery_dataset_iam_member",
     }
+    assert {
+        (one["change"]["after"]["project"], one["change"]["after"]["role"])
+        for one in module.planned()["resource_changes"]
+        if (one["type"], one["name"]) == ("google_project_iam_member", "bigquery")
+    } == {("analytics-1", "roles/bigquery.jobUser"), ("analytics-1", "roles/bigquery.readSessionUser")}

@@ -64,7 +64,9 @@ locals {
     "roles/storage.admin",
   ]
   # The roles that the deploy identity may grant on the project: those that the root module grants there.
-  grantable = ["roles/datastore.user", "roles/logging.logWriter"]
+  grantable = [
+    "roles/bigquery.jobUser", "roles/bigquery.readSessionUser", "roles/datastore.user", "roles/logging.logWriter",
+  ]
   plan_roles = [
     "roles/artifactregistry.reader", "roles/browser", "roles/cloudfunctions.viewer", "roles/cloudscheduler.viewer",
     "roles/compute.networkViewer", "roles/iam.roleViewer", "roles/iam.securityReviewer",
