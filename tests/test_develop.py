@@ -31,6 +31,7 @@ def test_there_is_a_recipe_for_each_usual_change():
         "A topic, a function or a right",
         "An engine",
         "An adapter family",
+        "A warehouse",
         "A data check",
         "A model check",
     }
