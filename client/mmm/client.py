@@ -30,7 +30,9 @@ from contracts.api import (
     Validity,
     Version,
 )
+from contracts.comparison import ComparisonAnswer, CountryList, CountryModels, ModelList
 from contracts.job import DeadLetter, Queue
+from contracts.preview import Preview
 from contracts.request import TrainRequest
 from mmm.errors import NoAnswer, refusal
 from mmm.result import Result
@@ -166,6 +168,29 @@ class Client:
     def result(self, job: JobAnswer | str) -> Result:
         """The result of a job that has succeeded, for notebooks."""
         return Result(self.job(job), self.files(job), self.read)
+
+    # models and sources
+
+    def compare(self, *jobs: JobAnswer | str) -> ComparisonAnswer:
+        """Two to five jobs side by side: what was asked differently, and which channels have changed."""
+        return self._ask(ComparisonAnswer, "GET", "/compare", params={"job": [_id(job) for job in jobs]})
+
+    def models(self, job: JobAnswer | str) -> ModelList:
+        """The models of a job's result."""
+        return self._ask(ModelList, "GET", f"/jobs/{_id(job)}/models")
+
+    def countries(self) -> list[str]:
+        """The countries that have had usable data."""
+        return self._ask(CountryList, "GET", "/countries").countries
+
+    def country(self, country: str, **weights: float) -> CountryModels:
+        """The models of a country, the best first; `weights` of r2, nrmse, rssd and trust."""
+        return self._ask(CountryModels, "GET", f"/countries/{country}/models", params=weights)
+
+    def preview(self, source: Mapping[str, Any], sheet: str | None = None) -> Preview:
+        """What is in a source, given as a request names it: columns, and the first rows."""
+        question = {"source": dict(source), **({"sheet": sheet} if sheet else {})}
+        return self._ask(Preview, "POST", "/sources:preview", json=question)
 
     # the system
 

@@ -28,8 +28,17 @@ from contracts.summary import ModelSummary
 from mmm.client import Client
 from mmm.errors import MmmError, NoAnswer, NotAllowed, Refused
 from mmm.follow import describe, follow
-from mmm.reading import Submission, UnreadableRequests, read_requests
-from mmm.told import budget_lines, channels_table, fit, trust_lines, warning_lines
+from mmm.reading import Submission, UnreadableRequests, read_document, read_requests
+from mmm.told import (
+    asked_table,
+    budget_lines,
+    channels_table,
+    columns_table,
+    compared_table,
+    fit,
+    trust_lines,
+    warning_lines,
+)
 
 FAILED, WRONG, NO_CONNECTION = 1, 2, 3
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -332,6 +341,37 @@ def results(place: Place, job: str, folder: Path | None, only: str, machine: boo
         place.tell(*(str(path) for path in paths))
     if not paths:
         _fail(f"job {job} has no file that matches {only}", FAILED)
+
+
+@main.command()
+@job_ids
+@as_json
+@the_place
+def compare(place: Place, jobs: tuple[str, ...], machine: bool) -> None:
+    """Show two to five jobs side by side."""
+    found = place.client.compare(*jobs)
+    if machine:
+        _print_json(found)
+        return
+    place.console.print(asked_table(found))
+    place.console.print(compared_table(found))
+    place.tell(*(f"  ! the jobs have different {what}" for what in found.unlike))
+
+
+@main.command()
+@click.argument("path", metavar="SOURCE", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--sheet", help="Sheet of an Excel workbook.")
+@as_json
+@the_place
+def preview(place: Place, path: Path, sheet: str | None, machine: bool) -> None:
+    """Show what is in a source: a YAML file with one, or with a request that names it."""
+    body = read_document(path)
+    found = place.client.preview(body.get("source", body), sheet)
+    if machine:
+        _print_json(found)
+        return
+    place.console.print(columns_table(found))
+    place.tell(f"  {'all' if found.whole else 'the first'} {found.rows:,} rows", *found.notes)
 
 
 @main.command()

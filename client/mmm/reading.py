@@ -62,6 +62,15 @@ def read_requests(
     return [_from_file(path, changes)]
 
 
+def read_document(path: Path) -> dict[str, Any]:
+    """A YAML or JSON file, or `-` for the standard input, as it is.
+
+    Raises:
+        UnreadableRequests: it cannot be read.
+    """
+    return _parsed(sys.stdin.buffer.read(), "stdin") if str(path) == "-" else _read(path)
+
+
 def _all(readers: list[Any]) -> list[Submission]:
     found, problems = [], []
     for reader in readers:

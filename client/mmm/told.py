@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
+from contracts.comparison import ComparisonAnswer
 from contracts.job import Finding
+from contracts.preview import Preview
 from contracts.result import Allocation, Gain, ModelInBrief
-from contracts.summary import ModelSummary
+from contracts.summary import ModelSummary, RunChannel
 from contracts.trust import TrustLine
 
 
@@ -101,6 +103,52 @@ def _gained(gain: Gain | None) -> str:
         return ""
     interval = f"{gain.q05:+,.0f} to {gain.q95:+,.0f}"
     return f", gain {gain.mean:+,.0f} ({interval} with 90 %, above 0 with {100 * gain.above_zero:.0f} %)"
+
+
+def asked_table(found: ComparisonAnswer) -> Table:
+    """A row per field that was asked differently, and one for each figure of the results."""
+    table = Table(title="what differs", title_justify="left")
+    table.add_column("")
+    for job in found.jobs:
+        table.add_column(job.request_id, overflow="fold")
+    for difference in found.differences:
+        table.add_row(difference.path, *(value or "–" for value in difference.values))
+    for name, digits in (("r2", 3), ("nrmse", 4), ("rssd", 4)):
+        values = [getattr(job.result, name, None) for job in found.jobs]
+        table.add_row(name, *("–" if value is None else f"{value:.{digits}f}" for value in values))
+    table.add_row("state", *(str(job.state) for job in found.jobs))
+    return table
+
+
+def compared_table(found: ComparisonAnswer) -> Table:
+    """A row per paid channel: its ROAS or CPA with its interval in each job, and whether it has changed."""
+    table = Table(title=f"{found.metric} with its 90 % interval", title_justify="left")
+    table.add_column("channel")
+    for job in found.jobs:
+        table.add_column(job.request_id, justify="right", overflow="fold")
+    table.add_column("change")
+    for channel in found.channels:
+        table.add_row(channel.name, *map(_run, channel.runs), channel.change)
+    return table
+
+
+def _run(run: RunChannel | None) -> str:
+    if run is None:
+        return "–"
+    value = ratio(run.middle if run.middle is not None else run.efficiency)
+    return value if run.low is None else f"{value} ({ratio(run.low)} – {ratio(run.high)})"
+
+
+def columns_table(found: Preview) -> Table:
+    """A row per column of a source: its type, its range, and its first values."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("column", "type", "from", "to", "missing", "first values"):
+        table.add_column(name, overflow="fold")
+    for number, column in enumerate(found.columns):
+        first = ", ".join(row[number] for row in found.first[:3] if number < len(row))
+        cells = (column.name, column.type, column.min, column.max, column.missing, first)
+        table.add_row(*("" if cell is None else str(cell) for cell in cells))
+    return table
 
 
 def amount(value: float | None) -> str:

@@ -66,10 +66,39 @@ def test_a_result_is_tables_intervals_figures_and_pictures(trained: Trained, tmp
     assert len(result.download(tmp_path / "all")) == len(trained.mmm.files(trained.job))
 
 
+def test_jobs_are_compared_and_the_best_of_a_country_is_found(trained: Trained) -> None:
+    other = {**request("weekly-47", SHORT), "search": {**SHORT, "seed": 7}}
+    second = trained.mmm.wait(trained.mmm.submit(other), lambda _: None)
+    found = trained.mmm.compare(trained.job, second)
+    assert [(one.path, one.values[1]) for one in found.differences] == [("search.seed", "7")]
+    assert {one.name for one in found.channels} >= {"tv_spend", "search_spend"}
+    assert all(one.change in ("not told apart", "real") for one in found.channels)
+    shown = trained.run("compare", trained.job.job_id, second.job_id)
+    assert shown.exit_code == 0
+    assert re.search(r"tv_spend +│ +[\d.]+ \([\d.]+ – [\d.]+\) │", shown.output), shown.output
+    assert trained.run("compare", trained.job.job_id).exit_code == 2
+    country = trained.mmm.country("DE", r2=0, trust=0)
+    assert {one.run.job_id for one in country.ranked} == {trained.job.job_id, second.job_id}
+    assert country.ranked[0].score >= country.ranked[1].score
+    assert trained.mmm.countries() == ["DE"]
+    models = trained.mmm.models(second)
+    assert models.best in {one.sol_id for one in models.models}
+
+
+def test_a_source_is_looked_into_before_anything_is_asked(trained: Trained, tmp_path: Path) -> None:
+    path = write(tmp_path / "r.yaml", request("r", SHORT))
+    shown = trained.run("preview", str(path))
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r"tv_spend +number", shown.output), shown.output
+    nowhere = {**request("r", SHORT)["source"], "table": "no_such_table"}
+    refused = trained.run("preview", str(write(tmp_path / "source.yaml", nowhere)))
+    assert (refused.exit_code, "no_such_table does not exist" in refused.stderr) == (2, True)
+
+
 def test_files_are_written_as_they_are(trained: Trained, tmp_path: Path) -> None:
     answer = trained.run("results", trained.job.job_id, "--to", str(tmp_path), "--only", "*.csv")
     assert answer.exit_code == 0, answer.output
-    (bucket,) = (trained.system.folder / "bucket" / "robyn").glob("*/*/*/attempt-1")
+    (bucket,) = (trained.system.folder / "bucket" / "robyn").glob(f"*/*/*{trained.job.job_id}/attempt-1")
     written = sorted(path.name for path in tmp_path.iterdir())
     assert written == sorted(path.name for path in bucket.glob("*.csv"))
     for name in written:
@@ -89,9 +118,8 @@ def test_a_job_is_shown_and_listed_for_people_and_for_machines(trained: Trained)
     assert "R² " in listed.output
     none = trained.run("jobs", "--state", "FAILED", "--json")
     assert (none.exit_code, json.loads(none.output)) == (0, [])
-    assert (
-        trained.run("jobs", "--csv", "--request-id", "weekly-").output.splitlines()[1].startswith("weekly-46")
-    )
+    table = trained.run("jobs", "--csv", "--request-id", "weekly-46").output.splitlines()
+    assert table[1].startswith("weekly-46")
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
     rows = list(trained.mmm.jobs(state=["SUCCEEDED"], accepted_after=hour_ago, request_id="weekly-46"))
     assert [row.job_id for row in rows] == [trained.job.job_id]

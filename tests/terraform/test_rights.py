@@ -96,6 +96,8 @@ def _people(world: World, done: str) -> None:
         f"/jobs/{cancelled}",
         f"/jobs/{done}",
         "/dead-letters",
+        "/countries",
+        "/countries/DE",
         f"/jobs/{done}/files/best_model.json",
         *(
             f"/api/v1/jobs/{done}{part}"

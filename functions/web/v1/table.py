@@ -31,14 +31,24 @@ from contracts.api import (
     Version,
 )
 from contracts.base import SCHEMA_VERSION
-from contracts.job import DeadLetter, Queue
+from contracts.comparison import (
+    CompareQuery,
+    ComparisonAnswer,
+    CountryList,
+    CountryModels,
+    ModelList,
+    UseModel,
+    WeightsQuery,
+)
+from contracts.figures import ModelFigures
+from contracts.job import DeadLetter, ModelInUse, Queue
 from contracts.preview import Preview, SourceQuestion
 from contracts.request import TrainRequest
 from functions.runtime import Runtime
 from functions.web.openapi import document
-from functions.web.problems import BadRange, Changed, Refused, TooMany, Unreadable
+from functions.web.problems import BadRange, Changed, Refused, TooMany, Unknown, Unreadable
 from functions.web.routes import Route
-from functions.web.v1 import attempts, jobs, queues, sources
+from functions.web.v1 import attempts, jobs, models, queues, sources
 
 ANY_FILE = "application/octet-stream"
 
@@ -122,6 +132,22 @@ ROUTES: tuple[Route, ...] = (
         JobAnswer,
         body=Move,
         problems=(Refused, Changed),
+        role="act",
+    ),
+    Route("GET", "/jobs/{job_id}/models", models.list_job_models, ModelList),
+    Route("GET", "/jobs/{job_id}/models/{sol_id}/figures", models.get_model_figures, ModelFigures),
+    Route("GET", "/compare", models.compare_jobs, ComparisonAnswer, query=CompareQuery, problems=(Unknown,)),
+    Route("GET", "/countries", models.list_countries, CountryList),
+    Route(
+        "GET", "/countries/{country}/models", models.list_country_models, CountryModels, query=WeightsQuery
+    ),
+    Route(
+        "POST",
+        "/countries/{country}:use",
+        models.use_country_model,
+        ModelInUse,
+        body=UseModel,
+        problems=(Refused,),
         role="act",
     ),
     Route("GET", "/queues", queues.list_queues, QueueList),
