@@ -43,7 +43,7 @@ MUTATIONS: dict[str, list[Edit]] = {
     "coefficients-in-another-order": [Edit(files._models, "result.coefficients,", "result.coefficients[:, ::-1],")],
     "iterations-not-numbered": [Edit(files._with_iterations, 'table["iterNG"]', 'table["iterPar"]')],
     "one-positive-variable-is-enough": [Edit(files._pareto_hyperparameters, ".all()", ".any()")],
-    "predicted-is-actual": [Edit(files._decomposition, "model.fitted", "model.actual")],
+    "predicted-is-actual": [Edit(files._pareto_decomposition, "model.fitted", "model.actual")],
     "study-by-its-periods": [Edit(Answers._study, '"liftStart": study.start', '"liftStart": inputs.dates[study.first]', Answers)],
     "lift-relative-to-the-prediction": [Edit(Answers._study, "/ study.error_scale", "/ (predicted or 1.0)", Answers)],
     "calibrated-share-of-the-measured-lift": [Edit(Answers._study, "_ratio(predicted, total)", "_ratio(predicted, study.lift)", Answers)],
