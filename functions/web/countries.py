@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from contracts import names
+from contracts.comparison import WeightsQuery
 from contracts.job import KnownCountries, ModelInUse
 from contracts.summary import CountryRun, CountrySummary
 from functions.ports import NotFound, Ports
 from functions.web import charts
 from functions.web.charts import Spec
 from functions.web.compare import Change, ChannelCompared, change
-from functions.web.problems import BadQuery
 
-WEIGHTS = {"r2": 1.0, "nrmse": 1.0, "rssd": 1.0, "trust": 2.0}
+WEIGHTS: dict[str, float] = WeightsQuery().model_dump()
 """What a model's score is made of, and how much each part counts if nobody says otherwise."""
 _NOTHING_LEFT = {"nrmse": 0.4, "rssd": 0.5}
 """Errors at which a part of the score is 0."""
@@ -32,14 +32,6 @@ class Ranked:
     run: CountryRun
     score: float
     """From 0 to 1."""
-
-
-@dataclass(frozen=True)
-class Moved:
-    """A channel in the latest run and in the one before it."""
-
-    name: str
-    change: Change
 
 
 @dataclass(frozen=True)
@@ -102,25 +94,6 @@ def score(run: CountryRun, weights: Mapping[str, float]) -> float:
     }
     total = sum(weights.values())
     return sum(weights[name] * part for name, part in parts.items()) / total if total else 0.0
-
-
-def weights_of(given: Mapping[str, str]) -> dict[str, float]:
-    """The weights that an address holds.
-
-    Raises:
-        BadQuery: one is no number from 0 to 10.
-    """
-    weights = dict(WEIGHTS)
-    for name in WEIGHTS.keys() & given.keys():
-        try:
-            weights[name] = float(given[name])
-        except ValueError as error:
-            raise BadQuery(
-                f"the weight {name} is '{given[name][:40]}'; give a number from 0 to 10"
-            ) from error
-        if not 0 <= weights[name] <= 10:
-            raise BadQuery(f"the weight {name} is {weights[name]:g}; give a number from 0 to 10")
-    return weights
 
 
 def country_view(ports: Ports, country: str, weights: Mapping[str, float]) -> CountryView:

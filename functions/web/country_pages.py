@@ -5,10 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, Response, json, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Answer
 
+from contracts.comparison import WeightsQuery
 from functions.runtime import Runtime
 from functions.web import actions, countries
 from functions.web.people import asking
 from functions.web.problems import Unknown
+from functions.web.routes import read_query
 
 
 def blueprint(runtime: Runtime) -> Blueprint:
@@ -22,7 +24,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
     @pages.get("/countries/<country:country>")
     def country(country: str) -> str:
-        view = countries.country_view(ports, country, countries.weights_of(request.args))
+        view = countries.country_view(ports, country, read_query(WeightsQuery, request.args).model_dump())
         return render_template(
             "country.html",
             now=ports.clock.now(),

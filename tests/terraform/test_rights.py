@@ -112,6 +112,7 @@ def _people(world: World, done: str) -> None:
     world.run()
     world.act(cancelled, "retry")
     world.run()
+    assert world.web.post("/countries/DE/use", data={"job_id": done}).status_code == 303
     world.web.post("/queues/default/pause")
     world.web.post("/queues/default/resume")
     for letter in world.ports.jobs.find(DeadLetter):
