@@ -257,6 +257,23 @@ class QueueUse(Exchanged):
     paused: bool = Field(description="whether nothing new is started")
 
 
+class CountrySettings(Exchanged):
+    """The settings of all uploads of a country."""
+
+    country: OfCountry
+    generation: int = Field(description="version of the settings; 0: there are none")
+    settings: dict[str, Any] = Field(description="what they say: a request without request_id and source")
+
+
+class NewSettings(Authored):
+    """The settings that the uploads of a country are to have."""
+
+    generation: Annotated[int, Field(ge=0)] = Field(
+        description="version of the settings that are replaced; 0: there are none"
+    )
+    settings: dict[str, Any] = Field(description="a request without request_id and source")
+
+
 class QueueDetail(QueueUse):
     """One queue, and who is in it."""
 

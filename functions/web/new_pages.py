@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import difflib
+import json
+from dataclasses import dataclass, replace
+from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from contracts.problem import Problem, Violation, violations
-from functions.errors import Unavailable
+from functions.acceptance.readable import readable
+from functions.acceptance.request import RequestIdReused, accept_from, problems_of
+from functions.errors import BadRequest, Unavailable
+from functions.retries import retry_on_conflict
 from functions.runtime import Runtime
 from functions.web import drafts, looking, parts, starts
+from functions.web.country_settings import is_country, kept, save, settings_name, settings_of
 from functions.web.drafts import Draft
+from functions.web.formats import as_yaml
 from functions.web.people import asking
+from functions.web.problems import Changed
 from functions.web.security import unlimited_fields
+from functions.web.v1.jobs import checking
 
 
 def blueprint(runtime: Runtime) -> Blueprint:
     """The routes of the page."""
     new = Blueprint("new", __name__)
+
+    @new.after_request
+    def keep(response: Response) -> Response:
+        """Let the browser come back to what was typed; `no-store` would ask to send the form again."""
+        response.headers["Cache-Control"] = "private, no-cache"
+        return response
 
     @new.get("/new")
     def page() -> str:
@@ -41,17 +57,70 @@ def blueprint(runtime: Runtime) -> Blueprint:
         wish = request.form.get("do", "update")
         if wish == "look":
             return show(looked(runtime, draft))
+        if wish == "save":
+            return saved(draft)
+        if wish in ("train", "check"):
+            return submitted(draft, wish == "check")
         return show(draft)
 
-    def show(draft: Draft, *notices: str) -> str:
+    def submitted(draft: Draft, only_check: bool) -> str | Response:
+        """Make the job of a request, or show everything that is wrong with it."""
+        body, problems = readable(json.dumps(draft.document).encode())
+        body = checking(body) if only_check else body
+        if draft.violations:
+            return show(draft.with_violations(violations(problems_of(runtime, body, problems))))
+        try:
+            job, _ = retry_on_conflict(lambda: accept_from(runtime, asking(), body, problems))
+        except BadRequest as error:
+            return show(draft.with_violations(violations(error.problem.errors)))
+        except RequestIdReused as error:
+            free = starts.proposed_id(runtime, str(draft.document.get("country", "")))
+            told = f"{error.problem.detail} {free} is free."
+            return show(draft.with_violations([Violation(path="request_id", message=told)]))
+        return redirect(url_for("pages.job", job_id=job.job_id), 303)
+
+    def saved(draft: Draft) -> str | Response:
+        """Save the settings of the country; those that are there are shown first."""
+        country = str(draft.document.get("country", ""))
+        if draft.violations or not is_country(country):
+            no_country = [] if is_country(country) else ["country: say first which country"]
+            return show(draft.with_violations(violations(no_country)))
+        settings = kept(draft.document)
+        seen = request.form.get("settings_seen", type=int, default=0)
+        try:
+            save(runtime, country, settings, seen)
+        except BadRequest as error:
+            return show(draft.with_violations(violations(error.problem.errors)))
+        except Changed:
+            there = settings_of(runtime, country)
+            return show(draft, replaces=Replaces(there.generation, differences(there.settings, settings)))
+        name = settings_name(country)
+        return show(draft, f"Saved as {name}. Uploads of {country} that wait for settings start now.")
+
+    def show(draft: Draft, *notices: str, replaces: Replaces | None = None) -> str:
         known = {
             "columns": [column.name for column in draft.preview.columns] if draft.preview else [],
             "connections": list(runtime.ports.warehouses),
             "queues": list(runtime.settings.queues),
         }
-        return render_template("new.html", draft=draft, notices=notices, known=known)
+        return render_template("new.html", draft=draft, notices=notices, known=known, replaces=replaces)
 
     return new
+
+
+@dataclass(frozen=True)
+class Replaces:
+    """The settings that saving would replace."""
+
+    generation: int
+    lines: list[str]
+    """What would change, as lines that begin with `+` or `-`."""
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What differs between two documents, as lines of YAML that begin with `+` or `-`."""
+    lines = difflib.ndiff(as_yaml(before).splitlines(), as_yaml(after).splitlines())
+    return [line for line in lines if line[:1] in "+-"]
 
 
 def looked(runtime: Runtime, draft: Draft) -> Draft:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 
-from contracts.request import SettingsError, parse_settings
-from functions.ports import NotFound, ObjectInfo
 from functions.runtime import Runtime
 from functions.web.actions import job_of
+from functions.web.country_settings import settings_name, settings_of
 from functions.web.drafts import Document, ordered
-from functions.web.problems import BadQuery, Unknown
+from functions.web.problems import Unknown
 
 MAX_ANNOTATIONS_BYTES = 256 * 1024
 
@@ -28,7 +26,8 @@ def copied(runtime: Runtime, job_id: str, person: str) -> Document:
         Unknown: there is no such job.
     """
     job = job_of(runtime.ports, job_id)
-    return ordered({**job.request, **_own(runtime, job.country, person)})
+    request = {name: value for name, value in job.request.items() if name != "validate_only"}
+    return ordered({**request, **_own(runtime, job.country, person)})
 
 
 def continued(runtime: Runtime, job_id: str, person: str) -> Document:
@@ -52,10 +51,10 @@ def from_settings(runtime: Runtime, country: str, person: str) -> Document:
         Unknown: it has none.
         BadQuery: they cannot be read.
     """
-    known, document = settings_of(runtime, country)
-    if known is None:
+    known = settings_of(runtime, country)
+    if not known.generation:
         raise Unknown(f"there are no settings of {country}: {settings_name(country)} is not there")
-    return ordered({**document, "country": country, **_own(runtime, country, person)})
+    return ordered({**known.settings, "country": country, **_own(runtime, country, person)})
 
 
 def from_file(runtime: Runtime, name: str, person: str) -> Document:
@@ -63,31 +62,6 @@ def from_file(runtime: Runtime, name: str, person: str) -> Document:
     country = name.split("/")[1] if name.count("/") > 1 else ""
     start = {"country": country} if country else {}
     return ordered({**_own(runtime, country, person), **start, "source": {"kind": "object", "name": name}})
-
-
-def settings_name(country: str) -> str:
-    """The object that holds the settings of all uploads of a country."""
-    return f"drop-zone/{country}/request.yaml"
-
-
-def settings_of(runtime: Runtime, country: str) -> tuple[ObjectInfo | None, Document]:
-    """The settings of a country, with the object that holds them; None and {} if it has none.
-
-    Raises:
-        BadQuery: they cannot be read, or that is no name of a country.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,15}", country):
-        raise BadQuery(f"'{country[:40]}' is no country, as requests name them")
-    name = settings_name(country)
-    info = runtime.ports.objects.stat(name)
-    try:
-        if info is None:
-            return None, {}
-        return info, parse_settings(runtime.ports.objects.read(name, info.generation))
-    except NotFound:
-        return None, {}
-    except SettingsError as error:
-        raise BadQuery(f"{name} {error}") from error
 
 
 def notes_of(text: bytes) -> tuple[list[dict[str, str]], list[str]]:

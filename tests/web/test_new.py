@@ -15,6 +15,7 @@ import pytest
 import yaml
 from pydantic import Field
 from werkzeug.datastructures import MultiDict
+from werkzeug.test import TestResponse
 
 from contracts.request import TrainRequest, parse_settings
 from functions.adapters.embedded.warehouse import load_table
@@ -296,3 +297,97 @@ def test_each_person_waits_for_one_answer_at_a_time(site: Site) -> None:
 def test_an_answer_is_only_read_by_an_id(site: Site) -> None:
     for wrong in ("../../datasets/x", "0" * 31, "G" * 32, ""):
         assert looking.answered(site.runtime, wrong) is None
+
+
+# sending
+
+REQUEST = {
+    "request_id": "weekly-46",
+    "country": "DE",
+    "revision": "r1",
+    "source": {"kind": "object", "name": "sources/DE/sales.csv"},
+    "columns": {"date": "day", "dependent": "sales", "dependent_type": "revenue", "paid_media": ["tv"]},
+}
+
+
+def ask(site: Site, do: str, **changes: Any) -> TestResponse:
+    text = yaml.safe_dump({**REQUEST, **changes}, sort_keys=False)
+    return site.client.post("/new", data=written(text, do=do))
+
+
+def test_a_request_that_is_sent_becomes_a_job_and_says_who_sent_it(site: Site) -> None:
+    answer = ask(site, "train")
+    assert answer.status_code == 303
+    job = site.stored(answer.headers["Location"].rsplit("/", 1)[1])
+    assert (job.state, job.request) == (S.ACCEPTED, REQUEST)
+    assert job.timeline[0].note.startswith("sent by ")
+    assert site.published()[0][:2] == ("train-requests", REQUEST)
+    assert ask(site, "train").headers["Location"] == answer.headers["Location"]
+
+
+def test_an_id_that_was_used_is_told_at_its_field_with_one_that_is_free(site: Site) -> None:
+    ask(site, "train")
+    html = ask(site, "train", revision="r2").text
+    assert "goes on as it was" in html
+    assert "de-20261121-120000 is free" in html
+    assert sent(html)["revision"] == "r2"
+
+
+def test_everything_that_is_wrong_is_told_at_once_and_at_its_field(site: Site) -> None:
+    html = ask(site, "train", search={"trials": 0, "iterations": "many"}, serch=1).text
+    assert "3 things are to be mended" in html
+    for name, words in {
+        "search.trials": "greater than or equal to 1",
+        "search.iterations": "must be a valid integer",
+    }.items():
+        field = html[html.index(f'id="f.{name}.told"') :][:300]
+        assert words in field
+        assert f'href="#f.{name}"' in html
+        assert f'id="f.{name}"' in html
+    assert ">serch</a>: unknown field" in html
+    assert (sent(html)["search.trials"], sent(html)["search.iterations"]) == ("0", "many")
+    assert site.published() == []
+
+
+def test_only_checking_makes_a_job_of_its_own(site: Site) -> None:
+    checked, trained = (ask(site, do).headers["Location"].rsplit("/", 1)[1] for do in ("check", "train"))
+    assert site.stored(checked).request["validate_only"] is True
+    assert site.stored(trained).request == REQUEST
+    copy = told(site.client.get(f"/new?from={checked}").text)
+    assert "validate_only" not in copy
+
+
+def test_settings_of_a_country_are_replaced_only_after_they_were_shown(site: Site) -> None:
+    name, objects = "drop-zone/DE/request.yaml", site.ports.objects
+    assert "Saved as drop-zone/DE/request.yaml" in ask(site, "save").text
+    saved = yaml.safe_load(objects.read(name))
+    assert saved == {key: REQUEST[key] for key in ("country", "revision", "columns")}
+    html = ask(site, "save", revision="r2").text
+    assert "-revision: r1" in html.replace("- revision", "-revision")
+    assert yaml.safe_load(objects.read(name))["revision"] == "r1"
+    objects.replace(name, b"revision: r9\n", None)  # somebody else was faster
+    html = post(site, sent(html), "save")
+    assert "revision: r9" in html
+    assert "Saved as" in post(site, sent(html), "save")
+    assert yaml.safe_load(objects.read(name))["revision"] == "r2"
+
+
+def test_settings_that_no_upload_could_be_trained_with_are_not_saved(site: Site) -> None:
+    html = ask(site, "save", adstock="linear", validate_only="maybe").text
+    assert "2 things are to be mended" in html
+    assert "say first which country" in ask(site, "save", country="../x").text
+    assert site.ports.objects.stat("drop-zone/DE/request.yaml") is None
+
+
+def test_settings_are_read_and_written_through_the_api(site: Site) -> None:
+    address = "/api/v1/countries/DE/settings"
+    none = site.client.get(address).json
+    assert none == {"country": "DE", "generation": 0, "settings": {}}
+    settings = {key: REQUEST[key] for key in ("revision", "columns")}
+    made = site.client.put(address, json={"generation": 0, "settings": settings}).json
+    assert site.client.get(address).json == made
+    assert site.client.put(address, json={"generation": 0, "settings": settings}).status_code == 412
+    wrong = {"generation": made["generation"], "settings": {**settings, "request_id": "x", "country": "AT"}}
+    answer = site.client.put(address, json=wrong)
+    assert answer.status_code == 400
+    assert {one["path"] for one in answer.json["violations"]} == {"request_id", "country"}

@@ -150,7 +150,7 @@ def validate_job(runtime: Runtime, query: ValidateQuery, body: bytes) -> Validit
     request, problems = _read(body)
     if query.data:
         require_editor()
-        job, _ = _accepted(runtime, _checking(request), problems)
+        job, _ = _accepted(runtime, checking(request), problems)
         return _created(job, 202)
     problems = problems_of(runtime, request, problems)
     if problems:
@@ -190,7 +190,7 @@ def _created(job: Job, status: int) -> Answered:
     return Answered(JobAnswer.of(job), status, {} if status == 200 else {"Location": location})
 
 
-def _checking(request: dict[str, Any]) -> dict[str, Any]:
+def checking(request: dict[str, Any]) -> dict[str, Any]:
     """The request that only checks what another one would train on."""
     digest = hashlib.sha256(canonical_json(request).encode()).hexdigest()[:12]
     key = str(request.get("request_id", ""))[:150]

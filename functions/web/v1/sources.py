@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contracts.api import CountrySettings, NewSettings
 from contracts.preview import Preview, SourceQuestion
+from functions.errors import BadRequest
 from functions.runtime import Runtime
-from functions.web import looking
+from functions.web import country_settings, looking
 from functions.web.people import asking
-from functions.web.problems import Unreadable
+from functions.web.problems import BadBody, Unreadable
 
 
 def preview_source(runtime: Runtime, body: SourceQuestion) -> Preview:
@@ -19,3 +21,16 @@ def preview_source(runtime: Runtime, body: SourceQuestion) -> Preview:
     if found.problem is not None:
         raise Unreadable(found.problem.detail, found.problem.errors, found.problem.violations)
     return found
+
+
+def get_settings(runtime: Runtime, country: str) -> CountrySettings:
+    """The settings of all uploads of a country that have none of their own."""
+    return country_settings.settings_of(runtime, country)
+
+
+def put_settings(runtime: Runtime, country: str, body: NewSettings) -> CountrySettings:
+    """Write the settings of a country. Uploads that wait for them start."""
+    try:
+        return country_settings.save(runtime, country, body.settings, body.generation)
+    except BadRequest as error:
+        raise BadBody(error.problem.detail, error.problem.errors) from error
