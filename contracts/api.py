@@ -37,6 +37,15 @@ def _written_as_time(value: Any) -> Any:
 Moment = Annotated[Timestamp, BeforeValidator(_written_as_time, json_schema_input_type=datetime)]
 """A time in a parameter; a bare number is none."""
 Beginning = Annotated[str, spelled(r"^[!-~]{1,200}$", "must be the beginning of a request_id")]
+FileName = Annotated[
+    str,
+    spelled(
+        r"^[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}$",
+        "must be 1 to 200 characters without `/` and `\\`, and not begin with a dot",
+    ),
+]
+"""The name of a file, without folders."""
+
 PAGE_SIZE = 25
 """Entries of a list, unless `page_size` says otherwise."""
 
@@ -255,6 +264,26 @@ class QueueUse(Exchanged):
     running: int = Field(description="attempts that run")
     limit: int = Field(description="how many may run at once")
     paused: bool = Field(description="whether nothing new is started")
+
+
+class NewUpload(Authored):
+    """A file that somebody wants to upload."""
+
+    country: Country = Field(description="country that the data are of")
+    name: FileName = Field(description="name that the file is to have")
+    place: Literal["sources", "drop-zone"] = Field(
+        "sources",
+        description="`sources`: for a request that names it; `drop-zone`: it becomes a job with its "
+        "settings, or with those of its country",
+    )
+
+
+class UploadTarget(Exchanged):
+    """Where the file goes: a form of `fields`, and the file as `file`, sent as multipart/form-data."""
+
+    object: str = Field(description="name of the object that the upload makes")
+    url: str = Field(description="address that takes the form")
+    fields: dict[str, str] = Field(description="fields of the form before the file")
 
 
 class CountrySettings(Exchanged):

@@ -113,6 +113,15 @@ class ObjectInfo:
         return f"{self.size}-{self.crc32c}"
 
 
+@dataclass(frozen=True)
+class UploadForm:
+    """What a browser sends, with a file, to write one object straight into the store."""
+
+    url: str
+    fields: Mapping[str, str]
+    """Hidden fields of the form; the file follows them as `file`."""
+
+
 class ObjectWriter(Protocol):
     """An object being written; it becomes visible when the `with` block ends without an exception."""
 
@@ -185,6 +194,12 @@ class ObjectStore(Protocol):
         """A URL with which anybody can download the newest generation, for a limited time.
 
         None if the store has no such links, or not now; then the content must be read and passed on.
+        """
+
+    def upload_form(self, name: str, max_bytes: int, minutes: int, then: str) -> UploadForm | None:
+        """A form with which anybody can write an object, for a limited time; afterwards it leads to `then`.
+
+        None if the store has no such forms, or not now; then the content must be received and written.
         """
 
 

@@ -21,6 +21,7 @@ from functions.web import (
     reference,
     result_pages,
     routes,
+    upload_pages,
 )
 from functions.web.people import HEALTH, Identify, local_user, require
 from functions.web.problems import WebProblem, body
@@ -52,6 +53,8 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.register_blueprint(new_pages.blueprint(runtime))
     app.register_blueprint(queue_pages.blueprint(runtime))
     app.register_blueprint(reference.blueprint())
+    app.register_blueprint(upload_pages.blueprint(runtime))
+    app.register_blueprint(api.blueprint(runtime))
     routes.register(app, runtime, ROUTES)
     app.add_url_rule("/health", HEALTH, lambda: Response("ok\n", content_type="text/plain; charset=utf-8"))
     app.register_error_handler(WebProblem, _refused)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from flask import Request, Response
 
 from functions.web.problems import CrossSite
@@ -35,6 +37,15 @@ def harden(response: Response) -> Response:
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def allow_form_to(response: Response, url: str) -> None:
+    """Let a form of this page be sent to another site: to the store, with a file."""
+    parts = urlsplit(url)
+    if parts.netloc:
+        allowed = f"form-action 'self' {parts.scheme}://{parts.netloc}"
+        policy = HEADERS["Content-Security-Policy"].replace("form-action 'self'", allowed)
+        response.headers["Content-Security-Policy"] = policy
 
 
 def check_origin(request: Request) -> None:

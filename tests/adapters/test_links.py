@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,7 +19,7 @@ pytest.importorskip("google.cloud.storage", reason="requirements/gcp.txt is not 
 from google.auth.compute_engine import _metadata
 
 from functions.adapters.gcp.objects import CloudStorageObjectStore
-from functions.ports import ObjectStore
+from functions.ports import ObjectStore, UploadForm
 from tests.adapters.gcp_servers.emulators import free_port
 from tests.adapters.gcp_servers.identity import Account, identity
 from tests.adapters.gcp_servers.storage import BUCKET, Bucket, storage
@@ -120,7 +121,63 @@ def test_an_iam_that_does_not_answer_gives_no_link(cloud: Cloud, monkeypatch: py
     assert cloud.objects.link(NAME, minutes=5) is None
 
 
+# forms
+
+
+def sent(form: UploadForm, data: bytes, **changed: str) -> requests.Response:
+    fields = {**form.fields, **changed}
+    return requests.post(
+        form.url, data=fields, files={"file": ("any name", data)}, timeout=10, allow_redirects=False
+    )
+
+
+def test_a_form_writes_its_object_and_leads_on(cloud: Cloud) -> None:
+    form = cloud.objects.upload_form("sources/DE/Ünï 1.csv", 100, 60, "https://page/done")
+    assert form
+    answer = sent(form, b"a;b")
+    assert (answer.status_code, answer.headers["Location"][:17]) == (303, "https://page/done")
+    assert cloud.objects.read("sources/DE/Ünï 1.csv") == b"a;b"
+    called = [call.rsplit("/", 1)[-1] for call in cloud.account.calls]
+    assert called.count(f"{cloud.account.email}:signBlob") == 1  # by IAM, not with a key
+
+
+def test_a_form_is_good_for_one_name_a_short_time_and_a_bounded_size(cloud: Cloud) -> None:
+    form = cloud.objects.upload_form("sources/DE/a.csv", 100, 60, "https://page/done")
+    assert form
+    assert sent(form, b"x", key="robyn/r1/a.csv").status_code == 403
+    assert sent(form, b"x", success_action_redirect="https://evil").status_code == 403
+    assert sent(form, b"x", acl="public-read").status_code == 403
+    assert sent(form, b"x" * 101).status_code == 400
+    cloud.account.ahead = timedelta(minutes=61)
+    assert sent(form, b"x").status_code == 400
+    assert cloud.objects.stat("sources/DE/a.csv") is None
+
+
+def test_without_a_signature_there_is_no_form_but_a_reason(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    cloud.account.status = 403
+    with caplog.at_level(logging.WARNING, "functions"):
+        assert cloud.objects.upload_form(NAME, 100, 60, "https://page") is None
+    assert any("no signed form for" in record.getMessage() for record in caplog.records)
+
+
 # the page
+
+
+def test_the_page_lets_a_browser_send_a_file_straight_to_the_store(site: Site, cloud: Cloud) -> None:
+    page = site.with_ports()
+    given = {"country": "DE", "name": "a.csv", "place": "sources"}
+    answer = page.post("/uploads/new", data=given, headers={"X-Forwarded-Proto": "https"})
+    policy = answer.headers["Content-Security-Policy"]
+    store = re.search(r"form-action 'self' (http://127\.0\.0\.1:\d+);", policy)
+    assert store
+    assert f'action="{store[1]}/{BUCKET}/"' in answer.text
+    target = page.post("/api/v1/uploads", json=given, headers={"X-Forwarded-Proto": "https"}).json
+    assert target["fields"]["success_action_redirect"] == "https://localhost/uploads/done/sources/DE/a.csv"
+    assert sent(UploadForm(target["url"], target["fields"]), b"a;b\n1;2\n").status_code == 303
+    assert page.post("/uploads/new", data=given).status_code == 409
+    assert "Write a request for it" in page.get("/uploads/done/sources/DE/a.csv").text
 
 
 @pytest.fixture

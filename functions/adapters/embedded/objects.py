@@ -30,7 +30,7 @@ from functions.adapters.embedded.files import CHUNK, Mark, Upload, checksums_of,
 from functions.adapters.embedded.names import object_path
 from functions.errors import Unavailable
 from functions.notifications import notification, topic_of
-from functions.ports import AlreadyExists, Clock, Conflict, NotFound, ObjectInfo
+from functions.ports import AlreadyExists, Clock, Conflict, NotFound, ObjectInfo, UploadForm
 
 WATCHED = ("drop-zone/", "sources/")
 """Where people put files by hand."""
@@ -255,6 +255,10 @@ class FileObjectStore:
 
     def link(self, name: str, minutes: int) -> str | None:  # noqa: ARG002 (the port's)
         """None: files of this machine have no address of their own."""
+        return None
+
+    def upload_form(self, name: str, max_bytes: int, minutes: int, then: str) -> UploadForm | None:  # noqa: ARG002
+        """None: the page of this machine receives files itself."""
         return None
 
     def marks(self, prefix: str) -> Iterator[tuple[str, Mark]]:

@@ -20,7 +20,7 @@ from google.cloud.storage.fileio import BlobWriter
 from functions.adapters.gcp.errors import STORAGE_RETRY, TIMEOUT_S, calling, status_of, told
 from functions.adapters.gcp.frozen import FrozenObject
 from functions.adapters.gcp.signer import ADVICE, Signer
-from functions.ports import AlreadyExists, Conflict, NotFound, ObjectInfo
+from functions.ports import AlreadyExists, Conflict, NotFound, ObjectInfo, UploadForm
 
 log = logging.getLogger(__name__)
 
@@ -193,6 +193,25 @@ class CloudStorageObjectStore:
             log.warning("no signed link to '%s', so it is passed on: %s; %s", name, error, ADVICE)
             return None
         return cast(str, address)
+
+    def upload_form(self, name: str, max_bytes: int, minutes: int, then: str) -> UploadForm | None:
+        """A form with which anybody who has it may write the object, for a limited time; then on to `then`.
+
+        Signed as a link is: see `link`.
+        """
+        try:
+            policy = self._bucket.client.generate_signed_post_policy_v4(
+                self._name,
+                name,
+                timedelta(minutes=minutes),
+                conditions=[["content-length-range", 0, max_bytes]],
+                fields={"success_action_redirect": then, "content-type": _ANY_TYPE},
+                credentials=self._signer.credentials(),
+            )
+        except GoogleAuthError as error:
+            log.warning("no signed form for '%s', so the page receives it: %s; %s", name, error, ADVICE)
+            return None
+        return UploadForm(policy["url"], policy["fields"])
 
     def _blob(self, name: str, metadata: Mapping[str, str]) -> storage.Blob:
         blob = self._bucket.blob(name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from contracts.api import CountrySettings, NewSettings
+from flask import request
+
+from contracts.api import CountrySettings, NewSettings, NewUpload, UploadTarget
 from contracts.preview import Preview, SourceQuestion
 from functions.errors import BadRequest
 from functions.runtime import Runtime
-from functions.web import country_settings, looking
+from functions.web import country_settings, looking, receiving
 from functions.web.people import asking
 from functions.web.problems import BadBody, Unreadable
 
@@ -34,3 +36,11 @@ def put_settings(runtime: Runtime, country: str, body: NewSettings) -> CountrySe
         return country_settings.save(runtime, country, body.settings, body.generation)
     except BadRequest as error:
         raise BadBody(error.problem.detail, error.problem.errors) from error
+
+
+def create_upload(runtime: Runtime, body: NewUpload) -> UploadTarget:
+    """Where to send a file: a form that goes straight into the object store, or on one machine to this page.
+
+    The address takes the form for an hour. A file that is there is never replaced.
+    """
+    return receiving.target(runtime, request, body)

@@ -82,6 +82,32 @@ class Account:
         expired = begin + timedelta(seconds=int(query["X-Goog-Expires"])) < datetime.now(UTC) + self.ahead
         return "ExpiredToken" if expired else None
 
+    def checked_form(self, fields: dict[str, str], size: int) -> str | None:
+        """Why a form with a signed policy is refused, by the rules of V4 policies; None if it is good."""
+        try:
+            signature = bytes.fromhex(fields["x-goog-signature"])
+            self.key.public_key().verify(
+                signature, fields["policy"].encode(), padding.PKCS1v15(), hashes.SHA256()
+            )
+        except InvalidSignature:
+            return "SignatureDoesNotMatch"
+        policy = json.loads(base64.b64decode(fields["policy"]))
+        told = {
+            key: value for one in policy["conditions"] if isinstance(one, dict) for key, value in one.items()
+        }
+        least, most = next(one[1:] for one in policy["conditions"] if isinstance(one, list))
+        given = {key: value for key, value in fields.items() if key not in ("policy", "x-goog-signature")}
+        if {key: value for key, value in told.items() if key != "bucket"} != given:
+            return "PolicyDocumentConditionFailed"
+        if not least <= size <= most:
+            return "EntityTooLarge"
+        email, _, scope = fields["x-goog-credential"].partition("/")
+        begin = datetime.strptime(fields["x-goog-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        if email != self.email or scope != f"{begin:%Y%m%d}/auto/storage/goog4_request":
+            return "InvalidCredential"
+        until = datetime.fromisoformat(policy["expiration"])
+        return "ExpiredToken" if until < datetime.now(UTC) + self.ahead else None
+
 
 def _encoded(text: str) -> str:
     return quote(text, safe="-_.~")

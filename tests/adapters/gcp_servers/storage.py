@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import Any
@@ -215,6 +217,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(self.bucket.find(unquote(found[1]), self.query)[0])
         elif path == f"/storage/v1/b/{BUCKET}/o":
             self.answer(self.bucket.listing(self.query))
+        elif path == f"/{BUCKET}/" and self.command == "POST":
+            self.receive_form(body)
         elif path.startswith(f"/{BUCKET}/"):
             self.download_signed(unquote(path.removeprefix(f"/{BUCKET}/")))
         else:
@@ -252,6 +256,19 @@ class Handler(BaseHTTPRequestHandler):
     def cancel(self) -> None:
         self.bucket.uploads.pop(self.query["upload_id"], None)
         self.answer({}, 499)
+
+    def receive_form(self, body: bytes) -> None:
+        """A file that a browser sends with a signed policy."""
+        head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
+        parts = message_from_bytes(head + body, policy=HTTP).iter_parts()
+        values = {part.get_param("name", header="Content-Disposition"): part for part in parts}
+        data = values.pop("file").get_payload(decode=True)
+        fields = {name: part.get_payload(decode=True).decode() for name, part in values.items()}
+        why = self.bucket.signer.checked_form(fields, len(data)) if self.bucket.signer else "denied"
+        if why:
+            raise Refused(400 if why in ("ExpiredToken", "EntityTooLarge") else 403, why)
+        self.bucket.commit({"name": fields["key"], "contentType": fields["content-type"]}, {}, data)
+        self.send(303, b"", {"Location": fields["success_action_redirect"] + "?bucket=" + BUCKET})
 
     def download_signed(self, name: str) -> None:
         headers = {header.lower(): value for header, value in self.headers.items()}
