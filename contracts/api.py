@@ -365,6 +365,28 @@ class Version(Exchanged):
     connections: list[str] = Field(description="warehouses that requests can name")
 
 
+class CheckLine(Exchanged):
+    """One thing that was tried."""
+
+    part: str = Field(description="what was tried")
+    word: Literal["ok", "slow", "wrong"] = Field(description="what came of it")
+    seconds: float = Field(description="how long it took")
+    detail: str = Field("", description="what was seen")
+    advice: str = Field("", description="what to do about it; empty if it is ok")
+
+
+class SelfTest(Exchanged):
+    """Whether the parts of an installation work together."""
+
+    at: Timestamp = Field(description="when it was tried, UTC")
+    lines: list[CheckLine] = Field(description="one for each part")
+
+    @property
+    def wrong(self) -> int:
+        """How many parts do not work."""
+        return sum(line.word == "wrong" for line in self.lines)
+
+
 class FileList(Exchanged):
     """The files of an attempt."""
 

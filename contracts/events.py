@@ -89,6 +89,11 @@ class SweepRequest(Event):
     """Ask what is true, of one job or (job_id None) of all that are due."""
 
     job_id: str | None = Field(None, description="id of the job; None: all that are due")
+    check_id: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{32}$",
+        description="names the answer to whether the platform of trainings answers; None: it is not asked",
+    )
 
 
 class ResultPaths(Exchanged):

@@ -25,11 +25,13 @@ class SourceCheck(Event):
 
     check_id: CheckId = Field(description="names the object that will hold the answer")
     source: dict[str, Any] | None = Field(
-        None, description="the source, as a request names it; None: only whether the connection answers"
+        None, description="the source, as a request names it; None: only whether there is an answer"
     )
     sheet: str | None = Field(None, description="name of the sheet of an Excel workbook; None: the first")
     wanted: list[str] = Field([], description="columns that a request names, which tell where the header is")
-    connection: str | None = Field(None, description="name of a warehouse that is asked whether it answers")
+    connection: str | None = Field(
+        None, description="name of a warehouse that is asked whether it answers; None: extract itself is"
+    )
 
 
 class SourceQuestion(Authored):
@@ -46,11 +48,18 @@ class SourceQuestion(Authored):
     )
 
 
-class Preview(Exchanged):
-    """What extract found."""
+class Checked(Exchanged):
+    """The answer to a check."""
 
     schema_version: SchemaVersion = SCHEMA_VERSION
     check_id: str = Field(description="id of the check")
+    seconds: float = Field(0, description="how long it took")
+    problem: Problem | None = Field(None, description="why it failed; None if it did not")
+
+
+class Preview(Checked):
+    """What extract found."""
+
     source: dict[str, Any] | None = Field(None, description="the source that was looked at")
     columns: list[ColumnProfile] = Field([], description="what is in each column, of the rows looked at")
     rows: int = Field(0, description="rows looked at, from the first on")
@@ -58,5 +67,3 @@ class Preview(Exchanged):
     first: list[list[str]] = Field([], description="the first rows, as text, long cells cut")
     read_as: dict[str, str] = Field({}, description="how the file was written: encoding, delimiter, sheet")
     notes: list[str] = Field([], description="what was noticed when it was read")
-    seconds: float = Field(0, description="how long it took")
-    problem: Problem | None = Field(None, description="why there is no preview; None if there is one")

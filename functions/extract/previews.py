@@ -46,8 +46,10 @@ def answer(message: Message, runtime: Runtime) -> None:
 
 
 def _connected(runtime: Runtime, check: SourceCheck) -> Preview:
-    """Whether a warehouse lets us in and answers."""
-    warehouse = _warehouse(runtime, check.connection or "")
+    """Whether we are there, and a warehouse lets us in and answers."""
+    if check.connection is None:
+        return Preview(check_id=check.check_id)
+    warehouse = _warehouse(runtime, check.connection)
     with warehouse.query("SELECT 1", TIMEOUT_S) as batches:
         rows = sum(batch.num_rows for batch in batches)
     return Preview(check_id=check.check_id, rows=rows, whole=True)

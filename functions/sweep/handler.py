@@ -10,6 +10,7 @@ from functions.ports import Conflict
 from functions.runtime import Runtime
 from functions.steps import announce_attempt_end
 from functions.sweep.cancelling import sweep_cancelling
+from functions.sweep.checking import check_launcher
 from functions.sweep.months import sweep_months
 from functions.sweep.queues import sweep_queues
 from functions.sweep.running import sweep_running
@@ -22,6 +23,9 @@ _WAITING = (JobState.ACCEPTED, JobState.EXTRACTED, JobState.QUEUED, JobState.TRA
 def handle(message: Message, runtime: Runtime) -> None:
     """Sweep the job that the message names, or everything that is due."""
     request = message.event(SweepRequest)
+    if request.check_id is not None:
+        check_launcher(runtime, request.check_id)
+        return
     if request.job_id is not None:
         job = runtime.ports.jobs.get(Job, request.job_id)
         if job is not None:

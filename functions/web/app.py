@@ -15,6 +15,7 @@ from functions.web import (
     compare_pages,
     country_pages,
     formats,
+    health_pages,
     new_pages,
     pages,
     queue_pages,
@@ -54,6 +55,7 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.register_blueprint(queue_pages.blueprint(runtime))
     app.register_blueprint(reference.blueprint())
     app.register_blueprint(upload_pages.blueprint(runtime))
+    app.register_blueprint(health_pages.blueprint(runtime))
     app.register_blueprint(api.blueprint(runtime))
     routes.register(app, runtime, ROUTES)
     app.add_url_rule("/health", HEALTH, lambda: Response("ok\n", content_type="text/plain; charset=utf-8"))

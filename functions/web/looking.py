@@ -8,11 +8,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from contracts import names
 from contracts.events import SOURCE_CHECKS
-from contracts.preview import Preview, SourceCheck
+from contracts.preview import Checked, Preview, SourceCheck
 from functions.errors import Unavailable
 from functions.ports import NotFound
 from functions.runtime import Runtime
@@ -22,6 +22,7 @@ from functions.web.problems import TooMany
 PATIENCE_S = 20.0
 """How long the page waits for an answer."""
 _POLL_S = 0.2
+C = TypeVar("C", bound=Checked)
 _lock = threading.Lock()
 _waiting: set[str] = set()
 
@@ -39,7 +40,7 @@ def look(
         TooMany: this person waits for another answer, in this process.
         Unavailable: there is no answer in time.
     """
-    check = SourceCheck(check_id=uuid.uuid4().hex, source=source, sheet=sheet, wanted=wanted or [])
+    check = SourceCheck(check_id=new_id(), source=source, sheet=sheet, wanted=wanted or [])
     with one_at_a_time(person):
         return ask(runtime, check)
 
@@ -50,22 +51,40 @@ def ask(runtime: Runtime, check: SourceCheck) -> Preview:
     Raises:
         Unavailable: there is none in time.
     """
-    until = time.monotonic() + PATIENCE_S
     publish(runtime, SOURCE_CHECKS, check)
+    return awaited(runtime, check.check_id, Preview)
+
+
+def awaited(runtime: Runtime, check_id: str, kind: type[C]) -> C:
+    """The answer to a check that was published.
+
+    Raises:
+        Unavailable: there is none in time.
+    """
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
-        found = answered(runtime, check.check_id)
+        found = _read(runtime, check_id, kind)
         if found is not None:
             return found
         time.sleep(_POLL_S)
-    raise Unavailable(f"there was no answer in {PATIENCE_S:g} s; extract may be busy: try again in a minute")
+    raise Unavailable(f"there was no answer in {PATIENCE_S:g} s: it may be busy; try again in a minute")
 
 
 def answered(runtime: Runtime, check_id: str) -> Preview | None:
-    """The answer to a check; None if there is none, yet or any more."""
+    """The answer to a look into a source; None if there is none, yet or any more."""
+    return _read(runtime, check_id, Preview)
+
+
+def new_id() -> str:
+    """The id of a new check."""
+    return uuid.uuid4().hex
+
+
+def _read(runtime: Runtime, check_id: str, kind: type[C]) -> C | None:
     if not re.fullmatch(r"[0-9a-f]{32}", check_id):
         return None
     try:
-        return Preview.model_validate_json(runtime.ports.objects.read(names.preview(check_id)))
+        return kind.model_validate_json(runtime.ports.objects.read(names.preview(check_id)))
     except NotFound:
         return None
 

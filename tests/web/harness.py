@@ -131,8 +131,8 @@ class Site:
         self._seen.update(delivery.id for delivery in self.family.bus.pending())
 
     @contextmanager
-    def extract(self) -> Iterator[None]:
-        """Let extract answer those who look into a source, while the block lasts."""
+    def functions(self) -> Iterator[None]:
+        """Let extract and sweep answer those who ask through the page, while the block lasts."""
         stop = threading.Event()
         worker = threading.Thread(target=self._answer_checks, args=(stop,))
         worker.start()
@@ -146,11 +146,12 @@ class Site:
         answered: set[int] = set()
         while not stop.wait(0.02):
             for delivery in self.family.bus.pending():
-                if delivery.subscription == CHECKS and delivery.id not in answered:
+                function = {CHECKS: "extract", "sweep-requests": "sweep"}.get(delivery.subscription)
+                if function and delivery.id not in answered:
                     answered.add(delivery.id)
                     told = dict(delivery.attributes)
                     message = Message(delivery.data, told, delivery.message_id, delivery.subscription, 1)
-                    deliver("extract", message, self.runtime)
+                    deliver(function, message, self.runtime)
 
     @property
     def _seen(self) -> set[int]:

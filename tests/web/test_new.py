@@ -226,7 +226,7 @@ def test_dated_notes_come_from_a_file(site: Site) -> None:
 
 
 def look(site: Site, text: str, **changes: str) -> str:
-    with site.extract():
+    with site.functions():
         return post(site, sent(post(site, written(text)), **changes), "look")
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import request
 
-from contracts.api import CountrySettings, NewSettings, NewUpload, UploadTarget
+from contracts.api import CountrySettings, NewSettings, NewUpload, SelfTest, UploadTarget
 from contracts.preview import Preview, SourceQuestion
 from functions.errors import BadRequest
 from functions.runtime import Runtime
-from functions.web import country_settings, looking, receiving
+from functions.web import country_settings, looking, receiving, selftest
 from functions.web.people import asking
 from functions.web.problems import BadBody, Unreadable
 
@@ -44,3 +44,11 @@ def create_upload(runtime: Runtime, body: NewUpload) -> UploadTarget:
     The address takes the form for an hour. A file that is there is never replaced.
     """
     return receiving.target(runtime, request, body)
+
+
+def run_selftest(runtime: Runtime) -> SelfTest:
+    """Try whether bucket, store, bus, functions, launcher, warehouses and clock work together.
+
+    Waits up to 20 seconds. What it writes lies under `scratch/`, and is gone afterwards or after some weeks.
+    """
+    return selftest.run(runtime, asking())

@@ -28,6 +28,7 @@ from contracts.api import (
     QueueDetail,
     QueueList,
     Replayed,
+    SelfTest,
     UploadList,
     UploadTarget,
     ValidateQuery,
@@ -206,6 +207,7 @@ ROUTES: tuple[Route, ...] = (
         problems=(TooMany, Unreadable),
         role="act",
     ),
+    Route("POST", "/selftest", sources.run_selftest, SelfTest, problems=(TooMany,), role="act"),
     Route("GET", "/version", get_version, Version),
     Route("GET", "/openapi.json", get_openapi, "application/json"),
 )
