@@ -45,7 +45,7 @@ SECTIONS = (
     Section(
         "Budget question",
         "budget.scenario budget.total budget.bounds",
-        "budget",
+        "budget budgets",
         "Nothing is asked if all of this is empty.",
     ),
     Section("How it is run"),

@@ -16,7 +16,7 @@ from tests.web.harness import S, Site
 
 ACTIVE = [state for state in JobState if not state.terminal]
 ENDED = [state for state in JobState if state.terminal]
-SWEEP = (SWEEP_REQUESTS, {"schema_version": 1, "job_id": "weekly-1"}, {})
+SWEEP = (SWEEP_REQUESTS, {"schema_version": 1, "job_id": "weekly-1", "check_id": None}, {})
 
 
 # cancel
