@@ -56,7 +56,6 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.register_blueprint(reference.blueprint())
     app.register_blueprint(upload_pages.blueprint(runtime))
     app.register_blueprint(health_pages.blueprint(runtime))
-    app.register_blueprint(api.blueprint(runtime))
     routes.register(app, runtime, ROUTES)
     app.add_url_rule("/health", HEALTH, lambda: Response("ok\n", content_type="text/plain; charset=utf-8"))
     app.register_error_handler(WebProblem, _refused)
