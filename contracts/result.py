@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, RootModel
 
 from contracts.base import SCHEMA_VERSION, Exchanged, SchemaVersion
+from contracts.changes import ChannelChange
 from contracts.curves import CurvesDocument, Pattern
 from contracts.figures import ModelFigures
 from contracts.posterior import PosteriorDocument, PosteriorShort
@@ -453,6 +454,9 @@ class RefreshReport(Exchanged):
     notes: list[str] = Field([], description="what a person should know of the data")
     warnings: list[ResultWarning] = Field(
         [], description="whether the model fits worse than the one it continues"
+    )
+    changes: list[ChannelChange] = Field(
+        [], description="which channels earn more or less than by the former posterior, if both have one"
     )
 
 

@@ -96,6 +96,7 @@ def test_engines_know_neither_jobs_nor_clouds():
         for name in (
             "base",
             "budget",
+            "changes",
             "curves",
             "engines",
             "figures",

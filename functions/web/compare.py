@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 from contracts import names
+from contracts.changes import SURE, probability_of_change
 from contracts.job import Job, JobState
 from contracts.summary import ModelSummary, RunChannel
 from contracts.trust import Word
@@ -102,16 +103,20 @@ class ChannelCompared:
 
     @property
     def change(self) -> Change:
-        """Whether two runs contradict each other: their 90 % intervals do not meet."""
+        """Whether it is sure that two runs differ."""
         return change([run for run in self.runs if run])
 
 
 def change(runs: Sequence[RunChannel]) -> Change:
-    """Whether two of the runs contradict each other on a channel."""
-    known = [(run.low, run.high) for run in runs if run.low is not None and run.high is not None]
+    """Whether it is probable at 0.9 that what a channel earns differs between two of the runs."""
+    known = [
+        (run.low, run.middle, run.high)
+        for run in runs
+        if run.low is not None and run.middle is not None and run.high is not None
+    ]
     if len(known) < 2:
         return "unknown"
-    apart = any(a[0] > b[1] or b[0] > a[1] for a, b in combinations(known, 2))
+    apart = any(probability_of_change(a, b) >= SURE for a, b in combinations(known, 2))
     return "real" if apart else "not told apart"
 
 

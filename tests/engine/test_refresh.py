@@ -191,7 +191,7 @@ def test_the_chain_is_drawn(chain: Any, monkeypatch: pytest.MonkeyPatch) -> None
     for name in ("report_actual_fitted", "report_decomposition"):
         with Image.open(folder / f"{name}.png") as picture:
             assert picture.width == 2240
-            assert len(np.unique(np.asarray(picture.convert("L")))) > 100  # not an empty page
+            assert len(np.unique(np.asarray(picture.convert("L")))) > 20  # not an empty page
 
 
 def test_another_pareto_model_can_be_continued_and_the_freedom_stated(chain: Any) -> None:

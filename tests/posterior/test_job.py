@@ -118,7 +118,9 @@ def test_a_refresh_goes_on_from_a_best_model_beside_the_front_and_chooses_by_its
     folder, _ = default
     asked = {"refresh_of": "weekly-0123456789ab", "search": {**SEARCH, "trials": 1}}
     heard = trained(tmp_path / "refresh", former=folder, rows=126, **asked)
-    assert read(tmp_path / "refresh", "refresh.json")
+    told = read(tmp_path / "refresh", "refresh.json")["changes"]
+    assert [one["name"] for one in told] == ["c1", "c2", "c3"]
+    assert not any(one["changed"] for one in told)  # six weeks more of the same sales
     document = PosteriorDocument.model_validate(read(tmp_path / "refresh", "posterior.json"))
     assert document.converged
     solution = read(tmp_path / "refresh", "best_model.json")["sol_id"]

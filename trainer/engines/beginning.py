@@ -24,6 +24,14 @@ class Beginning:
     start: tuple[Mapping[str, float], ...] = ()
     """Hyperparameters by name of former models, which every trial tries first."""
 
+    def believed(self, asked: ModelConfig) -> ModelConfig:
+        """The configuration of the posterior, given the request's.
+
+        A refresh searches near its former model only. Its posterior must not: it would be too sure, and could
+        not be compared with the former one.
+        """
+        return self.config.model_copy(update={"hyperparameters": asked.hyperparameters})
+
     @property
     def reference(self) -> Reference | None:
         """Of a refresh: the former model."""

@@ -100,7 +100,8 @@ class RobynEngine:
             EngineError: Robyn does not take data or configuration, or R is not there.
             RFailed: R ended for any other reason.
         """
-        posterior = self._host.posterior(self._data, self._begun.config, folder, None)
+        believed = self._begun.believed(self._material.config)
+        posterior = self._host.posterior(self._data, believed, folder, None)
         asked = [
             (question, robyn_answer.answers(question, posterior))
             for _, question in self._begun.config.questions
@@ -118,10 +119,10 @@ class RobynEngine:
                 question=robyns,
                 posterior=self._chooses(posterior),
             )
-        if self._begun.refresh:
-            self._report(self._begun.refresh, folder)
         if posterior:
             posterior_files.add(posterior.document, folder, draw=self._draws)
+        if self._begun.refresh:
+            self._report(self._begun.refresh, folder)
         self._host.trust(self._data, self._begun.config, folder)
         self._answer(asked, robyns, posterior, folder)
         add_parquet(folder)

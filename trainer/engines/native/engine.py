@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -84,7 +85,8 @@ class NativeEngine:
         found = read_shares(shares)
         if len(shares) > 1:
             _check_agreement(inputs, found)
-        posterior = host.posterior(self._data, begun.config, folder, inputs)
+        believed = begun.believed(self._material.config)
+        posterior = host.posterior(self._data, believed, folder, replace(inputs, bounds=believed.bounds))
         choosing = _choosing(self._material.config, posterior, host.log)
         result = conclude(inputs, found, step=host.step, posterior=choosing)
         candidates, pareto = len(result.candidates), len(result.pareto)

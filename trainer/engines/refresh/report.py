@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from contracts.changes import changes
 from contracts.result import FormerModel, ResultWarning
 from trainer.engines.common import INTERCEPT
 from trainer.engines.documents import write_json
@@ -25,12 +26,18 @@ def write(solution: str, refresh: Continuation, folder: Path) -> None:
     """Write refresh.json and the report_*.csv files (Robyn: robyn_refresh) into `folder`.
 
     `solution` is the chosen model; the other files of the result must be there. In the reports the chosen
-    models of the chain follow one another; of a refresh the decomposition has only the new periods.
+    models of the chain follow one another; of a refresh the decomposition has only the new periods. Where
+    both have a posterior, it is told which channels have changed.
     """
     former = refresh.former
     found = Former(folder)
     worse = list(worse_fit(found.model(solution), former.model(refresh.solution)))
-    write_json(_description(refresh) | {"warnings": [one.model_dump() for one in worse]}, folder / REFRESH)
+    moved = changes(former.posterior, found.posterior) if former.posterior and found.posterior else []
+    told = {
+        "warnings": [one.model_dump() for one in worse],
+        "changes": [one.model_dump() for one in moved],
+    }
+    write_json(_description(refresh) | told, folder / REFRESH)
     ours = _reports(found, solution)
     theirs = _reports(former, refresh.solution)
     earlier = len(former.refresh.models) if former.refresh else 0
