@@ -31,6 +31,7 @@ ENGINES: dict[EngineName, Abilities] = {
         only={
             "solver": ("robyn",),
             "best_by": (None, "error_score", "posterior"),
+            "baseline": ("prophet",),
             "stop": (None,),
             "start_from": (None,),
         },
@@ -56,7 +57,7 @@ def request_problems(model: ModelConfig, engine: EngineName) -> Iterator[str]:
         value = getattr(model.search, name)
         if value not in known:
             able = " or ".join(other for other in ENGINES if _knows(other, name, value))
-            shown = f"{value} " if value in ("converged", "nrmse", "posterior") else ""
+            shown = f"{value} " if value in ("converged", "nrmse", "joint") else ""
             yield f"search.{name}: {shown}needs the engine {able}; this request has the engine {engine}"
     if engine == "robyn":
         yield from _robyn_problems(model)

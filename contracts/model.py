@@ -333,6 +333,11 @@ class Search(Authored):
         "posterior, or the Pareto model with the smallest error_score, as Robyn, or nrmse; left out: "
         "posterior with the engine native where there is one, otherwise error_score",
     )
+    baseline: Literal["prophet", "joint"] = Field(
+        "prophet",
+        description="prophet: trend and season are fitted before the media, as in Robyn; joint: they are "
+        "columns of every model, fitted together with the media (engine native only)",
+    )
     stop: Stop | None = Field(None, description="end early; left out: never, as Robyn")
     allow_partial_trials: bool = Field(
         False,

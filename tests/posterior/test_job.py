@@ -19,6 +19,7 @@ from tests.posterior.data import config, sales
 from trainer.engines.base import Host, Material
 from trainer.engines.choice import distances
 from trainer.engines.native.engine import NativeEngine
+from trainer.engines.native.recreate import recreate
 from trainer.posterior.job import Asked
 from trainer.trust.job import Judge
 
@@ -189,3 +190,27 @@ def test_a_job_is_checked_and_says_what_speaks_against_it(default: tuple[Path, H
     assert lines["forecast"].word == "good"
     assert (told.planted, told.placebos) == (None, [])
     assert heard.steps.index("trust") > heard.steps.index("outputs")
+
+
+def test_trend_and_season_may_be_fitted_together_with_the_media(
+    default: tuple[Path, Heard], tmp_path: Path
+) -> None:
+    search = {**SEARCH, "best_by": "nrmse"}
+    trained(tmp_path / "joint", search={**search, "baseline": "joint"})
+    trained(tmp_path / "prophet", search=search)
+    best = BestModel.model_validate(read(tmp_path / "joint", "best_model.json"))
+    kinds = {one.name: one.kind for one in best.contributions}
+    assert {"trend", "trend bend 1", "season sin 1", "season cos 4"} <= kinds.keys()
+    assert {kinds["trend"], kinds["season cos 4"]} == {"context"}
+
+    def worst(name: str) -> float:
+        """Of the channels, which earn 1, 2 and 3."""
+        channels = read(tmp_path / name, "best_model.json")["channels"]
+        return max(abs(one["roas"] / (i + 1) - 1) for i, one in enumerate(channels))
+
+    assert worst("joint") < worst("prophet")
+    again = recreate(pd.read_parquet(tmp_path / "joint.parquet"), read(tmp_path / "joint", "model.json"))
+    assert again.best.candidate["nrmse"] == pytest.approx(best.nrmse, rel=1e-12)
+    told = PosteriorDocument.model_validate(read(tmp_path / "joint", "posterior.json"))
+    same = PosteriorDocument.model_validate(read(default[0], "posterior.json"))
+    assert told.channels == same.channels  # the posterior has such a baseline anyway

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.model import ModelConfig
-from contracts.series import Interval
+from trainer.engines.native.prepare import calendar_columns
 from trainer.engines.native.records import Inputs
 from trainer.posterior import kernel
 from trainer.posterior.kernel import Floats
@@ -20,11 +20,8 @@ RHO = np.linspace(0, 0.95, 20)
 KAPPA = np.geomspace(0.1, 30, 9)
 """The grid of how bendy the trend is: sd of a change of slope (per 52 weeks), over sd of the noise."""
 
-_YEAR, _MONTH, _QUARTER = 365.25, 30.5, 91
-_LAST_KNOT = 6
 _MOST_LEVELS = 10
 _DEPENDENT = 1e-9
-_DAYS: dict[Interval, float] = {"day": 1, "week": 7, "month": _YEAR / 12}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +44,10 @@ def build(data: pd.DataFrame, config: ModelConfig, inputs: Inputs) -> Baseline:
     Flat priors: level, trend, Fourier pairs of year and month, weekdays, Prophet's holidays, context columns,
     and a column per level of a factor but the last one.
     """
-    found = {"level": np.ones(len(inputs.dates)), **dict(_calendar(inputs))}
-    if "holiday" in inputs.prophet:
+    days = inputs.dates, inputs.interval, inputs.first, inputs.stop
+    components = config.prophet.components
+    found = {"level": np.ones(len(inputs.dates)), **dict(calendar_columns.calendar(*days, components))}
+    if "holiday" in components:
         found["holiday"] = inputs.values[:, inputs.columns.index("holiday")]
     found |= {variable.name: data[variable.name].to_numpy(dtype=float) for variable in config.columns.context}
     for factor in config.columns.factors:
@@ -60,38 +59,9 @@ def build(data: pd.DataFrame, config: ModelConfig, inputs: Inputs) -> Baseline:
     return Baseline(
         names=tuple(names[kept]),
         columns=columns[:, kept],
-        bends=_bends(inputs) if "trend" in inputs.prophet else np.empty((len(columns), 0)),
+        bends=calendar_columns.bends(*days) if "trend" in components else np.empty((len(columns), 0)),
         left_out=tuple(names[~kept]),
     )
-
-
-def _days(inputs: Inputs) -> Floats:
-    """(N,) days since the window's first period."""
-    days: Floats = (inputs.dates - inputs.dates[inputs.first]).astype(float)
-    return days
-
-
-def _calendar(inputs: Inputs) -> Iterator[tuple[str, Floats]]:
-    days, step = _days(inputs), _DAYS[inputs.interval]
-    years = (inputs.stop - inputs.first) * step / _YEAR
-    if "trend" in inputs.prophet:
-        yield "trend", days / _YEAR
-    if "season" in inputs.prophet:
-        yield from _fourier("season", days, _YEAR, 4 if years >= 1.99 else 2 if years >= 0.99 else 0)
-    if "monthly" in inputs.prophet:
-        fastest = int(np.ceil(_MONTH / (2 * step))) - 1
-        yield from _fourier("monthly", days, _MONTH, min(max(fastest, 0), 5))
-    if "weekday" in inputs.prophet:
-        weekday = (inputs.dates.astype("datetime64[D]").astype(int) + 3) % 7
-        for k, name in enumerate(("Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"), 1):
-            yield name, (weekday == k).astype(float)
-
-
-def _fourier(name: str, days: Floats, period: float, pairs: int) -> Iterator[tuple[str, Floats]]:
-    for k in range(1, pairs + 1):
-        angle = 2 * np.pi * k * days / period
-        yield f"{name} sin {k}", np.sin(angle)
-        yield f"{name} cos {k}", np.cos(angle)
 
 
 def _levels(name: str, values: pd.Series[str]) -> Iterator[tuple[str, Floats]]:
@@ -103,22 +73,9 @@ def _levels(name: str, values: pd.Series[str]) -> Iterator[tuple[str, Floats]]:
         yield f"{name}: {level}", (values == level).to_numpy(dtype=float)
 
 
-def _bends(inputs: Inputs) -> Floats:
-    """A knot every quarter of a year, the last one six periods before the window's end or earlier."""
-    days, step = _days(inputs), _DAYS[inputs.interval]
-    last = (inputs.stop - inputs.first - 1 - _LAST_KNOT) * step
-    knots = np.arange(_QUARTER, last + 1e-9, _QUARTER)
-    bends: Floats = np.maximum(0.0, days[:, None] - knots) / (52 * 7)
-    return bends
-
-
 def later_bends(inputs: Inputs, stop: int) -> Floats:
     """(stop, k) like the bends of a baseline, for the knots that follow its own up to row `stop`."""
-    days, step = _days(inputs)[:stop], _DAYS[inputs.interval]
-    last = (inputs.stop - inputs.first - 1 - _LAST_KNOT) * step
-    knots = np.arange(_QUARTER, float(days[-1]), _QUARTER)
-    bends: Floats = np.maximum(0.0, days[:, None] - knots[knots > last + 1e-9]) / (52 * 7)
-    return bends
+    return calendar_columns.later_bends(inputs.dates, inputs.interval, inputs.first, inputs.stop, stop)
 
 
 def _independent(columns: Floats) -> NDArray[np.bool_]:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from contracts import series
 from contracts.model import CalibrationStudy, ModelConfig, PaidMedia, Sign, Variable
 from trainer.engines.checks import dates_of, floats, interval_of, window_rows
-from trainer.engines.common import Floats, SearchRange
+from trainer.engines.common import Floats, InvalidInputs, SearchRange
+from trainer.engines.native.prepare import calendar_columns
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.records import Inputs, Study
 
@@ -17,12 +18,19 @@ from trainer.engines.native.records import Inputs, Study
 def build(data: pd.DataFrame, config: ModelConfig, prophet: ProphetColumns) -> Inputs:
     """The numeric inputs; `data` must have passed `check`.
 
-    Exposures are turned into currency by their price in the window, for all rows (robyn-spec §2.3).
+    Exposures are turned into currency by their price in the window, for all rows (robyn-spec §2.3). With
+    `search.baseline: joint` trend and season are columns of the model, in the place of Prophet's.
+
+    Raises InvalidInputs if these columns are too many for the window.
     """
     columns, dates = config.columns, dates_of(data, config)
     first, stop = window_rows(dates, config)
-    context = {variable.name: floats(data, variable.name) for variable in columns.context}
-    design = prophet.components | context | prophet.factors
+    joint = _joint(config, dates, first, stop)
+    components = {
+        name: values for name, values in prophet.components.items() if not joint or name == "holiday"
+    }
+    context = joint | {variable.name: floats(data, variable.name) for variable in columns.context}
+    design = components | context | prophet.factors
     design |= {
         paid.selected: _in_currency(data, paid.spend, paid.exposure, slice(first, stop))
         for paid in columns.paid_media
@@ -35,15 +43,15 @@ def build(data: pd.DataFrame, config: ModelConfig, prophet: ProphetColumns) -> I
         *columns.paid_media,
         *columns.organic,
     ]
-    baseline: list[Sign] = ["default"] * len(config.prophet.components)
+    baseline: list[Sign] = ["default"] * (len(components) + len(joint))
     return Inputs(
         dates=dates,
         interval=interval_of(dates),
         dependent_name=columns.dependent,
         dependent_type=columns.dependent_type,
         dependent=floats(data, columns.dependent),
-        prophet=tuple(config.prophet.components),
-        context=tuple(variable.name for variable in (*columns.context, *columns.factors)),
+        prophet=tuple(components),
+        context=(*joint, *(variable.name for variable in (*columns.context, *columns.factors))),
         paid=tuple(paid.selected for paid in columns.paid_media),
         organic=tuple(variable.name for variable in columns.organic),
         values=np.column_stack(list(design.values())),
@@ -64,6 +72,24 @@ def build(data: pd.DataFrame, config: ModelConfig, prophet: ProphetColumns) -> I
         solver=config.search.solver,
         best_by="nrmse" if config.search.best_by == "nrmse" else "error_score",
     )
+
+
+def _joint(config: ModelConfig, dates: NDArray[np.datetime64], first: int, stop: int) -> dict[str, Floats]:
+    """Columns of trend and season that are fitted together with the media, by name; none unless asked for."""
+    if config.search.baseline != "joint":
+        return {}
+    days, components = (dates, interval_of(dates), first, stop), config.prophet.components
+    found = dict(calendar_columns.calendar(*days, components))
+    if "trend" in components:
+        found |= {f"trend bend {k}": values for k, values in enumerate(calendar_columns.bends(*days).T, 1)}
+    count = len(found) + series.columns_of(config)
+    train = series.train_rows(stop - first, config)
+    if train < series.fewest_rows(count):
+        raise InvalidInputs(
+            f"search.baseline: joint: {train} rows to train on are too few for {count} variables, trend and "
+            "season included; deliver a longer period, or leave it out"
+        )
+    return found
 
 
 def _penalties(config: ModelConfig, columns: list[str]) -> dict[str, SearchRange]:
