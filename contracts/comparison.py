@@ -45,7 +45,7 @@ class ChannelComparison(Exchanged):
     )
     word: Word | None = Field(description="how stable that is; None with fewer than two")
     change: Literal["real", "not told apart", "unknown"] = Field(
-        description="`real`: two runs differ with a probability of 0.9 or more; `unknown`: fewer than two have intervals"
+        description="`real`: two runs differ, probably at 0.9; `unknown`: fewer than two have intervals"
     )
 
 
