@@ -219,6 +219,21 @@ class Validity(Exchanged):
     )
 
 
+class DeleteQuery(Authored):
+    """Whether to delete, or only to say what would be."""
+
+    dry_run: bool = Field(False, description="whether only to say what would be deleted")
+
+
+class DeletedResults(Exchanged):
+    """The files of a result that are deleted."""
+
+    job_id: OfJob
+    asked: bool = Field(description="whether the deletion has been asked for; false: only looked")
+    files: list[str] = Field(description="names of the files that the last attempt's manifest lists")
+    bytes: int = Field(description="how large they are together")
+
+
 class AttemptRow(Exchanged):
     """One try of a job to train."""
 

@@ -251,8 +251,8 @@ RIGHTS: dict[str, Rights] = {
     "sweep": Rights(
         publishes=tuple(topic for topic in ALL_TOPICS if topic not in (SWEEP_TICKS, SOURCE_CHECKS)),
         reads=("datasets/", "outcomes/", "scratch/", "drop-zone/", "model_summary/"),
-        creates=("outcomes/", "scratch/", "model_summary/"),
-        lists=("scratch/", "model_summary/"),
+        creates=("outcomes/", "scratch/", "model_summary/", "robyn/"),
+        lists=("scratch/", "model_summary/", "robyn/"),
         documents=("jobs", "queues", "uploads", "countries"),
         runs="stops",
         seldom={
@@ -263,6 +263,7 @@ RIGHTS: dict[str, Rights] = {
             "read:drop-zone/": _HALF_ACCEPTED,
             f"publish:{SWEEP_REQUESTS}": "a job that ends because nothing happened to it",
             "publish:objects-outcomes": "the notification of an outcome was lost",
+            **dict.fromkeys(("list:robyn/", "create:robyn/"), "a person has the files of a result deleted"),
             **dict.fromkeys(
                 ("read:model_summary/", "create:model_summary/", "list:model_summary/"), "a month is closed"
             ),

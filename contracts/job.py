@@ -173,6 +173,16 @@ class JobResult(Exchanged):
     )
 
 
+class Deletion(Exchanged):
+    """Who had the files of a result deleted; the job's document stays."""
+
+    by: str = Field(description="who asked for it")
+    at: Timestamp = Field(description="when it was asked for, UTC")
+    done_at: Timestamp | None = Field(None, description="when the files were gone, UTC; None: not yet")
+    objects: int = Field(0, description="how many files were deleted")
+    bytes: int = Field(0, description="how large they were together")
+
+
 class Job(Document):
     """The state of one job. Changed only by compare-and-set, one transition at a time."""
 
@@ -220,6 +230,9 @@ class Job(Document):
     budgets: list[BudgetShort] = Field([], description="the answers to budget questions in short")
     result: JobResult | None = Field(
         None, description="the best model in a line; left out: there is none yet"
+    )
+    deletion: Deletion | None = Field(
+        None, description="who had the files of the result deleted; left out: nobody"
     )
     timeline: list[TimelineEntry] = Field([], description="every step so far, oldest first")
 

@@ -149,6 +149,11 @@ def results(job: Job) -> str:
     return f"robyn/{job.revision}/{job.country}/{job.stamp}-{job.job_id}/attempt-{job.attempt}/"
 
 
+def all_results(job: Job) -> str:
+    """Prefix of the files that all attempts of a job leave."""
+    return results(job).rsplit("attempt-", 1)[0]
+
+
 def model_summary(job: Job) -> str:
     """The summary of a job's result."""
     return f"{results(job)}model_summary.json"

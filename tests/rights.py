@@ -7,7 +7,7 @@ right has the words of `contracts.cloud.Rights.flat`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -129,7 +129,8 @@ def _noting(call: Callable[..., Any], rights: _Rights, recorded: Recorded) -> Ca
         recorded[identity] |= set(rights(*args, **options))
         token = _identity.set(None)  # what an adapter calls in its turn is no call of ours
         try:
-            return call(self, *args, **options)
+            answer = call(self, *args, **options)
+            return iter(list(answer)) if isinstance(answer, Generator) else answer
         finally:
             _identity.reset(token)
 

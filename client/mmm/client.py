@@ -18,6 +18,7 @@ from contracts.api import (
     AttemptAnswer,
     AttemptList,
     DeadLetterList,
+    DeletedResults,
     File,
     FileList,
     JobAnswer,
@@ -102,6 +103,11 @@ class Client:
     def retry(self, job: JobAnswer | str) -> JobAnswer:
         """Start a failed or cancelled job again."""
         return self._ask(JobAnswer, "POST", f"/jobs/{_id(job)}:retry")
+
+    def delete_results(self, job: JobAnswer | str, dry_run: bool = False) -> DeletedResults:
+        """Delete the files of a job's result; with `dry_run` only say which."""
+        query = {"dry_run": str(dry_run).lower()}
+        return self._ask(DeletedResults, "POST", f"/jobs/{_id(job)}:delete_results", params=query)
 
     def wait(self, job: JobAnswer | str, seen: Callable[[JobAnswer], None] | None = None) -> JobAnswer:
         """Wait until a job has ended; `seen` is called with each look at it. Without one, a bar is shown."""

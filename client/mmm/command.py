@@ -392,6 +392,19 @@ def retry(place: Place, jobs: tuple[str, ...], machine: bool) -> None:
     _each(place, jobs, place.client.retry, machine)
 
 
+@main.command("delete-results")
+@job_id
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@the_place
+def delete_results(place: Place, job: str, yes: bool) -> None:
+    """Delete the files of a job's result; the job stays."""
+    found = place.client.delete_results(job, dry_run=True)
+    place.tell(*found.files, f"{len(found.files)} files, {found.bytes:,} bytes")
+    if yes or click.confirm("Delete them?", err=True):
+        place.client.delete_results(job)
+        place.tell("deleted within a minute")
+
+
 def _each(place: Place, jobs: Sequence[str], act: Any, machine: bool) -> None:
     done: list[JobAnswer] = []
     for job in jobs:

@@ -34,6 +34,9 @@ def _problems(job: Job, request: TrainRequest, across: bool) -> Iterator[str]:
     if job.state is not JobState.SUCCEEDED:
         later = "" if job.state.terminal else "; send the request with a new request_id when it has succeeded"
         yield f"has no result: it is {job.state}{later}"
+    if job.deletion is not None:
+        yield f"has no result any more: {job.deletion.by} had its files deleted"
+        return
     try:
         former = TrainRequest.model_validate(job.request)
     except ValidationError:

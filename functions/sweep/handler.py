@@ -11,6 +11,7 @@ from functions.runtime import Runtime
 from functions.steps import announce_attempt_end
 from functions.sweep.cancelling import sweep_cancelling
 from functions.sweep.checking import check_launcher
+from functions.sweep.deleting import sweep_deletion
 from functions.sweep.months import sweep_months
 from functions.sweep.queues import sweep_queues
 from functions.sweep.running import sweep_running
@@ -62,5 +63,7 @@ def _sweep(runtime: Runtime, job: Job, asked: bool = False) -> None:
         sweep_running(runtime, job, asked)
     elif job.state in _WAITING and job.deadline is not None and job.deadline <= runtime.ports.clock.now():
         sweep_waiting(runtime, job)
+    elif asked and job.deletion is not None and job.deletion.done_at is None:
+        sweep_deletion(runtime, job, job.deletion)
     elif asked and job.state in (JobState.FAILED, JobState.REJECTED):
         announce_attempt_end(runtime, job, job.attempt)  # the sweep that ended it may have died before

@@ -17,6 +17,7 @@ from contracts.job import (
     KEEP_ENDED,
     PRIORITIES,
     DeadLetter,
+    Deletion,
     Document,
     Job,
     JobState,
@@ -161,6 +162,41 @@ def _marked(ports: Ports, mark: ModelInUse) -> ModelInUse:
     if created is None:
         raise Conflict("somebody else marked a model at the same time")
     return created
+
+
+def delete_results(runtime: Runtime, job_id: str, person: str, check: Check = unchecked) -> Job:
+    """Ask for the deletion of the files that a job's attempts left; sweep deletes them. The job stays.
+
+    Raises:
+        Unknown: there is no such job.
+        Refused: it has no result, or the country uses its model.
+    """
+    job = retry_on_conflict(lambda: _deleting(runtime, deletable(runtime.ports, job_id, check), person))
+    publish(runtime, SWEEP_REQUESTS, SweepRequest(job_id=job_id))
+    return job
+
+
+def deletable(ports: Ports, job_id: str, check: Check = unchecked) -> Job:
+    """A job whose result may be deleted.
+
+    Raises:
+        Unknown: there is no such job.
+        Refused: it has no result, or the country uses its model.
+    """
+    job = job_of(ports, job_id, check)
+    if job.state is not S.SUCCEEDED:
+        raise Refused(f"job {job_id} has no result to delete: it is {job.state}")
+    used = ports.jobs.get(ModelInUse, job.country)
+    if used is not None and used.job_id == job_id:
+        raise Refused(f"{job.country} uses model {used.sol_id} of job {job_id}; mark another one first")
+    return job
+
+
+def _deleting(runtime: Runtime, job: Job, person: str) -> Job:
+    if job.deletion is not None:
+        return job
+    asked = Deletion(by=person, at=runtime.ports.clock.now())
+    return runtime.ports.jobs.replace(job.model_copy(update={"deletion": asked}), job.version)
 
 
 def job_of(ports: Ports, job_id: str, check: Check = unchecked) -> Job:

@@ -123,7 +123,7 @@ def test_attempts_keep_what_they_said_and_why_they_failed(world: World) -> None:
     life.console.save()
     for _ in range(8):
         world.deliver()
-        world.train(exit_code=137)
+        world.train(exit_code=139)
         world.clock.pass_(minutes=20)
         world.sweep()
         world.deliver()
@@ -184,3 +184,36 @@ def test_files_of_an_attempt_are_sent_once(world: World) -> None:
     done = world.web.get(f"{V1}/jobs/{job_id}/attempts/1").json
     assert (done["status"], done["error"]) == ("succeeded", None)
     assert done["timings"]
+
+
+def test_the_files_of_a_result_are_deleted_and_the_job_says_by_whom(world: World) -> None:
+    job_id = send(world, world.request("r1")).json["job_id"]
+    path = f"/jobs/{job_id}:delete_results"
+    early = world.web.post(f"{V1}{path}")
+    assert (early.status_code, "no result" in early.json["detail"]) == (409, True)
+    world.run()
+    there = world.results(job_id)
+    looked = world.web.post(f"{V1}{path}?dry_run=true").json
+    assert (looked["asked"], set(looked["files"])) == (False, set(there))
+    assert world.results(job_id) == there
+    country = world.job(job_id).country
+    world.web.post(f"{V1}/countries/{country}:use", json={"job_id": job_id})
+    used = world.web.post(f"{V1}{path}")
+    assert (used.status_code, "mark another one first" in used.json["detail"]) == (409, True)
+    other = send(world, world.request("r2")).json["job_id"]
+    world.run()
+    world.web.post(f"{V1}/countries/{country}:use", json={"job_id": other})
+    assert world.web.post(f"{V1}{path}").json["asked"] is True
+    world.deliver()
+    assert world.results(job_id) == []
+    assert len(world.results(other)) == len(there)
+    job = world.job(job_id)
+    assert (job.state, job.deletion.objects) == (JobState.SUCCEEDED, len(there))
+    assert "deleted by" in job.timeline[-1].note
+    before = world.job(job_id)
+    assert world.web.post(f"{V1}{path}").status_code == 200
+    world.deliver()
+    assert world.job(job_id) == before, "asked again nothing happens"
+    assert world.web.get(f"/jobs/{job_id}").status_code == 200
+    refresh = send(world, world.request("r3", refresh_of=job_id), "/jobs:validate").json
+    assert "had its files deleted" in refresh["violations"][0]["message"]

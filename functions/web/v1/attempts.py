@@ -8,7 +8,16 @@ from flask import request, url_for
 from pydantic import BaseModel
 from werkzeug.wrappers import Response
 
-from contracts.api import AttemptAnswer, AttemptList, AttemptRow, File, FileList, LogQuery
+from contracts.api import (
+    AttemptAnswer,
+    AttemptList,
+    AttemptRow,
+    DeletedResults,
+    DeleteQuery,
+    File,
+    FileList,
+    LogQuery,
+)
 from contracts.job import Job, JobState
 from contracts.names import Attempt, results
 from contracts.result import Timings
@@ -16,7 +25,9 @@ from functions.attempts import read_claim, read_outcome
 from functions.ports import NotFound, ObjectInfo, ObjectStore, Ports
 from functions.runtime import Runtime
 from functions.web import actions, files, views
+from functions.web.people import asking
 from functions.web.problems import BadRange, Unknown
+from functions.web.routes import expected
 
 M = TypeVar("M", bound=BaseModel)
 _TRAINED = (JobState.TRAINED, JobState.SUCCEEDED)
@@ -82,6 +93,23 @@ def get_attempt_file(runtime: Runtime, job_id: str, attempt: int, file: str) -> 
     """The content of a file, or a redirection to where the object store lets it be downloaded."""
     job = in_attempt(runtime.ports, job_id, attempt)
     return files.send(runtime.ports.objects, views.file_of(runtime.ports, job, file), of_attempt=True)
+
+
+def delete_results(runtime: Runtime, job_id: str, query: DeleteQuery) -> DeletedResults:
+    """Delete the files of a job's result; the job stays, and says who had them deleted.
+
+    With `dry_run=true` nothing is deleted. A model that its country uses is kept: mark another one first.
+    """
+    job = actions.deletable(runtime.ports, job_id, expected)
+    own = [file for file in views.files(runtime.ports, job) if file.object_name.startswith(results(job))]
+    if not query.dry_run:
+        actions.delete_results(runtime, job_id, asking(), expected)
+    return DeletedResults(
+        job_id=job_id,
+        asked=not query.dry_run,
+        files=[file.name for file in own],
+        bytes=sum(file.size for file in own),
+    )
 
 
 def in_attempt(ports: Ports, job_id: str, attempt: int) -> Job:

@@ -13,6 +13,8 @@ from contracts.api import (
     CountQuery,
     CountrySettings,
     DeadLetterList,
+    DeletedResults,
+    DeleteQuery,
     FileList,
     JobAnswer,
     JobCount,
@@ -111,6 +113,15 @@ ROUTES: tuple[Route, ...] = (
         "POST", "/jobs/{job_id}:cancel", jobs.cancel_job, JobAnswer, problems=(Refused, Changed), role="act"
     ),
     Route("POST", "/jobs/{job_id}:retry", jobs.retry_job, JobAnswer, problems=(Refused, Changed), role="act"),
+    Route(
+        "POST",
+        "/jobs/{job_id}:delete_results",
+        attempts.delete_results,
+        DeletedResults,
+        query=DeleteQuery,
+        problems=(Refused, Changed),
+        role="act",
+    ),
     Route("GET", "/jobs/{job_id}/attempts", attempts.list_attempts, AttemptList),
     Route("GET", "/jobs/{job_id}/attempts/{attempt}", attempts.get_attempt, AttemptAnswer),
     Route(
