@@ -34,6 +34,7 @@ COPY contracts contracts
 COPY functions functions
 COPY trainer trainer
 COPY infra infra
+COPY client/mmm mmm
 # numba compares times of source files, and a registry's layers keep whole seconds only.
 RUN find . -type f -exec touch --date=@946684800 {} + \
     && python -m trainer --check

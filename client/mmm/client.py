@@ -28,6 +28,7 @@ from contracts.api import (
     ListAnswer,
     QueueList,
     QueueUse,
+    UploadTarget,
     Validity,
     Version,
 )
@@ -192,6 +193,27 @@ class Client:
     def country(self, country: str, **weights: float) -> CountryModels:
         """The models of a country, the best first; `weights` of r2, nrmse, rssd and trust."""
         return self._ask(CountryModels, "GET", f"/countries/{country}/models", params=weights)
+
+    def upload(
+        self, path: Path | str, country: str, name: str | None = None, place: str = "drop-zone"
+    ) -> str:
+        """Upload a file, straight into the bucket in the cloud; the name of its object.
+
+        In the `drop-zone` it becomes a job with its settings, or with those of its country; among the
+        `sources` a request can name it.
+        """
+        name = name or Path(path).name
+        question = {"country": country, "name": name, "place": place}
+        target = self._ask(UploadTarget, "POST", "/uploads", json=question)
+        with Path(path).open("rb") as stream:
+            form = {"data": target.fields, "files": {"file": (name, stream)}, "allow_redirects": False}
+            if target.url.startswith("/"):
+                answer = self._request(self._once, "POST", self.url + target.url, **form)
+            else:  # the form is signed: who asks is nobody's business there
+                answer = self._request(_session(None, 1), "POST", target.url, **form)
+        if not answer.ok:
+            raise refusal(answer)
+        return target.object
 
     def preview(self, source: Mapping[str, Any], sheet: str | None = None) -> Preview:
         """What is in a source, given as a request names it: columns, and the first rows."""

@@ -359,6 +359,23 @@ def compare(place: Place, jobs: tuple[str, ...], machine: bool) -> None:
 
 
 @main.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--country", required=True, help="Country that the data are of.")
+@click.option(
+    "--settings", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its settings."
+)
+@click.option(
+    "--source", "place_name", flag_value="sources", default=None, help="Only for requests that name it."
+)
+@the_place
+def upload(place: Place, path: Path, country: str, settings: Path | None, source: bool) -> None:
+    """Upload a file of data; with its settings, or those of its country, it becomes a job."""
+    if settings is not None:
+        place.tell(place.client.upload(settings, country, f"{path.stem}.request.yaml"))
+    place.tell(place.client.upload(path, country, place="sources" if source else "drop-zone"))
+
+
+@main.command()
 @click.argument("path", metavar="SOURCE", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--sheet", help="Sheet of an Excel workbook.")
 @as_json

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,9 +19,10 @@ from click.testing import CliRunner, Result
 
 from contracts.api import JobAnswer
 from contracts.request import TrainRequest
+from infra.local.demo_data import demo_csv, demo_settings, generate
 from mmm import Client, NoAnswer, Refused
 from mmm.command import main
-from tests.local.system import LONG, ROOT, SHORT, System, closed, opened, request, write
+from tests.local.system import LONG, PATIENCE_S, ROOT, SHORT, System, closed, opened, request, write
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,23 @@ def test_jobs_are_compared_and_the_best_of_a_country_is_found(trained: Trained) 
     assert trained.mmm.countries() == ["DE"]
     models = trained.mmm.models(second)
     assert models.best in {one.sol_id for one in models.models}
+
+
+def test_an_uploaded_file_with_its_settings_becomes_a_job(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_bytes(demo_csv(generate(country="AT")))
+    (tmp_path / "mine.yaml").write_text(demo_settings(5, 1) + "validate_only: true\n")
+    words = ("upload", str(tmp_path / "sales.csv"), "--country", "AT")
+    answer = trained.run(*words, "--settings", str(tmp_path / "mine.yaml"))
+    assert answer.exit_code == 0, answer.output
+    assert answer.output.splitlines() == ["drop-zone/AT/sales.request.yaml", "drop-zone/AT/sales.csv"]
+    end = time.monotonic() + PATIENCE_S
+    while not (found := list(trained.mmm.jobs(country="AT"))) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert trained.mmm.wait(found[0].job_id, lambda _: None).state == "SUCCEEDED"
+    again = trained.run(*words)
+    assert (again.exit_code, "uploads replace nothing" in again.stderr) == (2, True)
+    source = trained.run(*words, "--source")
+    assert source.output == "sources/AT/sales.csv\n"
 
 
 def test_a_source_is_looked_into_before_anything_is_asked(trained: Trained, tmp_path: Path) -> None:

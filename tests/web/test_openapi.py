@@ -28,8 +28,8 @@ BEYOND_SCHEMAS = [positive_data_acceptance]
 PLAIN = {"Accept-Encoding": "identity"}
 SAYS_SO = {"validate_job"}
 """Answers 200 with what is wrong."""
-NEEDS_OTHERS = {"preview_source"}
-"""Waits for an answer of extract, which does not run here."""
+NEEDS_OTHERS = {"preview_source", "run_selftest"}
+"""Wait for answers of functions, which do not run here."""
 
 
 @pytest.fixture(scope="module")
