@@ -58,29 +58,21 @@ _IGNORED: dict[str, tuple[str, ...]] = {
     "target_efficiency": ("total",),
     "historical": ("total", "target", "bounds", "channel_bounds", "channel_budgets"),
 }
+BOUNDS = {
+    "max_response": ChannelBounds(low=0.5, high=2.0),
+    "target_efficiency": ChannelBounds(low=0.1, high=10.0),
+}
+"""Robyn's default bounds by scenario, as multiples of today's spend."""
+DEFAULT_TARGET: dict[Literal["revenue", "conversion"], float] = {"revenue": 0.8, "conversion": 1.2}
+"""Robyn's default target, as a multiple of today's ROAS or CPA."""
+_TOLERANCE = 1e-9
+"""Relative tolerance for rounding when a question is checked."""
 MOST_PLANS = 20
 """That one question may compare."""
 
 
-class BudgetQuestion(Authored):
-    """How to divide a budget over the paid channels (Robyn: robyn_allocator).
-
-    `max_response` asks for the largest response to a total budget, `target_efficiency` for the largest
-    response at a ROAS or CPA, and `historical` only what was spent and earned. Dates may also lie after the
-    data: then spends of the same periods a year before stand for what was spent.
-    """
-
-    name: Slug | None = Field(
-        None,
-        description="name of the answer, where there are several questions; left out: none",
-    )
-
-    method: Literal["posterior", "robyn"] = Field(
-        "posterior",
-        description="posterior: the split with the largest expected earnings over the posterior's draws, "
-        "carry-over included, with intervals; robyn: Robyn's allocator on the best model, which does not "
-        "charge for carry-over. A job without a posterior uses robyn, and says so",
-    )
+class SplitQuestion(Authored):
+    """How to divide a budget over the paid channels, and what plans of one's own would earn."""
 
     scenario: Literal["max_response", "target_efficiency", "historical"] = Field(
         "max_response",
@@ -97,18 +89,6 @@ class BudgetQuestion(Authored):
         gt=0,
         description="only with target_efficiency: ROAS (response per unit of currency) or CPA (currency per "
         "unit of response) to reach; left out: 0.8 times the ROAS, or 1.2 times the CPA, of what was spent",
-    )
-    start: date | None = Field(
-        None,
-        description="first day asked about, in the data or after them; left out: that of the window",
-    )
-    end: date | None = Field(
-        None, description="last day asked about, inclusive; left out: that of the window"
-    )
-    pattern: Literal["last_year", "even"] | None = Field(
-        None,
-        description="only with dates after the data: how each channel's spend is spread over them, as in the "
-        "same periods a year before, or evenly; left out: last_year",
     )
     bounds: ChannelBounds | None = Field(
         None,
@@ -148,16 +128,91 @@ class BudgetQuestion(Authored):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.method == "robyn":
-            unknown = [name for name in ("pattern", "plans") if getattr(self, name)]
-            if unknown:
-                raise FieldProblems(f"{name}: not used with method robyn" for name in unknown)
         twice = sorted(self.channel_budgets.keys() & self.channel_bounds.keys())
         if twice:
             raise ValueError(f"{', '.join(twice)}: has channel_bounds and channel_budgets; give one of them")
         ignored = [name for name in _IGNORED[self.scenario] if getattr(self, name)]
         if ignored:
             raise FieldProblems(f"{name}: not used with scenario {self.scenario}" for name in ignored)
+        return self
+
+    def bounds_of(self, channel: str) -> ChannelBounds:
+        """The bounds of a channel without a budget of its own."""
+        return self.channel_bounds.get(channel, self.bounds or BOUNDS[self.scenario])
+
+    @property
+    def bounding(self) -> str:
+        """The fields that bound the channels, for messages."""
+        fields = [name for name in ("channel_bounds", "channel_budgets") if getattr(self, name)]
+        return " or ".join(f"budget.{name}" for name in ("bounds", *fields))
+
+    def misfit(self, budget: float, least: float, most: float, span: str) -> str | None:
+        """Why a total cannot be spent within the bounds of all channels together; None if it can.
+
+        Money is in currency over the dates, which `span` names.
+        """
+        spent = "" if self.total else ", as was spent,"
+        asked = f"budget.total {budget:,.2f}{spent} for the {span}"
+        if budget < least * (1 - _TOLERANCE):
+            return (
+                f"{asked} is less than the lower bounds of all channels together, {least:,.2f}; "
+                f"raise it, or lower {self.bounding}"
+            )
+        if budget > most * (1 + _TOLERANCE):
+            return (
+                f"{asked} is more than the upper bounds of all channels together, {most:,.2f}; "
+                f"lower it, or raise {self.bounding}"
+            )
+        return None
+
+    def unreached(self, target: float, best: float, span: str, *, revenue: bool) -> str:
+        """That no split within the bounds reaches a target; `best` is the largest ROAS that one reaches."""
+        reached = f"a ROAS of {best:.4g}" if revenue else f"a CPA of {1 / best:,.4g}"
+        return (
+            f"no split within the bounds is expected to be better than {reached}, but budget.target asks for "
+            f"{target:,.4g} {span}; ask for less, or widen {self.bounding}"
+        )
+
+
+class BudgetQuestion(SplitQuestion):
+    """How to divide a budget over the paid channels (Robyn: robyn_allocator).
+
+    `max_response` asks for the largest response to a total budget, `target_efficiency` for the largest
+    response at a ROAS or CPA, and `historical` only what was spent and earned. Dates may also lie after the
+    data: then spends of the same periods a year before stand for what was spent.
+    """
+
+    name: Slug | None = Field(
+        None,
+        description="name of the answer, where there are several questions; left out: none",
+    )
+
+    method: Literal["posterior", "robyn"] = Field(
+        "posterior",
+        description="posterior: the split with the largest expected earnings over the posterior's draws, "
+        "carry-over included, with intervals; robyn: Robyn's allocator on the best model, which does not "
+        "charge for carry-over. A job without a posterior uses robyn, and says so",
+    )
+
+    start: date | None = Field(
+        None,
+        description="first day asked about, in the data or after them; left out: that of the window",
+    )
+    end: date | None = Field(
+        None, description="last day asked about, inclusive; left out: that of the window"
+    )
+    pattern: Literal["last_year", "even"] | None = Field(
+        None,
+        description="only with dates after the data: how each channel's spend is spread over them, as in the "
+        "same periods a year before, or evenly; left out: last_year",
+    )
+
+    @model_validator(mode="after")
+    def _possible_dates(self) -> Self:
+        if self.method == "robyn":
+            unknown = [name for name in ("pattern", "plans") if getattr(self, name)]
+            if unknown:
+                raise FieldProblems(f"{name}: not used with method robyn" for name in unknown)
         if self.start and self.end and self.end < self.start:
             raise ValueError(f"budget dates end ({self.end}) before they start ({self.start})")
         return self

@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from contracts.budget import BudgetQuestion, amount_of
+from contracts.budget import DEFAULT_TARGET, BudgetQuestion, amount_of
 from trainer.engines.common import Floats
 from trainer.engines.native.budget import reallocation
-from trainer.engines.native.budget.reallocation import DEFAULT_TARGET, Infeasible
+from trainer.engines.native.budget.reallocation import Infeasible
 from trainer.engines.native.explain.efficiency import efficiency
 from trainer.posterior.budget.plan import Plan, PlannedChannel, plan
 from trainer.posterior.budget.split import Curve, Curves, best_roas, best_split, most_at_roas
@@ -180,11 +180,7 @@ def _at_target(
     low, high = limits
     best, roas = best_roas(means, low, high), target if revenue else 1 / target
     if not np.isfinite(roas) or roas > best * (1 + _TOLERANCE):
-        reached = f"a ROAS of {best:.4g}" if revenue else f"a CPA of {1 / best:,.4g}"
-        raise Infeasible(
-            f"no split within the bounds is expected to be better than {reached}, but budget.target asks for "
-            f"{target:,.4g} {_span(asked)}; ask for less, or widen {reallocation.fields_of(question)}"
-        )
+        raise Infeasible(question.unreached(target, best, _span(asked), revenue=revenue))
     return most_at_roas(means, low, high, min(roas, best))
 
 

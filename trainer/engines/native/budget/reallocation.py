@@ -8,23 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from contracts.budget import BudgetQuestion, ChannelBounds, amount_of
+from contracts.budget import DEFAULT_TARGET, BudgetQuestion, amount_of
 from contracts.series import last_days, rows_within
 from trainer.engines.common import Floats, InvalidInputs
 from trainer.engines.native.budget.allocator import Curves, best_roas, curves_of, reach_target, spend_budget
 from trainer.engines.native.explain.efficiency import efficiency
-from trainer.engines.native.records import DependentType, Inputs, ModelAnswer
+from trainer.engines.native.records import Inputs, ModelAnswer
 
 WIDER = 3.0
 """How much further than asked the bounds of the second, "unbound" answer reach (Robyn: multiplier)."""
 
-_BOUNDS = {
-    "max_response": ChannelBounds(low=0.5, high=2.0),
-    "target_efficiency": ChannelBounds(low=0.1, high=10.0),
-}
-"""Robyn's default bounds by scenario, as multiples of today's spend."""
-DEFAULT_TARGET: dict[DependentType, float] = {"revenue": 0.8, "conversion": 1.2}
-"""Robyn's default target, as a multiple of today's ROAS or CPA."""
 _TOLERANCE = 1e-9
 """Relative tolerance for rounding when a question is checked."""
 
@@ -170,8 +163,7 @@ def bounds(
     question: BudgetQuestion, names: list[str], today: Floats, periods: int
 ) -> tuple[Floats, Floats, Floats]:
     """`Frame.factors`, `.limits` and `.wider` of channels (c,) by spend column."""
-    default = question.bounds or _BOUNDS[question.scenario]
-    asked = [question.channel_bounds.get(name, default) for name in names]
+    asked = [question.bounds_of(name) for name in names]
     low, high = np.array([[bound.low for bound in asked], [bound.high for bound in asked]])
     far = 1 + (high - 1) * WIDER
     wider = np.array([np.maximum(0.0, 1 - (1 - low) * WIDER), np.where(far < 0, high * WIDER, far)]) * today
@@ -244,7 +236,7 @@ def _answer(frame: Frame, limits: Floats, target: float) -> Floats:
         wish = f"{target:,.4g} {frame.span}"
         raise Infeasible(
             f"no split within the bounds is better than {reached}, but budget.target asks for {wish}; "
-            f"ask for less, or widen {fields_of(frame.question)}"
+            f"ask for less, or widen {frame.question.bounding}"
         )
     return reach_target(curves, low, high, roas, today)
 
@@ -252,21 +244,5 @@ def _answer(frame: Frame, limits: Floats, target: float) -> Floats:
 def check_budget(question: BudgetQuestion, budget: float, limits: Floats, span: str) -> None:
     """Raise Infeasible if the bounds of all channels (2, c) do not allow the budget; money over the dates."""
     least, most = (float(limit.sum()) for limit in limits)
-    spent = "" if question.total else ", as was spent,"
-    asked = f"budget.total {budget:,.2f}{spent} for the {span}"
-    if budget < least * (1 - _TOLERANCE):
-        raise Infeasible(
-            f"{asked} is less than the lower bounds of all channels together, {least:,.2f}; "
-            f"raise it, or lower {fields_of(question)}"
-        )
-    if budget > most * (1 + _TOLERANCE):
-        raise Infeasible(
-            f"{asked} is more than the upper bounds of all channels together, {most:,.2f}; "
-            f"lower it, or raise {fields_of(question)}"
-        )
-
-
-def fields_of(question: BudgetQuestion) -> str:
-    """The fields of the request that bound the channels."""
-    fields = [name for name in ("channel_bounds", "channel_budgets") if getattr(question, name)]
-    return " or ".join(f"budget.{name}" for name in ("bounds", *fields))
+    if misfit := question.misfit(budget, least, most, span):
+        raise Infeasible(misfit)

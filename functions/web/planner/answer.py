@@ -1,0 +1,371 @@
+"""The answer to a question about the dates that a result offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf, isfinite
+
+from contracts.budget import BOUNDS, DEFAULT_TARGET, amount_of
+from contracts.curves import CurveDates, CurvesDocument
+from contracts.plans import OfferedChannel, OfferedDates, PlanOffer, PlanQuestion
+from contracts.result import (
+    AllocatedChannel,
+    Allocation,
+    Earned,
+    Figures,
+    Gain,
+    PlanAnswer,
+    PlannedSpend,
+    SpendBounds,
+)
+from functions.web.planner.curve import Curve
+from functions.web.planner.split import best_split, most_at_roas
+
+_TOLERANCE = 1e-9
+
+
+class Unanswerable(ValueError):
+    """The curves do not answer the question; `lines` say why, each as `path: what is wrong`."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.lines = list(lines)
+        super().__init__("; ".join(self.lines))
+
+
+def offer(curves: CurvesDocument) -> PlanOffer:
+    """What can be asked."""
+    return PlanOffer(
+        dependent=curves.dependent,
+        dependent_type=curves.dependent_type,
+        interval=curves.interval,
+        dates=[_offered(dates, curves.factors[-1]) for dates in curves.dates],
+        notes=curves.notes,
+    )
+
+
+def _offered(dates: CurveDates, most: float) -> OfferedDates:
+    return OfferedDates(
+        **dates.model_dump(exclude={"channels"}),
+        channels=[
+            OfferedChannel(name=one.name, today=one.today, most=most * one.spend) for one in dates.channels
+        ],
+    )
+
+
+def answer(curves: CurvesDocument, question: PlanQuestion, solution: str = "") -> Allocation:
+    """What the posterior expects of the spends that are asked for, or proposes; `solution`: the best model.
+
+    Means are those of all draws, intervals those of the draws in the curves. A question that cannot be
+    answered within its bounds is answered with the reason, as a job does.
+
+    Raises:
+        Unanswerable: the question names what is not there, or spends of which the curves know nothing.
+    """
+    by_name = {dates.name: dates for dates in curves.dates}
+    if question.dates not in by_name:
+        there = ", ".join(by_name)
+        raise Unanswerable([f"dates: there are no dates '{question.dates}'; there are: {there}"])
+    asked = _Asked(curves, by_name[question.dates], question)
+    if problems := [*asked.unknown(), *asked.beyond()]:
+        raise Unanswerable(problems)
+    return asked.answer(solution)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question and what it is about; lists go with the channels."""
+
+    document: CurvesDocument
+    dates: CurveDates
+    question: PlanQuestion
+
+    @cached_property
+    def curves(self) -> list[Curve]:
+        return [Curve(channel, self.document.factors) for channel in self.dates.channels]
+
+    @property
+    def names(self) -> list[str]:
+        return [channel.name for channel in self.dates.channels]
+
+    @property
+    def today(self) -> list[float]:
+        return [channel.today for channel in self.dates.channels]
+
+    @property
+    def revenue(self) -> bool:
+        return self.document.dependent_type == "revenue"
+
+    @property
+    def span(self) -> str:
+        return f"from {self.dates.start} to {self.dates.end}"
+
+    def unknown(self) -> Iterator[str]:
+        """Channels that the result does not have."""
+        named: dict[str, Iterable[str]] = {
+            "channel_bounds": self.question.channel_bounds,
+            "channel_budgets": self.question.channel_budgets,
+            **{f"plans.{name}": spends for name, spends in self.question.plans.items()},
+        }
+        for path, channels in named.items():
+            for name in channels:
+                if name not in self.names:
+                    yield f"{path}.{name}: not a channel of the result; there are: {', '.join(self.names)}"
+
+    def beyond(self) -> Iterator[str]:
+        """Spends that the curves do not reach, and changes of nothing."""
+        for path, name, spend in self._spends():
+            if name not in self.names:
+                continue
+            curve = self.curves[self.names.index(name)]
+            if isinstance(spend, str) and not curve.channel.today > 0:
+                yield f"{path}: {spend} of no spend is nothing; it was 0 {self.span}; give an amount"
+            elif curve.channel.spend and amount_of(spend, curve.channel.today) > curve.most * (
+                1 + _TOLERANCE
+            ):
+                yield (
+                    f"{path}: {amount_of(spend, curve.channel.today):,.2f} is more than the curves know, "
+                    f"{curve.most:,.2f} (today {curve.channel.today:,.2f}); ask for less, or ask a job"
+                )
+
+    def _spends(self) -> Iterator[tuple[str, str, float | str]]:
+        for plan, spends in self.question.plans.items():
+            for name, spend in spends.items():
+                yield f"plans.{plan}.{name}", name, spend
+        for name, (_, high) in self.question.channel_budgets.items():
+            yield f"channel_budgets.{name}", name, high
+        for name, bounds in self.question.channel_bounds.items():
+            if name in self.names:
+                yield f"channel_bounds.{name}.high", name, bounds.high * self._today(name)
+        if self.question.bounds and self.question.scenario != "historical":
+            for name, spent in zip(self.names, self.today, strict=True):
+                if name not in self.question.channel_bounds and name not in self.question.channel_budgets:
+                    yield "bounds.high", name, self.question.bounds.high * spent
+
+    def _today(self, name: str) -> float:
+        return self.today[self.names.index(name)]
+
+    @cached_property
+    def limits(self) -> tuple[list[float], list[float]]:
+        """Lowest and highest spend."""
+        low, high = [], []
+        for curve in self.curves:
+            name, today = curve.channel.name, curve.channel.today
+            if name in self.question.channel_budgets:
+                least, most = self.question.channel_budgets[name]
+            else:
+                bounds = self.question.bounds_of(name)
+                least, most = bounds.low * today, bounds.high * today
+            low.append(least)
+            high.append(min(most, curve.most) if curve.channel.spend else most)
+        return low, high
+
+    def answer(self, solution: str) -> Allocation:
+        """What is asked, and what is proposed."""
+        found = self._base(solution)
+        plans = [self._plan(name, spends) for name, spends in self.question.plans.items()]
+        if self.question.scenario == "historical":
+            return found.model_copy(update={"plans": plans})
+        low, high = self.limits
+        earns = [curve.mean for curve in self.curves]
+        if not any(high):
+            return self._refused(found, f"the paid channels had no spend {self.span}; ask for other dates")
+        if self.question.scenario == "max_response":
+            budget = self._budget()
+            span = f"{self.dates.periods} periods {self.span}"
+            if misfit := self.question.misfit(budget, sum(low), sum(high), span):
+                return self._refused(found, misfit)
+            spends = best_split(earns, low, high, min(max(budget, sum(low)), sum(high)))
+            return self._proposed(found, spends, plans, budget=budget)
+        kind = self.document.dependent_type
+        before = found.before
+        assert before  # noqa: S101 (of every base)
+        today = before.roas if self.revenue else before.cpa
+        target = self.question.target or DEFAULT_TARGET[kind] * (inf if today is None else today)
+        roas = target if self.revenue else 1 / target
+        spends, best = most_at_roas(earns, low, high, roas)
+        if not isfinite(roas) or roas > best * (1 + 1e-6):
+            return self._refused(
+                found, self.question.unreached(target, best, self.span, revenue=self.revenue)
+            )
+        return self._proposed(found, spends, plans, target=target)
+
+    def _budget(self) -> float:
+        low, high = self.limits
+        spent = sum(self.today)
+        if self.question.total:
+            return amount_of(self.question.total, spent)
+        every = len(self.question.channel_budgets) == len(self.names)
+        return min(max(spent, sum(low)), sum(high)) if every else spent
+
+    def _base(self, solution: str) -> Allocation:
+        """What was spent and earned."""
+        return Allocation(
+            method="posterior",
+            sol_id=solution,
+            scenario=self.question.scenario,
+            feasible=True,
+            notes=list(self._notes()),
+            metric="roas" if self.revenue else "cpa",
+            start=self.dates.start,
+            end=self.dates.end,
+            interval=self.document.interval,
+            periods=self.dates.periods,
+            pattern=self.dates.pattern,
+            historical=self._past(self.curves),
+            before=self._figures(self.curves, self.today),
+            channels=[
+                AllocatedChannel(
+                    name=curve.channel.name,
+                    modelled=curve.channel.name,
+                    historical=self._past([curve]),
+                    before=self._figures([curve], [curve.channel.today], following=True),
+                )
+                for curve in self.curves
+            ],
+        )
+
+    def _refused(self, found: Allocation, reason: str) -> Allocation:
+        return Allocation(
+            method=found.method,
+            sol_id=found.sol_id,
+            scenario=found.scenario,
+            feasible=False,
+            reason=reason,
+            start=found.start,
+            end=found.end,
+            interval=found.interval,
+            periods=found.periods,
+            pattern=found.pattern,
+        )
+
+    def _proposed(
+        self, found: Allocation, spends: list[float], plans: list[PlanAnswer], **asked: float
+    ) -> Allocation:
+        low, high = self.limits
+        channels = [
+            channel.model_copy(
+                update={
+                    "after": self._figures([curve], [spend], following=True),
+                    "gain": self._gain([curve], [spend]),
+                    "bounds": SpendBounds(
+                        low=_ratio(least, curve.channel.today),
+                        high=_ratio(most, curve.channel.today),
+                        spend=[least, most],
+                    ),
+                }
+            )
+            for channel, curve, spend, least, most in zip(
+                found.channels, self.curves, spends, low, high, strict=True
+            )
+        ]
+        after, gain = self._figures(self.curves, spends), self._gain(self.curves, spends)
+        new = {"after": after, "gain": gain, "channels": channels, "plans": plans, **asked}
+        return found.model_copy(update=new)
+
+    def _plan(self, name: str, spends: Mapping[str, float | str]) -> PlanAnswer:
+        given = [
+            amount_of(spends.get(channel.name, channel.today), channel.today)
+            for channel in self.dates.channels
+        ]
+        return PlanAnswer(
+            name=name,
+            after=self._figures(self.curves, given),
+            gain=self._gain(self.curves, given),
+            channels=[
+                PlannedSpend(
+                    name=curve.channel.name,
+                    after=self._figures([curve], [spend]),
+                    gain=self._gain([curve], [spend]),
+                )
+                for curve, spend in zip(self.curves, given, strict=True)
+            ],
+        )
+
+    def _past(self, curves: Sequence[Curve]) -> Figures:
+        spend = sum(curve.channel.today for curve in curves)
+        response = sum(curve.parts(curve.channel.today)[0] for curve in curves)
+        return self._efficient(spend, response, {"response": response})
+
+    def _figures(
+        self, curves: Sequence[Curve], spends: Sequence[float], *, following: bool = False
+    ) -> Figures:
+        parts = [curve.parts(spend) for curve, spend in zip(curves, spends, strict=True)]
+        response, carry_out = (sum(part[k] for part in parts) for k in range(2))
+        earned = Earned(mean=response + carry_out, **_quantiles(_summed(curves, spends)))
+        more: dict[str, float | Earned | None] = {
+            "response": response,
+            "carry_out": carry_out,
+            "earned": earned,
+        }
+        if following:
+            more |= self._following(curves[0], spends[0])
+        return self._efficient(sum(spends), response + carry_out, more)
+
+    def _following(self, curve: Curve, spend: float) -> dict[str, float | None]:
+        """What one more unit of currency per period earns; at the curve's end, what the last one does."""
+        if not curve.channel.spend:
+            return {}
+        step = min(float(self.dates.periods), curve.most / 100)
+        first = min(spend, curve.most - step)
+        earned = (curve.mean(first + step) - curve.mean(first)) / step
+        return {"marginal_roas": earned} if self.revenue else {"marginal_cpa": _ratio(1.0, earned)}
+
+    def _efficient(self, spend: float, earned: float, more: Mapping[str, float | Earned | None]) -> Figures:
+        ratio = {"roas": _ratio(earned, spend)} if self.revenue else {"cpa": _ratio(spend, earned)}
+        return Figures.model_validate(
+            {"spend": spend, "mean_spend": spend / self.dates.periods, **more, **ratio}
+        )
+
+    def _gain(self, curves: Sequence[Curve], spends: Sequence[float]) -> Gain:
+        today = [curve.channel.today for curve in curves]
+        pairs = zip(_summed(curves, spends), _summed(curves, today), strict=True)
+        draws = [after - before for after, before in pairs]
+        triples = zip(curves, spends, today, strict=True)
+        mean = sum(curve.mean(spend) - curve.mean(before) for curve, spend, before in triples)
+        above = sum(draw > 0 for draw in draws) / len(draws) if draws else 0.0
+        return Gain(mean=mean, **_quantiles(draws), above_zero=above)
+
+    def _notes(self) -> Iterator[str]:
+        if self.dates.pattern != "as_spent":
+            how = "as then" if self.dates.pattern == "last_year" else "evenly"
+            yield (
+                "These dates lie after the data: today is what was spent in the same periods a year before, "
+                f"spread {how}; price per exposure is the mean of the last year."
+            )
+        default = self.question.bounds is None and self.question.scenario == "target_efficiency"
+        if default and BOUNDS["target_efficiency"].high > self.document.factors[-1]:
+            yield (
+                f"No channel is moved above {self.document.factors[-1]:g} times its spend, which is as far "
+                "as the curves go; a job can go further."
+            )
+        for channel in self.dates.channels:
+            if not channel.spend:
+                yield (
+                    f"{channel.name}: it never had media, so nothing is known of what it earns; it is "
+                    "taken to earn nothing"
+                )
+
+
+def _summed(curves: Sequence[Curve], spends: Sequence[float]) -> list[float]:
+    """What the channels earn together, a value per draw."""
+    each = [curve.draws(spend) for curve, spend in zip(curves, spends, strict=True)]
+    return [sum(row) for row in zip(*filter(None, each), strict=True)]
+
+
+def _quantiles(draws: Sequence[float]) -> dict[str, float]:
+    ordered = sorted(draws) or [0.0]
+    return {name: _quantile(ordered, share) for name, share in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95))}
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """Linear between order statistics, as numpy does it."""
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def _ratio(value: float, over: float) -> float | None:
+    return value / over if over > 0 else None
