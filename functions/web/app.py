@@ -18,6 +18,7 @@ from functions.web import (
     health_pages,
     new_pages,
     pages,
+    plan_pages,
     queue_pages,
     reference,
     result_pages,
@@ -49,6 +50,7 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.after_request(lambda response: _logged(runtime, response))
     app.register_blueprint(pages.blueprint(runtime))
     app.register_blueprint(result_pages.blueprint(runtime))
+    app.register_blueprint(plan_pages.blueprint(runtime))
     app.register_blueprint(compare_pages.blueprint(runtime))
     app.register_blueprint(country_pages.blueprint(runtime))
     app.register_blueprint(new_pages.blueprint(runtime))

@@ -100,6 +100,14 @@ class Unreadable(WebProblem):
     title = "The source cannot be read"
 
 
+class NoCurves(WebProblem):
+    """A job whose budget cannot be planned."""
+
+    status = 409
+    type = "no-curves"
+    title = "There is nothing to plan with"
+
+
 class TooMany(WebProblem):
     """Whoever asks has asked enough for now."""
 

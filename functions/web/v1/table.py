@@ -49,13 +49,15 @@ from contracts.comparison import (
 )
 from contracts.figures import ModelFigures
 from contracts.job import DeadLetter, ModelInUse, Queue
+from contracts.plans import PlanOffer, PlanQuestion
 from contracts.preview import Preview, SourceQuestion
 from contracts.request import TrainRequest
+from contracts.result import Allocation
 from functions.runtime import Runtime
 from functions.web.openapi import document
-from functions.web.problems import BadRange, Changed, Refused, TooMany, Unknown, Unreadable
+from functions.web.problems import BadRange, Changed, NoCurves, Refused, TooMany, Unknown, Unreadable
 from functions.web.routes import Route
-from functions.web.v1 import attempts, jobs, models, queues, sources
+from functions.web.v1 import attempts, jobs, models, plans, queues, sources
 
 ANY_FILE = "application/octet-stream"
 
@@ -175,6 +177,14 @@ ROUTES: tuple[Route, ...] = (
         body=NewSettings,
         problems=(Changed,),
         role="act",
+    Route("GET", "/jobs/{job_id}/plans", plans.get_plan_offer, PlanOffer, problems=(NoCurves,)),
+    Route(
+        "POST",
+        "/jobs/{job_id}/plans",
+        plans.answer_plan,
+        Allocation,
+        body=PlanQuestion,
+        problems=(NoCurves,),
     ),
     Route("GET", "/queues", queues.list_queues, QueueList),
     Route("GET", "/queues/{queue}", queues.get_queue, QueueDetail),
