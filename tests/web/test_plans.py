@@ -82,7 +82,7 @@ def test_all_that_is_wrong_is_told_at_once_and_what_was_typed_stays(site: Site) 
     assert violation["path"] == "plans.huge.tv_spend"
     assert "more than the curves know, 800.00" in violation["message"]
     nowhere = site.client.post(PLANS, json={"dates": "tomorrow"})
-    assert "there are: last-4, next-13-even" in nowhere.json["violations"][0]["message"]
+    assert "there are: last-4, next-13-even" in nowhere.json["violations"][0]["advice"]
     refused = site.client.get(PAGE, query_string={"dates": "last-4", "total": "1"}).get_data(as_text=True)
     assert "less than the lower bounds of all channels together, 300.00" in refused
 

@@ -177,6 +177,7 @@ ROUTES: tuple[Route, ...] = (
         body=NewSettings,
         problems=(Changed,),
         role="act",
+    ),
     Route("GET", "/jobs/{job_id}/plans", plans.get_plan_offer, PlanOffer, problems=(NoCurves,)),
     Route(
         "POST",
