@@ -12,6 +12,7 @@ from contracts.base import WHOLE
 from contracts.preview import Preview
 from contracts.problem import Violation, violations
 from contracts.request import SettingsError, TrainRequest, parse_settings
+from functions.acceptance.request import MAX_REQUEST_BYTES
 from functions.web import parts
 from functions.web.form import Control, Schema, Sent, changed, form
 from functions.web.formats import as_yaml
@@ -144,6 +145,8 @@ def sent_draft(sent: Sent, preview: Preview | None) -> Draft:
     unchanged = text.strip() == (as_yaml(before) if before else "").strip()
     typed, wrong = before, []
     try:
+        if len(text) > MAX_REQUEST_BYTES:
+            raise SettingsError(f"is larger than {MAX_REQUEST_BYTES >> 10} KiB")
         if not unchanged:
             typed = parse_settings(text.encode()) if text.strip() else {}
     except SettingsError as error:

@@ -161,6 +161,11 @@ def test_text_that_cannot_be_read_stays_and_says_why(site: Site) -> None:
     assert sent(html)["text"].strip() == "country: [DE"
 
 
+def test_a_text_that_no_request_can_have_is_not_even_read(site: Site) -> None:
+    html = post(site, written("labels: {" + "a: b, " * 50_000))
+    assert "the text is larger than 256 KiB" in html
+
+
 def test_a_form_that_was_cut_short_is_refused(site: Site) -> None:
     for base in ("", "[]", "{"):
         answer = site.client.post("/new", data={"base": base, "text": "country: DE"})
