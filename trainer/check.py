@@ -21,6 +21,7 @@ from trainer.posterior.job import Asked
 from trainer.trust.job import Judge
 
 _WEEKS = 120
+"""Rows of the self-test's data."""
 _FIRST = date(2023, 1, 2)
 CONFIG: dict[str, Any] = {
     "columns": {

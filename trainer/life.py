@@ -49,6 +49,7 @@ _CONTINUED = re.compile(r"\w[\w.-]*\.(csv|json)|pareto_alldecomp_matrix\.parquet
 """Files of a former result that another training needs; plain names only, never a path out of the folder."""
 
 _PREPARED = 0.1
+"""Share of a training that is done when its data are prepared."""
 _BEGUN = {"load": 0.0, "prepare": 0.02, "decompose": 0.05}
 _MERGED = {"posterior": 0.72, "select": 0.84, "outputs": 0.88, "upload": 0.98}
 """Share of a training that is done where its steps begin: before the search, and after it."""

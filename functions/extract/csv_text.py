@@ -47,8 +47,11 @@ _ESCAPED = re.compile(r'\\"(?![,;\t|\r\n]|$)')
 _FORMULA = re.compile(r'^="([^"]*)"$')
 """Text that a spreadsheet must not read as a number: `="007"`."""
 _LOOKED_AT = 4096
+"""Characters at the beginning from which encoding and quotes are told."""
 _MOST_MENDED = 100_000
+"""Rows of another length than the header that are mended at most."""
 _SHOWN = 10
+"""Line numbers that a message names."""
 
 
 class _Dialect(NamedTuple):

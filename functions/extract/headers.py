@@ -8,7 +8,9 @@ from collections.abc import Collection, Sequence
 from contracts.base import plain_name
 
 _LINES_SEARCHED = 100
+"""Lines in which the header is looked for."""
 _LEAST_NAMED = 2
+"""Wanted names that a line must hold to count as the header, or all if fewer are wanted."""
 
 
 def header_line(rows: Sequence[Sequence[str]], wanted: Collection[str]) -> int:

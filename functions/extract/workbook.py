@@ -43,8 +43,10 @@ SHEET = b"mmm.sheet"
 _ROWS_PER_BATCH = 10_000
 _BLOCK = 1 << 20
 _LINES_LOOKED_AT = 200
+"""Rows in which the header is looked for."""
 _GROUPED = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
 _EXACT = 1e15
+"""Whole numbers below it are exact as floats, and written without a decimal point."""
 _SMALLER = "save the sheet as CSV, or leave out what the model does not need"
 _UNREADABLE: tuple[type[Exception], ...] = (
     CalamineError, expat.ExpatError, ElementTree.ParseError, zipfile.BadZipFile, zlib.error, EOFError,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 _LINE = re.compile(r'"([^"]*(?:""[^"]*)*)"[,;\t|]*(\s*)')
 _MOST_CHARACTERS = 1 << 20
 _LOOKED_AT = 20
+"""Non-empty lines that are looked at."""
 _FEWEST = 2
+"""Lines from which on a file can be told to be wrapped."""
 
 
 def is_wrapped(text: str) -> bool:

@@ -66,6 +66,7 @@ _BEFORE = rf"^(?P<sign>[+-]?){_SPACE}(?P<unit>{_UNIT}){_SPACE}(?P<number>{_NUMBE
 _AFTER = rf"^(?P<number>{_NUMBER}){_SPACE}(?P<unit>{_UNIT})$"
 _DASH = r"[-−–‒﹣－]"
 _SAMPLE = 1_000
+"""Different cells from which the form of a column's numbers is told."""
 
 
 def missing(cells: pa.ChunkedArray) -> pa.ChunkedArray:

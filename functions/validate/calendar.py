@@ -15,6 +15,7 @@ STEPS: dict[Interval, pd.DateOffset] = {
 """The distance from one period to the next."""
 
 _LEAST_PRESENT = 0.5
+"""Share of an interval's periods that must be there for the series to have that interval."""
 
 
 def interval_of(dates: pd.Series[pd.Timestamp], column: str, findings: Findings) -> Interval | None:

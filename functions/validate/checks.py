@@ -12,9 +12,13 @@ from contracts.request import TrainRequest
 from functions.validate.findings import Findings, some
 
 _LARGEST = 1e100
+"""Largest value that is modelled, either sign."""
 _DUST = 1e-9
+"""Negative media above minus this share of the column's largest value are rounding errors."""
 _MOST_LEVELS = 10
+"""Levels of a factor that count, the most frequent ones."""
 _LEVELS_PER_ROW = 0.9
+"""Share of levels per row from which on a factor is no category."""
 
 
 def without_dust(frame: pd.DataFrame, columns: Columns, findings: Findings) -> pd.DataFrame:

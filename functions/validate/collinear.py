@@ -14,11 +14,15 @@ from functions.validate.findings import Findings
 Floats = NDArray[np.float64]
 
 _SAME = 0.98
+"""Correlation from which on two columns say the same."""
 _DISGUISED = 0.95
+"""Correlation from which on a context column says the same as a medium."""
 _UNEXPLAINED = 0.01
 """The share of a column's variance that others leave unexplained if it is made of them."""
 _NEGLIGIBLE = 0.02
+"""Share of a column's standard deviation below which another contributes nothing to it."""
 _SPARE_ROWS = 10
+"""Rows beyond the number of columns that such a finding needs."""
 
 _APART = "keep one of them, or add them up in `derived`: a model cannot tell their effects apart"
 

@@ -18,8 +18,11 @@ from functions.validate.numbers import read_numbers
 from functions.validate.source import ROW, as_text
 
 _ROWS_LOOKED_AT = 20
+"""Rows at the end in which totals and notes are looked for."""
 _FEWEST_ROWS = 3
+"""Rows from which on a table can have a footer."""
 _SUM_TOLERANCE = 1e-3
+"""Relative difference up to which a cell is the sum of those above it."""
 _TOTAL = re.compile(
     r"(grand |sub-?|net |gross )?totals?|sums?|(gesamt|end|zwischen)?summe|gesamt(ergebnis|wert|betrag)?"
     r"|insgesamt|total(e|es|i|en)?( g[eé]n[eé]ral| general| geral| generale)?|totaux|somme|suma|soma|somma"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 _LOOKED_AT = 1000
+"""Values from which the cause is told."""
 _EXCEL = date(1899, 12, 30)
 _EPOCHS = {10: 1, 13: 10**3, 16: 10**6, 19: 10**9}
 _WORDS: tuple[tuple[str, str, str], ...] = (

@@ -33,7 +33,9 @@ _INDIAN = r"|[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d+)?"
 _PLAIN = r"^[+-]?\d+$"
 _SHORT = r"^[+-]?0*\d{1,3}$"
 _LEAST_GROUPED = 5
+"""Ambiguous numbers, such as 1.234, that prove thousands separators together."""
 _LEAST_PLAIN = 2
+"""Numbers of at most three digits without a separator that such a proof needs."""
 
 
 def _shape(decimal: str, group: str, more: str = "") -> str:
@@ -211,6 +213,7 @@ def _booleans(name: str, values: pa.ChunkedArray, findings: Findings) -> Floats 
 
 
 _MOST_WORDS = 20
+"""Different words from which on a column holds no yes and no."""
 
 
 def _floats(values: pa.ChunkedArray) -> Floats:

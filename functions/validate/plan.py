@@ -28,8 +28,11 @@ from contracts.validation import ResolvedWindow
 from functions.validate.findings import Findings, some
 
 _ROWS_PER_VARIABLE = 10
+"""Rows for each variable below which validation warns."""
 _SPEND_TOLERANCE = 0.1
+"""Relative difference of a study's spend to the data's from which on validation warns."""
 _LEAST_CONFIDENCE = 0.8
+"""Confidence of a study below which validation warns."""
 
 
 def check_size(rows: int, model: ModelConfig, findings: Findings) -> None:

@@ -15,7 +15,9 @@ from functions.validate.findings import Findings, some
 from functions.validate.source import folded
 
 MOST_REGIONS = 250
+"""Regions that data may have."""
 _SAME = 1e-6
+"""Relative difference up to which a region is the sum of the others."""
 
 Parts = dict[str, pd.DataFrame]
 """The rows of each region, by its name; where there are no regions all rows, by an empty name."""

@@ -25,7 +25,9 @@ Floats = NDArray[np.float64]
 
 _LEVEL, _SIGMA, _EARNED = 1000.0, 25.0, 6000.0
 _BURN = 12
+"""Weeks before the window, whose spend carries over into it."""
 _ON = 0.6
+"""Probability that a channel spends in a week."""
 
 KINDS: dict[str, tuple[int, dict[str, Any]]] = {
     "geometric": (120, {}),

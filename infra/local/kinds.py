@@ -10,7 +10,9 @@ import pandas as pd
 from infra.local.demo_data import CHANNELS, ORGANIC, Channel, DemoData, Floats, generate
 
 _LAGS = 13
+"""Weeks that a delayed effect lasts."""
 _SHOCK_LEVEL = 80_000.0
+"""Height of the baseline's jump, in currency."""
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,13 @@ IMAGES_GB: dict[str, float] = {"native": 0.35, "robyn": 0.55}
 """Packed; functions and page share their libraries."""
 FUNCTIONS_GB = 0.16
 RELEASES = 2
+"""Releases whose images are kept."""
 SECRETS = 2
+"""Versions of secrets."""
 BUCKET_GB = 5
+"""What lies in the bucket before any training."""
 LOGS_GIB = 0.07
+"""Log of a month's ticks."""
 CONDITIONS = 2
 """Alerts on metrics; those on log lines cost nothing."""
 
@@ -45,7 +49,9 @@ TRAININGS = {
 FUNCTIONS_S_A_JOB = 12
 """How long all functions work on a job, as assumed; with a GiB of memory."""
 REQUESTS_A_JOB = 12
+"""Deliveries of a job's messages."""
 READS_A_JOB = 60
+"""Documents that are read for a job."""
 RESULT_GB = 0.005
 """What a job leaves in the bucket, and is paid for the whole month."""
 

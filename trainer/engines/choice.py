@@ -12,7 +12,9 @@ from contracts.posterior import ChosenModel, PosteriorChannel, PosteriorDocument
 from trainer.engines.common import Floats
 
 _NINETY_WIDTH = 3.29
+"""Width of a normal distribution's 90 % interval, in standard deviations."""
 _NOTHING = 1e-3
+"""A ROAS below this share of the median counts as this share."""
 
 
 def roas_of(channel: PosteriorChannel) -> tuple[float, float, float]:

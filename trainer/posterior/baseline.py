@@ -21,7 +21,9 @@ KAPPA = np.geomspace(0.1, 30, 9)
 """The grid of how bendy the trend is: sd of a change of slope (per 52 weeks), over sd of the noise."""
 
 _MOST_LEVELS = 10
+"""Levels of a factor with a coefficient of their own, the most frequent ones."""
 _DEPENDENT = 1e-9
+"""A column whose length shrinks below this share beside the others follows from them."""
 
 
 @dataclass(frozen=True, eq=False)

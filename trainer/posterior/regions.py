@@ -29,6 +29,7 @@ SWEEPS, LONGEST, ESS = 2000, 4, 100.0
 """Sweeps of a chain, how many times as long it may become, and the effective draws that every channel of the
 country must reach."""
 _CHUNK = 50
+"""Sweeps between two reports of progress."""
 
 
 def posterior_by_region(

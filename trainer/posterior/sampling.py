@@ -13,12 +13,14 @@ from trainer.posterior import kernel
 from trainer.posterior.kernel import Floats
 
 CHAINS = 2
+"""Chains, each with a seed of its own."""
 SWEEPS, BURN_IN = 1500, 500
 LONGEST = 8
 """How many times the base length chains may become."""
 R_HAT, ESS = 1.05, 200.0
 """What every channel's log contribution must reach: split-R̂ below, effective draws at least."""
 _CHUNK = 250
+"""Sweeps between two reports of progress."""
 
 Progress = Callable[[int, int], None]
 """Called with sweeps done and sweeps planned so far, over all chains."""

@@ -20,7 +20,9 @@ from trainer.trust.thresholds import THRESHOLDS
 
 TOTALS = "forecasts and refits are those of the totals: without the regions they are less sure"
 _ROBUST_SD = 1.4826
+"""Standard deviation of a normal distribution over its median absolute deviation."""
 _OUTLIER = 4.0
+"""Robust standard deviations beyond which a residual is an outlier."""
 
 
 def judge(

@@ -24,10 +24,14 @@ HORIZONS = {"week": (4, 8, 12), "day": (28, 56, 84), "month": (1, 2, 3)}
 SWEEPS = 900
 """Of a refit's chains; medians and 90 % of short chains are good enough to compare."""
 WORLDS = 16
+"""Worlds that are drawn from the posterior and fitted."""
 SEPARATE = 1.5
+"""Ratio of two channels' ROAS from which on they count as different."""
 _DRAWS = 200
+"""Draws of a forecast."""
 _YEAR = {"week": 52, "day": 364, "month": 12}
 _NINETY_WIDTH = 3.29
+"""Width of a normal distribution's 90 % interval, in standard deviations."""
 
 
 def backtests(

@@ -39,6 +39,7 @@ CONTINUES = "continues"
 _LATELY = timedelta(hours=1)
 """A file that grows later than this was whole before: somebody has added to it."""
 _LOOKS = 5
+"""How often an object is looked for again while somebody replaces it."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import psutil
 
 _SAME_START_S = 2.0
+"""Start times of one process, read twice, differ by less."""
 _PROC = Path("/proc")
 
 _WRAPPER = """"$@"

@@ -30,6 +30,7 @@ _ANY_TYPE = "application/octet-stream"
 _LISTED = "items(name,generation,size,crc32c,updated,metadata),nextPageToken"
 _OPTIONS = {"retry": STORAGE_RETRY, "timeout": TIMEOUT_S}
 _CHANGED = 412
+"""HTTP status of a write whose precondition does not hold."""
 
 
 class CloudStorageObjectStore:

@@ -20,6 +20,7 @@ __all__ = ["SnowflakeSettings", "SnowflakeWarehouse"]
 
 _STOPPED = (604, 630)  # canceled; the statement's or the warehouse's timeout
 _NO_WAREHOUSE = 606
+"""Snowflake's error number: the session has no active warehouse."""
 _SERVER_FAULT = (603,)  # "SQL execution internal error"
 _SESSION_LOST = range(390103, 390119)  # the token is gone or has expired: log in anew
 

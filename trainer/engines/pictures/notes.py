@@ -19,6 +19,7 @@ LANE = 0.15
 """Height of a lane of labels, in inches."""
 
 _MOST_LANES = 4
+"""Rows of notes above a time axis."""
 _SIZE = 8.0  # of the text, in points
 _GAP = 4.0  # between two labels, in pixels
 _LENGTHS = (60, 36, 24, 14)

@@ -73,7 +73,9 @@ _RC: dict[Any, object] = {
 }
 
 _DPI = 140
+"""Dots per inch of a picture."""
 _LEVELS = 31
+"""Largest value of red, green and blue in a PNG: 32 levels each."""
 
 _FONT = "DejaVu Sans"
 _FALLBACKS = (

@@ -19,7 +19,9 @@ from trainer.engines.tables import write_csv
 STATUS = "refreshStatus"
 """0 for the first model of the chain, 1 for its refresh, and so on (Robyn's name)."""
 _LESS_R2 = 0.01
+"""Fall of R² from which on a refresh fits worse."""
 _MORE_NRMSE = 1.05
+"""Factor of NRMSE from which on a refresh fits worse."""
 
 
 def write(solution: str, refresh: Continuation, folder: Path) -> None:

@@ -20,6 +20,7 @@ from trainer.posterior.result import Posterior
 POINTS = 41
 """Of each curve, closer to each other where little is spent."""
 _TOLERANCE = 1e-6
+"""Relative excess up to which a target counts as reachable."""
 
 
 @dataclass(frozen=True, eq=False)

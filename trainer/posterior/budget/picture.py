@@ -17,9 +17,11 @@ if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing 
     from matplotlib.figure import Figure
 
 _WIDTH = 16.0
+"""Inches."""
 _CURVES = 3
 """Response curves in a row."""
 _PALE = 0.45
+"""Opacity of what was spent, beside what is proposed."""
 
 
 def draw(answer: BudgetAnswer, found: Allocation, path: Path) -> None:

@@ -19,6 +19,7 @@ from trainer.engines.native.budget.allocator import descend
 STEPS = 1000
 """Of the grid, from the least to the most that can be spent in all."""
 _ALIKE = 1e-12
+"""Relative difference below which two amounts are the same."""
 
 
 class Curve:

@@ -20,6 +20,7 @@ from trainer.engines.native.records import MediaAnswer
 _HALVINGS = 80
 """Bisection steps, more than a double has bits."""
 _RANDOM_STARTS = 8
+"""Random starts of the descent, beside the three that are not random."""
 _SEED = 1
 """Of the random starts, so that the same question has the same answer."""
 _TOLERANCE = 1e-9

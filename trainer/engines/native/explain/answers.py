@@ -22,6 +22,7 @@ from trainer.engines.native.search import kernel
 from trainer.engines.native.search.evaluator import Evaluator
 
 _CURVE_POINTS = 100
+"""Points of a response curve."""
 _CURVE_REACH = 1.5
 """End of a response curve, as a multiple of the window's largest input."""
 
