@@ -13,7 +13,7 @@ from contracts.job import ModelInUse
 from contracts.summary import CountryRun, RunChannel
 from contracts.trust import Word
 
-AJobId = Annotated[str, spelled(r"^[a-z0-9-]{1,80}$", "is no job id; one looks like de-weekly-0123456789ab")]
+AJobId = Annotated[str, spelled(r"^[a-z0-9-]{1,80}$", "is not a job id, such as de-weekly-0123456789ab")]
 Weight = Annotated[float, Field(ge=0, le=10)]
 SolId = Annotated[
     str, spelled(r"^[0-9]{1,9}(_[0-9]{1,9}){2}$", "is no name of a model; one looks like 1_17_1")

@@ -75,8 +75,9 @@ def _robyn_problems(model: ModelConfig) -> Iterator[str]:
     for path, name in model.columns.roles():
         if not _is_r_name(name):
             yield (
-                f"columns.{path}: '{name}' is no name for the engine robyn, which takes letters, digits, '.' "
-                "and '_', with a letter first, and no word of R; rename the column, or use the engine native"
+                f"columns.{path}: '{name}' cannot be used with the engine robyn, which takes letters, "
+                "digits, '.' and '_', with a letter first, and no reserved word of R; rename the column, or "
+                "use the engine native"
             )
     yield from _factor_problems(model)
     ranges = {**model.hyperparameters.ranges, **model.bounds}

@@ -32,8 +32,8 @@ JobId = Annotated[
     str,
     spelled(
         r"^[a-z0-9][a-z0-9-]{0,39}-[0-9a-f]{12}$",
-        "is no job id; one looks like de-weekly-0123456789ab, and stands on the job's page under Details and "
-        "in its job-finished message",
+        "is not a job id, such as de-weekly-0123456789ab, which the job's page shows under Details and "
+        "job-finished messages carry",
     ),
 ]
 """The id of a job, as `job-finished` messages and the status page show it."""
@@ -42,7 +42,7 @@ SolutionId = Annotated[
     str,
     spelled(
         r"^[1-9]\d{0,8}_[1-9]\d{0,8}_[1-9]\d{0,8}$",
-        "is no model; one looks like 3_812_1, and stands as solID in pareto_hyperparameters.csv",
+        "is not a model, such as 3_812_1, named in the column solID of pareto_hyperparameters.csv",
     ),
 ]
 """The solID of a model."""

@@ -252,7 +252,7 @@ def continuation_obstacles(moved: Moved, former_end: date) -> Iterator[Obstacle]
     elif dates[bisect_left(dates, former_end)] != former_end:
         yield Obstacle(
             "former-window",
-            f"the former window ends on {former_end}, which is no date of {span}",
+            f"the former window ends on {former_end}, which is not a date of {span}",
             "deliver periods that begin on the same days as the former ones, the former window's included",
         )
     elif moved.steps >= moved.rows:

@@ -140,7 +140,7 @@ class _Scan:
         parser.Parse(b"", True)
 
     def _doctype(self, *_: object) -> None:
-        raise BadSource(f"{self._name} is no workbook that Excel wrote: its XML declares entities.")
+        raise BadSource(f"{self._name} was not written by Excel: its XML declares entities.")
 
     def _characters_of(self, text: str) -> None:
         if self._inside:

@@ -19,7 +19,7 @@ from functions.validate.findings import Findings
 
 
 def former_model(runtime: Runtime, request: TrainRequest) -> BestModel | Obstacle | None:
-    """The best model of the job that a request starts from; why it is not to be had; None without a job."""
+    """The best model of the job that a request starts from; why it is not available; None without a job."""
     if request.former is None:
         return None
     job = runtime.ports.jobs.get(Job, request.former)

@@ -77,7 +77,9 @@ def replay(runtime: Runtime, letter_id: str, person: str) -> DeadLetter:
     """
     letter = _letter(runtime, letter_id)
     if letter.subscription not in SUBSCRIPTIONS:
-        raise Refused(f"the dead letter came from '{letter.subscription}', which is no subscription of ours")
+        raise Refused(
+            f"the dead letter came from '{letter.subscription}', which is not a subscription of the system"
+        )
     topic, _ = SUBSCRIPTIONS[letter.subscription]
     attributes = {**letter.attributes, "replay_of": letter_id}
     runtime.ports.bus.publish(topic, base64.b64decode(letter.data), attributes)

@@ -144,7 +144,7 @@ def _responses(route: Route, schemas: Mapping[Any, Json]) -> Json:
 def _good(answer: type[BaseModel] | str, status: int, schemas: Mapping[Any, Json]) -> Json:
     headers = {"Location": _HEADERS["Location"]} if status in (201, 202, 302) else {}
     if 300 <= status < 400:
-        told = "as it was when If-None-Match was its ETag" if status == 304 else "to be had there"
+        told = "as it was when If-None-Match was its ETag" if status == 304 else "available there"
         return {"description": told, "headers": headers}
     if isinstance(answer, str):
         return {"description": "as asked", "content": {answer: {}}, "headers": headers}

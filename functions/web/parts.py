@@ -66,7 +66,7 @@ def _expose(said: dict[str, Any], name: str, spend: str) -> Iterator[str]:
             entries[i] = {"spend": spend, "exposure": name, **{k: v for k, v in whole.items() if k == "sign"}}
             said["paid_media"] = entries
             return
-    yield f"columns.paid_media: '{name}' is to be the exposure of '{spend}', which is no paid channel"
+    yield f"columns.paid_media: '{name}' is to be the exposure of '{spend}', which is not a paid channel"
 
 
 def _take_out(said: dict[str, Any], name: str) -> None:

@@ -110,9 +110,9 @@ JOB_ID = "de-weekly-0123456789ab"
         ),
         (
             {"refresh_of": "Weekly job"},
-            {"refresh_of.job": "looks like de-weekly-0123456789ab, and stands on"},
+            {"refresh_of.job": "such as de-weekly-0123456789ab, which the job's page shows"},
         ),
-        ({"search": {"start_from": "x"}}, {"search.start_from": "'x' is no job id; one looks like"}),
+        ({"search": {"start_from": "x"}}, {"search.start_from": "'x' is not a job id, such as"}),
         ({"country": "Deutschland (neu)"}, {"country": "a short name such as DE"}),
         ({"country_value": "x", "country_column": None}, {"country_value": "without country_column"}),
         ({"budget": {"scenario": "historical", "total": 2}}, {"budget.total": "not used with scenario"}),
