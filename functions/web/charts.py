@@ -246,7 +246,7 @@ def _curves(figures: ModelFigures) -> Spec | None:
         "type": "nominal",
         "title": None,
         "scale": _scale([one.name for one in channels]),
-        "legend": {"orient": "top", "columns": 4, "labelLimit": 110},
+        "legend": {"orient": "top", "columns": 3, "labelLimit": 90},
     }
     dots = [
         {

@@ -24,6 +24,8 @@ class LogTail:
     lines: list[str]
     earlier: bool
     """Whether there are more before them."""
+    whole: bool
+    """Whether the attempt has ended, and its log is a file of its result."""
 
 
 def tail(ports: Ports, job: Job, *, only_errors: bool = False) -> LogTail | None:
@@ -39,7 +41,7 @@ def tail(ports: Ports, job: Job, *, only_errors: bool = False) -> LogTail | None
     lines = text.splitlines()
     if only_errors:
         lines = [line for line in lines if _ALARMING.search(line)]
-    return LogTail(lines[-TAIL:], cut or len(lines) > TAIL)
+    return LogTail(lines[-TAIL:], cut or len(lines) > TAIL, whole=whole is not None)
 
 
 def _end(ports: Ports, info: ObjectInfo) -> tuple[str, bool]:

@@ -1,4 +1,5 @@
-// While something runs: fetches this address again and replaces #live. Focus and scrolling stay where they are.
+// While something runs: fetches this address again and replaces #live, and #live-head with name and state.
+// Focus and scrolling stay where they are.
 const QUICK = 2000;
 const SLOW = 30000;
 
@@ -27,6 +28,9 @@ async function refresh() {
         return;
       }
       if (fresh) replaced(old, fresh);
+      const head = document.getElementById("live-head");
+      const freshHead = page.getElementById("live-head");
+      if (head && freshHead && !head.contains(document.activeElement)) head.replaceWith(freshHead);
     } catch {
       // the next time may be better
     }
