@@ -10,9 +10,14 @@ from typing import Any
 
 import pytest
 
+from contracts import names
+from contracts.curves import CurvesDocument
+from contracts.plans import PlanQuestion
+from functions.web import planner
 from infra.generate import EXAMPLES, ROOT
 from tests.web.harness import S, Site
 from tests.web.test_pages import HOSTILE, Elements
+from tests.web.trained import summary
 
 CURVES = json.loads((ROOT / EXAMPLES / "curves.json").read_text(encoding="utf-8"))
 PAGE = "/jobs/weekly-1/plan"
@@ -116,3 +121,18 @@ def test_a_job_without_curves_says_why(site: Site) -> None:
         assert words in page.get_data(as_text=True)
         assert api.json["type"] == "/problems/no-curves"
     assert site.client.get("/jobs/nothing/plan").status_code == 404
+
+
+def test_a_result_shows_all_its_budget_questions_and_leads_to_the_plan(site: Site) -> None:
+    job = site.job(S.SUCCEEDED)
+    curves = CurvesDocument.model_validate(CURVES)
+    asked = PlanQuestion(dates="last-4", total="+10 %", plans={"less": {"tv_spend": "-20 %"}})
+    answer = planner.answer(curves, asked).model_copy(update={"name": "quarter"})
+    refused = answer.model_copy(update={"name": "too-much", "feasible": False, "reason": "no", "plans": []})
+    found = summary(job, further_budgets=[answer, refused], files=["curves.json"])
+    site.ports.objects.create(names.model_summary(job), found.model_dump_json().encode())
+    site.result(job, curves__json=json.dumps(CURVES).encode())
+    html = site.client.get("/jobs/weekly-1").get_data(as_text=True)
+    for words in ("Every budget question and plan", ">quarter, plan less<", ">too-much<", "no answer"):
+        assert words in html
+    assert PAGE in Elements(html).values("a", "href")
