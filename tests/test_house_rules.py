@@ -15,7 +15,7 @@ import pytest
 from infra import house
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = ("contracts", "functions", "trainer", "infra")
+OURS = ("contracts", "functions", "client", "trainer", "infra")
 GOOGLE_AND_SNOWFLAKE = ("google", "snowflake")
 
 
@@ -112,7 +112,8 @@ def test_engines_know_neither_jobs_nor_clouds():
 
 @pytest.mark.parametrize("folder", OURS)
 def test_only_the_gcp_adapters_import_clients_of_clouds(folder: str):
-    found = [line for line in offenders(folder, GOOGLE_AND_SNOWFLAKE) if "functions/adapters/gcp" not in line]
+    may = ("functions/adapters/gcp/", "client/mmm/iap.py ")
+    found = [line for line in offenders(folder, GOOGLE_AND_SNOWFLAKE) if not line.startswith(may)]
     assert found == []
 
 
