@@ -34,8 +34,10 @@ from contracts.api import (
 )
 from contracts.comparison import ComparisonAnswer, CountryList, CountryModels, ModelList
 from contracts.job import DeadLetter, Queue
+from contracts.plans import PlanOffer
 from contracts.preview import Preview
 from contracts.request import TrainRequest
+from contracts.result import Allocation
 from mmm.errors import NoAnswer, refusal
 from mmm.result import Result
 
@@ -214,6 +216,14 @@ class Client:
         if not answer.ok:
             raise refusal(answer)
         return target.object
+
+    def plan_offer(self, job: JobAnswer | str) -> PlanOffer:
+        """What can be asked about the budget of a finished job: dates, channels, how far its curves go."""
+        return self._ask(PlanOffer, "GET", f"/jobs/{_id(job)}/plans")
+
+    def plan(self, job: JobAnswer | str, **question: Any) -> Allocation:
+        """Answer a budget question about a finished job: `total`, `dates`, `bounds`, `plans`, …"""
+        return self._ask(Allocation, "POST", f"/jobs/{_id(job)}/plans", json=question, often=True)
 
     def preview(self, source: Mapping[str, Any], sheet: str | None = None) -> Preview:
         """What is in a source, given as a request names it: columns, and the first rows."""

@@ -28,7 +28,7 @@ from contracts.summary import ModelSummary
 from mmm.client import Client
 from mmm.errors import MmmError, NoAnswer, NotAllowed, Refused
 from mmm.follow import describe, follow
-from mmm.reading import Submission, UnreadableRequests, read_document, read_requests
+from mmm.reading import Submission, UnreadableRequests, changed, read_document, read_requests
 from mmm.told import (
     asked_table,
     budget_lines,
@@ -373,6 +373,35 @@ def upload(place: Place, path: Path, country: str, settings: Path | None, source
     if settings is not None:
         place.tell(place.client.upload(settings, country, f"{path.stem}.request.yaml"))
     place.tell(place.client.upload(path, country, place="sources" if source else "drop-zone"))
+
+
+@main.command()
+@job_id
+@click.argument("question", required=False, type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--set", "changes", multiple=True, metavar="PATH=VALUE", help="A field of the question.")
+@as_json
+@the_place
+def plan(place: Place, job: str, question: Path | None, changes: tuple[str, ...], machine: bool) -> None:
+    """Answer a budget question about a finished job; without one, show what can be asked.
+
+    QUESTION is a YAML file; `--set 'total=+10 %'` asks without a file.
+    """
+    if question is None and not changes:
+        offer = place.client.plan_offer(job)
+        if machine:
+            _print_json(offer)
+        else:
+            place.tell(
+                yaml.safe_dump(offer.model_dump(mode="json"), sort_keys=False, allow_unicode=True).rstrip()
+            )
+        return
+    asked = changed({} if question is None else read_document(question), [_change(one) for one in changes])
+    answer = place.client.plan(job, **asked)
+    if machine:
+        _print_json(answer)
+    else:
+        place.tell(*budget_lines([answer]))
+    sys.exit(0 if answer.feasible else FAILED)
 
 
 @main.command()

@@ -71,6 +71,18 @@ def read_document(path: Path) -> dict[str, Any]:
     return _parsed(sys.stdin.buffer.read(), "stdin") if str(path) == "-" else _read(path)
 
 
+def changed(body: dict[str, Any], changes: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """A document with other values at dotted paths, as YAML writes them.
+
+    Raises:
+        UnreadableRequests: a value is no YAML, or a path does not fit.
+    """
+    body = copy.deepcopy(body)
+    for dotted, text in changes:
+        _set(body, dotted, _value(text, "--set", dotted), "--set")
+    return body
+
+
 def _all(readers: list[Any]) -> list[Submission]:
     found, problems = [], []
     for reader in readers:

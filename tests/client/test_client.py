@@ -104,6 +104,20 @@ def test_an_uploaded_file_with_its_settings_becomes_a_job(trained: Trained, tmp_
     assert source.output == "sources/AT/sales.csv\n"
 
 
+def test_a_budget_is_planned_without_a_new_job(trained: Trained, tmp_path: Path) -> None:
+    offered = json.loads(trained.run("plan", trained.job.job_id, "--json").output)
+    assert "tv_spend" in {channel["name"] for channel in offered["dates"][0]["channels"]}
+    answer = trained.run("plan", trained.job.job_id, "--set", "total=+10 %", "--json")
+    assert answer.exit_code == 0, answer.output
+    told = json.loads(answer.output)
+    assert told["after"]["spend"] == pytest.approx(1.1 * told["before"]["spend"])
+    question = write(tmp_path / "q.yaml", {"total": "+10 %"})
+    assert re.search(
+        r"budget.*: [\d,]+ → [\d,]+, gain", trained.run("plan", trained.job.job_id, str(question)).output
+    )
+    assert trained.run("plan", trained.job.job_id, "--set", "total=lots").exit_code == 2
+
+
 def test_a_source_is_looked_into_before_anything_is_asked(trained: Trained, tmp_path: Path) -> None:
     path = write(tmp_path / "r.yaml", request("r", SHORT))
     shown = trained.run("preview", str(path))
