@@ -9,6 +9,7 @@ import json
 import logging
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -25,7 +26,7 @@ from contracts.events import JOB_FINISHED, SWEEP_REQUESTS, TRAIN_REQUESTS
 from contracts.job import Job, Queue
 from contracts.request import job_id_for, parse_settings
 from functions import entry, runtime
-from functions.adapters.embedded import Embedded, LauncherSettings, objects
+from functions.adapters.embedded import Embedded, LauncherSettings
 from functions.adapters.embedded.bus import Delivery
 from functions.errors import Unavailable
 from functions.extract import uploads
@@ -310,18 +311,20 @@ class Simulation:
 
 @contextmanager
 def simulation() -> Iterator[Simulation]:
-    """An installation in memory whose pure and slow parts are computed once, and which never sleeps."""
+    """An installation in memory whose pure and slow parts are computed once, and which never sleeps.
+
+    Nothing that a promise depends on is replaced. The folder of temporary files, sleeping and the list of
+    child processes belong to Python and psutil. The three functions of ours are pure, and are computed once
+    for the same arguments; handlers call them by name, and a port for each would serve this test alone.
+    """
     with (
         TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder,
-        mock.patch("trainer.life.TemporaryDirectory", functools.partial(TemporaryDirectory, dir=folder)),
+        mock.patch.object(tempfile, "tempdir", folder),
+        mock.patch("time.sleep", constantly(None)),
+        mock.patch("psutil.Process.children", constantly([])),  # each heartbeat would scan all processes
         mock.patch.object(preparation, "prepare", _prepare_once),
         mock.patch.object(preparation, "to_parquet", constantly(PARQUET)),
         mock.patch.object(uploads, "parse_settings", lambda text: copy.deepcopy(_parsed_settings(text))),
-        mock.patch.object(objects, "object_path", functools.cache(objects.object_path)),
-        mock.patch.object(entry.time, "sleep", constantly(None)),
-        mock.patch("trainer.life.cpu_seconds", constantly(0.0)),
-        mock.patch("trainer.life.peak_memory_mb", constantly(0.0)),
-        mock.patch("trainer.timings.cpu_seconds", constantly(0.0)),
     ):
         logging.disable(logging.CRITICAL)
         made = Simulation(Path(folder))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def constantly(answer: Any) -> Callable[..., Any]:
     """A function with one answer; a `Mock` would keep every call of many thousand schedules."""
-    return lambda *_: answer
+    return lambda *_, **__: answer
 
 
 class Left(BaseException):
