@@ -38,7 +38,7 @@ def draw(figures: ModelFigures, folder: Path) -> list[str]:
             figure = Figure(figsize=_SIZE)
             if paint(figure, figures):
                 path = folder / picture_name(name, figures.sol_id, figures.best)
-                figure.savefig(path, dpi=_DPI, metadata={"Title": name})
+                style.save(figure, path, name, _DPI)
                 drawn.append(name)
     return drawn
 

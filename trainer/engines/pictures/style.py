@@ -72,8 +72,6 @@ _RC: dict[Any, object] = {
     "legend.frameon": False,
 }
 
-_DPI = 140
-"""Dots per inch of a picture."""
 _LEVELS = 31
 """Largest value of red, green and blue in a PNG: 32 levels each."""
 
@@ -95,22 +93,22 @@ def settings() -> dict[Any, object]:
     return _RC | {"font.family": [_FONT, *(name for name in _FALLBACKS if name in installed)]}
 
 
-def save(figure: Figure, path: Path, title: str) -> None:
-    """Write a figure to `path` as a PNG of 140 dots per inch, half as large as matplotlib's own.
+def save(figure: Figure, path: Path, title: str, dpi: float = 140) -> None:
+    """Write a figure to `path` as a PNG, half as large as matplotlib's own.
 
     Each of red, green and blue has 32 levels, and there is no transparency.
     """
     from PIL import Image, PngImagePlugin  # here, because only drawing needs it
 
     buffer = BytesIO()
-    figure.savefig(buffer, format="rgba", dpi=_DPI)
-    pixels, width = buffer.getvalue(), int(figure.get_figwidth() * _DPI)
+    figure.savefig(buffer, format="rgba", dpi=dpi)
+    pixels, width = buffer.getvalue(), int(figure.get_figwidth() * dpi)
     picture = Image.frombuffer("RGBA", (width, len(pixels) // (4 * width)), pixels, "raw", "RGBA", 0, 1)
     told = PngImagePlugin.PngInfo()
     told.add_text("Title", title)
     levels = [round(round(value * _LEVELS / 255) * 255 / _LEVELS) for value in range(256)]
     fewer = picture.convert("RGB").point(3 * levels)
-    fewer.save(path, format="png", pnginfo=told, dpi=(_DPI, _DPI), compress_level=4)
+    fewer.save(path, format="png", pnginfo=told, dpi=(dpi, dpi), compress_level=4)
 
 
 def unreadable_scripts(texts: Iterable[str]) -> list[str]:
