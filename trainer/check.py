@@ -58,7 +58,7 @@ def check() -> list[str]:
         folder = Path(name)
         prepared, share, results = folder / "data.parquet", folder / "share", folder / "results"
         results.mkdir()
-        _table().to_parquet(prepared)
+        table().to_parquet(prepared)
         asked = Asked(cores=1, step=lambda _: nullcontext(), log=lambda _: None)
         host = Host(1, lambda _: nullcontext(), lambda _: None, lambda _: None, asked, Judge(asked))
         config = ModelConfig.model_validate(CONFIG)
@@ -68,7 +68,7 @@ def check() -> list[str]:
         return sorted(path.name for path in results.iterdir())
 
 
-def _table() -> pd.DataFrame:
+def table() -> pd.DataFrame:
     """Weekly sales and spends, in one currency."""
     random = np.random.default_rng(1)
     weeks = np.arange(_WEEKS)

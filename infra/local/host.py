@@ -25,6 +25,7 @@ from contracts.events import SUBSCRIPTIONS, SWEEP_REQUESTS, SweepRequest
 from contracts.job import Job, JobState
 from functions.adapters.embedded import Embedded
 from functions.adapters.embedded.clock import ClockSteps
+from functions.adapters.embedded.launcher import LauncherSettings
 from functions.adapters.embedded.processes import Leader, alive, start_of
 from functions.log import Log, bridge, unbridge
 from functions.runtime import Runtime, use
@@ -41,6 +42,10 @@ MIN_FILES = 512
 """That the host may have open: connections, databases and files of a dozen threads."""
 OF_ROBYN = ("R_LIBS", "R_LIBS_USER", "RETICULATE_PYTHON")
 """Where R's packages are, and the Python that has nevergrad: trainings with the engine robyn inherit them."""
+TRAININGS = LauncherSettings(warm="trainer.warm" if sys.platform == "linux" else None)
+"""Elsewhere than on Linux a process with loaded libraries cannot be forked safely."""
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""As in the images: matrices are small, and trials have the cores."""
 CONNECTION = "demo"
 """The warehouse of an installation on one machine."""
 
@@ -82,7 +87,8 @@ def task_environment(settings: EmbeddedSettings) -> dict[str, str]:
     own = {f"MMM_{k.upper()}": v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
     cache = os.environ.get("NUMBA_CACHE_DIR", str(ROOT / ".numba"))
     robyn = {name: os.environ[name] for name in OF_ROBYN if name in os.environ}
-    return {**own, **robyn, "MMM_LOG_FORMAT": "text", "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": cache}
+    paths = {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": cache}
+    return {**own, **robyn, **_ONE_THREAD, **paths, "MMM_LOG_FORMAT": "text"}
 
 
 def functions_app() -> WSGIApplication:
@@ -125,7 +131,7 @@ class LocalHost:
     ) -> None:
         """`address`: where to listen; in a container everywhere, so that its port can be published."""
         self.settings = settings
-        self.embedded = Embedded(settings.folder, environment=task_environment(settings))
+        self.embedded = Embedded(settings.folder, environment=task_environment(settings), launcher=TRAININGS)
         self._runtime = Runtime(self.embedded.ports(), settings, log or Log(settings.log_format))
         self._address, self._port = address, port
         self._stopping = threading.Event()

@@ -25,8 +25,9 @@ def main(settings: EmbeddedSettings, port: int, watch: str) -> None:
     hasten()
     told = {**host.task_environment(settings), WATCH: watch}
     bus = BusSettings(max_back_off_s=MAX_BACK_OFF_S, ack_deadline_s=ACK_DEADLINE_S)
-    impatient = partial(Embedded, bus=bus, launcher=LauncherSettings(command=TRAINING))
+    impatient = partial(Embedded, bus=bus)
     with (
+        mock.patch.object(host, "TRAININGS", LauncherSettings(command=TRAINING)),
         mock.patch.object(host, "Embedded", impatient),
         mock.patch.object(host, "task_environment", return_value=told),
         mock.patch.object(host, "SWEEP_PERIOD_S", SWEEP_PERIOD_S),

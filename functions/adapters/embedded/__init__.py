@@ -102,7 +102,8 @@ class Embedded:
         self._remove_abandoned()
 
     def close(self) -> None:
-        """Release the lock, and close this thread's database connection."""
+        """Release the lock, close this thread's database connection, and let the server of warm tasks end."""
+        self.launcher.close()
         if self._lock:
             self._lock.close()
             self._lock = None

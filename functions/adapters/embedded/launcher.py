@@ -1,7 +1,8 @@
 """The launcher: executions as subprocesses, recorded in SQLite so that they outlive the host.
 
 `start` records an execution; `step`, which the host calls again and again, starts its tasks, notices which
-ended, repeats the failed ones, and stops the cancelled and the late ones.
+ended, repeats the failed ones, and stops the cancelled and the late ones. With `warm`, a task is forked by a
+server that has loaded everything (`forks`); its repetition is a new process in any case.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,8 +23,9 @@ from uuid import uuid4
 
 import psutil
 
-from functions.adapters.embedded import processes
+from functions.adapters.embedded import forks, processes
 from functions.adapters.embedded.database import Database
+from functions.adapters.embedded.forks import ForkServer
 from functions.adapters.embedded.processes import Leader
 from functions.ports import Clock, Execution, ExecutionState, NotFound
 
@@ -32,6 +35,11 @@ _ROOT = Path(__file__).resolve().parents[3]
 _INHERITED = ("PATH", "HOME", "LANG")
 _KILLED = "killed"
 _LAST_WORDS = 300  # bytes
+_SERVER_LOG = "warm.log"
+_ORDER = "order-"
+_SERVERS = 3
+"""Servers of warm tasks that may die before every task is a new process."""
+_SEALED_S = 24 * 3600.0
 _STOPPED = "stopped with the system; it starts again with it"
 
 S = ExecutionState
@@ -46,6 +54,10 @@ class LauncherSettings:
     max_retries: int = 1  # of one task
     task_timeout_s: float = 24 * 3600.0
     max_parallel: int = os.cpu_count() or 1  # tasks that run at once
+    warm: str | None = None
+    """Module of which a server forks tasks (see `ForkServer`), instead of starting `command` for each."""
+    warm_for_s: float = 600.0
+    """How long the server waits for another task."""
     stepping: bool = False  # start no process: tasks end when `finish_task` says so
 
 
@@ -74,6 +86,10 @@ class SubprocessLauncher:
         self._exits = folder / "exits"
         self._temporary = folder / "temporary"
         self._children: list[subprocess.Popen[bytes]] = []
+        self._server: ForkServer | None = None
+        self._servers_died = 0
+        self._ordered: set[str] = set()  # from the server, which may not have begun yet
+        self._last_order = 0.0
         self._failed: list[str] = []
         self._changed = threading.Event()
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -145,8 +161,16 @@ class SubprocessLauncher:
         free = self._settings.max_parallel - len(self._tasks(S.RUNNING))
         for task in self._tasks(S.PENDING)[: max(0, free)]:
             self._start_task(task)
+        if self._server and time.monotonic() - self._last_order > self._settings.warm_for_s:
+            self.close()
         failed, self._failed = self._failed, []
         return failed
+
+    def close(self) -> None:
+        """End the server of warm tasks; the tasks go on."""
+        if self._server:
+            self._server.close()
+            self._server = None
 
     def finish_task(self, execution: str, index: int, exit_code: int) -> None:
         """Record that a task ended (with `stepping`).
@@ -174,6 +198,8 @@ class SubprocessLauncher:
         """
         running = self._tasks(S.RUNNING)
         for task in running:
+            if _order(task):
+                forks.seal(self._leader_file(task))
             self._kill(task)
             self._remove_temporary(task)
             self._exit_file(task).unlink(missing_ok=True)
@@ -194,6 +220,8 @@ class SubprocessLauncher:
 
     def _look_after(self, task: sqlite3.Row) -> None:
         leader = self._leader(task)
+        if leader is None and not self._may_be_given_up(task):
+            return
         lives = leader is not None and processes.alive(leader)
         late = lives and leader is not None and self._late(leader)
         code = processes.exit_code(
@@ -221,6 +249,14 @@ class SubprocessLauncher:
     def _log(self, task: sqlite3.Row) -> Path:
         return self._logs / f"{task['execution']}-{task['task_index']}.log"
 
+    def _may_be_given_up(self, task: sqlite3.Row) -> bool:
+        """Whether a task that has no process yet will never have one; from now on it cannot."""
+        order = _order(task)
+        if order is None:
+            return True
+        waits = order in self._ordered and self._server is not None and self._server.alive()
+        return (not waits or task["cancelled"]) and forks.seal(self._leader_file(task))
+
     def _late(self, leader: Leader) -> bool:
         with suppress(psutil.NoSuchProcess):  # it ended a moment ago
             return processes.age_s(leader.pid) > self._settings.task_timeout_s
@@ -240,6 +276,9 @@ class SubprocessLauncher:
                 (state, state == S.PENDING, exit_code, why, *_identity(task)),
             )
         self._exit_file(task).unlink(missing_ok=True)
+        if (order := _order(task)) and forks.leader(self._leader_file(task)):  # a seal stays
+            self._leader_file(task).unlink()
+        self._ordered.discard(order or "")
         if state == S.FAILED:
             self._failed.append(task["job_id"])
 
@@ -253,16 +292,21 @@ class SubprocessLauncher:
 
     def _start_task(self, task: sqlite3.Row) -> None:
         """Record RUNNING before the process exists, so that no other host starts it too, then start it."""
+        server = self._warm_server() if not task["task_attempt"] else None
+        order = f"{_ORDER}{uuid4().hex[:12]}" if server else None
         with self._database.transaction() as connection:
             started = connection.execute(
-                "UPDATE tasks SET state = 'RUNNING', started = ?, pid = NULL, detail = ''"
+                "UPDATE tasks SET state = 'RUNNING', started = ?, pid = NULL, pid_started = ?, detail = ''"
                 " WHERE execution = ? AND task_index = ? AND task_attempt = ? AND state = 'PENDING'",
-                (self._clock.now().timestamp(), *_identity(task)),
+                (self._clock.now().timestamp(), order, *_identity(task)),
             )
         if not started.rowcount or self._settings.stepping:
             return
         try:
             self._temporary_folder(task).mkdir(parents=True, exist_ok=True)
+            if server and order:
+                self._give_order(server, order, task)
+                return
             child = processes.spawn(
                 self._settings.command,
                 environment=self._environment(task),
@@ -281,9 +325,51 @@ class SubprocessLauncher:
                 (*processes.leader_of(child), *_identity(task)),
             )
 
+    def _warm_server(self) -> ForkServer | None:
+        """The server that forks tasks, started if there is none; None where tasks are new processes."""
+        if self._settings.warm is None or self._settings.stepping or self._servers_died >= _SERVERS:
+            return None
+        if self._server and not self._server.alive():
+            log.warning("the server of warm tasks has ended; see %s", self._logs / _SERVER_LOG)
+            self._servers_died += 1
+            self._server = None
+        if self._server is None:
+            self._remove_old_seals()
+            temporary = self._temporary / "server"
+            temporary.mkdir(parents=True, exist_ok=True)
+            environment = {**self._common_environment(), "TMPDIR": str(temporary)}
+            try:
+                self._server = ForkServer(
+                    self._settings.warm, environment, self._settings.working_folder, self._logs / _SERVER_LOG
+                )
+            except OSError as error:
+                log.warning("there is no server of warm tasks: %s", error)
+                self._servers_died += 1
+        return self._server
+
+    def _give_order(self, server: ForkServer, order: str, task: sqlite3.Row) -> None:
+        self._ordered.add(order)
+        self._last_order = time.monotonic()
+        with suppress(OSError):  # it has ended: the next step gives the order up
+            server.order(
+                environment=self._environment(task),
+                folder=self._settings.working_folder,
+                log=self._log(task),
+                exit_file=self._exit_file(task),
+                leader_file=self._exits / order,
+            )
+
+    def _remove_old_seals(self) -> None:
+        """Of orders that were given up: whoever might have carried them out is gone after a day."""
+        for path in self._exits.glob(f"{_ORDER}*"):
+            if time.time() - path.stat().st_mtime > _SEALED_S and forks.leader(path) is None:
+                path.unlink()
+
     def _leader(self, task: sqlite3.Row) -> Leader | None:
         if task["pid"] is not None:
             return Leader(task["pid"], task["pid_started"])
+        if _order(task):
+            return forks.leader(self._leader_file(task))
         return processes.find_leader(_task_variables(task))
 
     def _kill(self, task: sqlite3.Row) -> None:
@@ -291,10 +377,13 @@ class SubprocessLauncher:
         if leader:
             processes.kill_session(leader, _task_variables(task))
 
-    def _environment(self, task: sqlite3.Row) -> dict[str, str]:
+    def _common_environment(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return {**inherited, **self._variables}
+
+    def _environment(self, task: sqlite3.Row) -> dict[str, str]:
         temporary = {"TMPDIR": str(self._temporary_folder(task))}
-        return {**inherited, **self._variables, **temporary, **_task_variables(task)}
+        return {**self._common_environment(), **temporary, **_task_variables(task)}
 
     def _remove_temporary(self, task: sqlite3.Row) -> None:
         shutil.rmtree(self._temporary_folder(task), ignore_errors=True)
@@ -302,12 +391,21 @@ class SubprocessLauncher:
     def _exit_file(self, task: sqlite3.Row) -> Path:
         return self._exits / "{}-{}-{}".format(*_identity(task))
 
+    def _leader_file(self, task: sqlite3.Row) -> Path:
+        return self._exits / str(_order(task))
+
     def _temporary_folder(self, task: sqlite3.Row) -> Path:
         return self._temporary / "{}-{}-{}".format(*_identity(task))
 
 
 def _identity(task: sqlite3.Row) -> tuple[str, int, int]:
     return task["execution"], task["task_index"], task["task_attempt"]
+
+
+def _order(task: sqlite3.Row) -> str | None:
+    """The name of the order with which the server was told to start a task, if it was."""
+    name = str(task["pid_started"])
+    return name if task["pid"] is None and name.startswith(_ORDER) else None
 
 
 def _task_variables(task: sqlite3.Row) -> dict[str, str]:
