@@ -19,6 +19,7 @@ from infra import deploy
 from infra.ops import actions, billing, keys, place
 from infra.ops.clean import clean
 from infra.ops.doctor import doctor
+from infra.ops.draw import draw
 from infra.ops.gcloud import CloudRefused
 from infra.ops.month import month_cost
 from infra.ops.performance import performance
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         _pause(_verb(verbs, name, what), paused)
     _replay(_verb(verbs, "replay", "send dead letters again"))
     _backfill(_verb(verbs, "backfill", "write the lists of runs of countries from the summaries of all jobs"))
+    _draw(_verb(verbs, "draw", "draw the one-pagers of other winners of a job, from its result"))
     _performance(_verb(verbs, "performance", "how long jobs wait and train, by engine and size"))
     _doctor(_verb(verbs, "doctor", "whether a deployed installation is whole and has its rights"))
     _cost(_verb(verbs, "cost", "what was billed, from the billing export in BigQuery"))
@@ -103,6 +105,13 @@ def _replay(one: argparse.ArgumentParser) -> None:
 def _backfill(one: argparse.ArgumentParser) -> None:
     one.add_argument("--country", help="only this one (all)")
     _does(one, lambda at, given: actions.backfill(at, given.country))
+
+
+def _draw(one: argparse.ArgumentParser) -> None:
+    one.add_argument("job", help="the id of a job of the engine native that has succeeded")
+    one.add_argument("--model", action="append", default=[], help="its solID; may be repeated (all winners)")
+    one.add_argument("--into", type=Path, default=Path(), help="folder for the pictures (this one)")
+    _does(one, lambda at, given: draw(at, given.job, given.model, given.into))
 
 
 def _performance(one: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from trainer.engines.native.outputs import write
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.records import ModelAnswer
 from trainer.engines.native.recreate import recreate
+from trainer.engines.native.reopen import draw
 from trainer.engines.native.result import Result
 from trainer.engines.native.training import answer, fit
 
@@ -34,6 +35,7 @@ __all__ = [
     "answer",
     "begin",
     "compare_solvers",
+    "draw",
     "fit",
     "history",
     "reallocate",

@@ -57,11 +57,8 @@ def recreate(data: pd.DataFrame, model_json: Mapping[str, Any]) -> Result:
 
     Raises InvalidInputs if the data do not fit the document, or give other coefficients.
     """
-    config = ModelConfig.model_validate(model_json["config"])
-    columns = {kind: _floats(model_json["prophet"][kind]) for kind in ("components", "factors")}
     exported = model_json["ExportedModel"]
-    reference = Reference(**model_json["reference"]) if model_json["reference"] else None
-    inputs = prepare(data, config, prophet=ProphetColumns(**columns), reference=reference)
+    _, inputs = inputs_of(data, model_json)
     inputs = replace(inputs, intercept_sign=model_json["ModelsCollect"]["intercept_sign"])
     inputs = fixed(inputs, exported["hyper_values"])
     found = search(inputs, Plan(iterations=1, trials=1, seed=0))
@@ -70,6 +67,17 @@ def recreate(data: pd.DataFrame, model_json: Mapping[str, Any]) -> Result:
     names = dict(zip(("trial", "iterNG", "iterPar"), map(int, solution.split("_")), strict=True))
     named = found.table.assign(solID=solution, **names)
     return conclude(inputs, Candidates(named, found.coefficients))
+
+
+def inputs_of(data: pd.DataFrame, model_json: Mapping[str, Any]) -> tuple[ModelConfig, Inputs]:
+    """What a model.json was trained with; Prophet's columns are those of the document.
+
+    Raises InvalidInputs if the data do not fit it.
+    """
+    config = ModelConfig.model_validate(model_json["config"])
+    columns = {kind: _floats(model_json["prophet"][kind]) for kind in ("components", "factors")}
+    reference = Reference(**model_json["reference"]) if model_json["reference"] else None
+    return config, prepare(data, config, prophet=ProphetColumns(**columns), reference=reference)
 
 
 def _inputs(inputs: Inputs, config: ModelConfig) -> dict[str, Any]:
