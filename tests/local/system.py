@@ -90,13 +90,14 @@ class System:
         raise AssertionError(f"waited in vain for {job_id}: {self.job(job_id)}")
 
     def trainer(self) -> psutil.Process:
-        """The training process of this system."""
+        """The training process of this system: one that was forked, and leads no session."""
         for process in psutil.process_iter():
             try:
                 words, variables = process.cmdline(), process.environ()
             except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
-            if words[1:] == ["-m", "trainer"] and variables.get("MMM_FOLDER") == str(self.folder):
+            forked = words[-1:] == ["trainer.warm"] and os.getsid(process.pid) != process.pid
+            if forked and variables.get("MMM_FOLDER") == str(self.folder):
                 return process
         raise AssertionError("nothing is training")
 
