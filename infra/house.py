@@ -55,7 +55,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "embedded": ("contracts", "shared"),
     "gcp": ("contracts", "shared", "embedded", "web"),
     "client": ("contracts",),
-    "trainer": ("contracts", "shared", "engines", "posterior"),
+    "trainer": ("contracts", "shared", "engines", "native", "posterior"),
     "engines": ("contracts", "native", "posterior"),
     "native": ("contracts", "engines"),
     "posterior": ("contracts", "engines", "native"),

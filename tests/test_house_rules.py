@@ -125,6 +125,7 @@ def test_nothing_but_settings_reads_the_environment(folder: str):
         if any(word in path.read_text(encoding="utf-8") for word in ("os.environ", "os.getenv"))
     ]
     starts_processes = [
+        "functions/adapters/embedded/forks.py",
         "functions/adapters/embedded/launcher.py",
         "infra/local/host.py",
         "trainer/engines/robyn.py",

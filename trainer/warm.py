@@ -27,7 +27,6 @@ def preload() -> None:
     import holidays  # noqa: F401
     import prophet
 
-    import functions.adapters.embedded  # noqa: F401
     from trainer.engines.native import outputs
     from trainer.posterior.fit import posterior
 
