@@ -131,6 +131,7 @@ class Upload(Document):
     settings: list[str] = Field(
         [], description="`name#generation` of the settings it was started with, in order"
     )
+    begun: list[str] = Field([], description="those of its settings whose job is not made and told of yet")
     reason: str = Field("", description="why the upload was rejected, or what is missing of a folder")
     continues: int | None = Field(
         None,

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from contracts.base import WHOLE
-from contracts.job import KEEP_ENDED, FileVersion, Job, Upload
+from contracts.job import KEEP_ENDED, FileVersion, Job, JobState, Upload
 from contracts.names import PARTS_MARK, parts_mark
 from contracts.request import SETTINGS_FIELDS, SettingsError, job_id_for, parse_settings, upload_key
 from functions.acceptance.request import MAX_REQUEST_BYTES
@@ -56,7 +56,7 @@ def _finish_begun(runtime: Runtime, event: ObjectInfo) -> None:
     reference, country = f"{event.name}#{event.generation}", event.name.partition("/")[2].partition("/")[0]
     if is_settings(event.name):
         for upload in runtime.ports.jobs.find(Upload, state="WAITING", country=country):
-            if reference in upload.settings:
+            if reference in upload.begun:
                 _start(runtime, upload, _version(reference))
         return
     begun = runtime.ports.jobs.get(Upload, reference)
@@ -132,11 +132,17 @@ def record(runtime: Runtime, country: str, data: ObjectInfo) -> Upload:
 def start(runtime: Runtime, upload: Upload, settings: ObjectInfo) -> None:
     """Freeze the settings of an upload, then start its job; both may be done again.
 
-    It is STARTED when each of its settings has a job; until then its state shows what a death left undone.
+    It is STARTED when the job of each of its settings is made; until then a death leaves it to be found.
     """
     reference = f"{settings.name}#{settings.generation}"
     if reference not in upload.settings:
-        frozen = {"state": "WAITING", "settings": [*upload.settings, reference], "expires": None}
+        frozen = {
+            "state": "WAITING",
+            "settings": [*upload.settings, reference],
+            "begun": [*upload.begun, reference],
+            "reason": "its job is being made",
+            "expires": None,
+        }
         upload = runtime.ports.jobs.replace(upload.model_copy(update=frozen), upload.version)
     _start(runtime, upload, FileVersion(name=settings.name, generation=settings.generation))
 
@@ -152,30 +158,28 @@ def _start_all(runtime: Runtime, upload: Upload) -> None:
 
 
 def _start(runtime: Runtime, upload: Upload, settings: FileVersion) -> Upload:
-    key = _key(upload, settings)
+    key = upload_key(upload.name, upload.generation, settings.name, settings.generation)
     job_id = job_id_for(key)
     known = runtime.ports.jobs.get(Job, job_id)  # its settings may have been replaced since
     body, errors = (known.request, []) if known else _request(runtime, upload, settings, job_id)
     data = FileVersion(name=upload.name, generation=upload.generation)
     job = accept(runtime, job_id, key, body, data, errors)
     replace_beginning(runtime, upload, job_id)
-    upload = _started(runtime, upload)
-    if job is not None:
-        extract(runtime, runtime.ports.jobs.get(Job, job_id) or job)
-    return upload
+    current = runtime.ports.jobs.get(Job, job_id) if job else None
+    if current is not None and current.state is JobState.ACCEPTED:  # no other delivery was faster
+        extract(runtime, current)
+    return _started(runtime, upload, f"{settings.name}#{settings.generation}")
 
 
-def _key(upload: Upload, settings: FileVersion) -> str:
-    return upload_key(upload.name, upload.generation, settings.name, settings.generation)
-
-
-def _started(runtime: Runtime, upload: Upload) -> Upload:
-    """The record, which says that the upload is STARTED once there are all its jobs."""
-    jobs = (job_id_for(_key(upload, _version(reference))) for reference in upload.settings)
-    if upload.state == "STARTED" or not all(runtime.ports.jobs.get(Job, job_id) for job_id in jobs):
+def _started(runtime: Runtime, upload: Upload, reference: str) -> Upload:
+    """The record after the job of one of its settings was made."""
+    begun = [one for one in upload.begun if one != reference]
+    if begun == upload.begun:
         return upload
-    started = {"state": "STARTED", "expires": runtime.ports.clock.now() + KEEP_ENDED}
-    return runtime.ports.jobs.replace(upload.model_copy(update=started), upload.version)
+    changed: dict[str, Any] = {"begun": begun}
+    if not begun:
+        changed |= {"state": "STARTED", "reason": "", "expires": runtime.ports.clock.now() + KEEP_ENDED}
+    return runtime.ports.jobs.replace(upload.model_copy(update=changed), upload.version)
 
 
 def _request(

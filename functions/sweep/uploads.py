@@ -22,6 +22,8 @@ def sweep_uploads(runtime: Runtime) -> None:
 
 
 def _reason(upload: Upload) -> str:
+    if upload.begun:
+        return f"its job was not made within {PATIENCE.days} days; see the dead letters, then upload it again"
     if upload.generation:
         return f"no settings came within {PATIENCE.days} days; upload the file again, with its settings"
     return f"{upload.reason}; they did not come within {PATIENCE.days} days. Upload the folder again, whole"

@@ -184,6 +184,7 @@ class LocalHost:
         unbridge()
 
     def _sweep(self) -> None:
+        self._mind_the_clock()  # it may have moved since the launcher looked
         if time.monotonic() >= self._sweep_not_before:
             self._request_sweep()
 

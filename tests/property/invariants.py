@@ -203,6 +203,8 @@ class Invariants:
             promise(any(bodies[0] in text for text in buried), f"a request without a job: {bodies[0]}")
         for job in jobs:
             self._ended(job)
+            gave_up = job.error is not None and job.error.type == "no-progress"
+            promise(letters or not gave_up, f"{job.job_id} failed for want of progress, but no message did")
         for queue in self.sim.raw.jobs.find(Queue):
             promise(not queue.slots, f"slots of {queue.name} leaked: {queue.slots}")
         self._nothing_forgotten(letters)
@@ -245,6 +247,7 @@ class Invariants:
             its = {"drop-zone/AT/request.yaml", upload.name.replace(".csv", ".request.yaml")}
             replaced = self.sim.raw.objects.stat(upload.name).generation != upload.generation
             promise(replaced or not its & settings, f"{upload.key} waits although there are {settings}")
+            promise(not upload.settings, f"{upload.key} was begun with {upload.settings}, and that was all")
 
     def _no_message_lost(self, letters: list[DeadLetter]) -> None:
         """Every delivery was acknowledged by its function, or its message is a dead letter."""

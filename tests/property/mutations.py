@@ -131,5 +131,5 @@ MUTATIONS: dict[str, list[Edit]] = {
         Edit(FileObjectStore._open, "generation is None and watched and self._mark", "generation is None and self._mark", FileObjectStore)
     ],
     "message-that-is-on-its-way-taken-for-lost": [Edit(wakeups.wake_or_fail, "if any(known):", "if False:")],
-    "begun-uploads-not-finished": [Edit(uploads._finish_begun, "if reference in (upload.key, settings)", "if False")],
+    "begun-uploads-not-finished": [Edit(uploads._finish_begun, "if reference in upload.begun", "if False")],
 }  # fmt: skip

@@ -22,13 +22,14 @@ from functions.web.problems import Refused
 from tests.property.faults import FAULTS, Crash, Frame, Triple
 from tests.property.invariants import Violation
 from tests.property.simulation import CURSED, SHORT, Simulation
-from tests.property.trainings import SteppedLife, process
+from tests.property.trainings import FOR_MEMORY, SteppedLife, process
 from trainer.engines.base import EngineError
 
 MAX_DEPTH = 2
 _REACH = {"trainer": 45, "sweep-requests": 20, "summarize-finished": 16, "cancel": 4, "bury-dead-letters": 2}
 """How many calls of ports a process makes, where that is far from a dozen."""
-_CALM = {"anything": range(16), "trainings": range(1, 5), "ends": range(4, 8), "arrivals": range(1)}
+_CALM = {"anything": range(16), "trainings": range(1, 5), "ends": range(4, 8), "arrivals": range(1),
+         "machine": range(8)}  # fmt: skip
 """So many steps go well at first, so that misfortune finds jobs in every state."""
 
 
@@ -98,6 +99,11 @@ class Schedule:
             "arrivals": [
                 (self.deliver, 8), (self.upload, 5), (self.submit, 3), (self.late_sweep, 1), (self.cancel, 1),
                 (self.retry, 1)],
+            "machine": [
+                (self.deliver, 8), (self.train, 6), (self.pass_time, 2), (self.sweep, 2), (self.submit, 2),
+                (self.late_sweep, 2), (self.upload, 2), (self.cancel, 1), (self.retry, 1), (self.repeat, 1),
+                (self.tear, 3), (self.move_folder, 2), (self.set_clock_back, 2), (self.take_memory, 1),
+                (self.long_outage, 1)],
         }  # fmt: skip
 
     def run(self) -> None:
@@ -269,13 +275,45 @@ class Schedule:
     def _engine_fails(self, life: SteppedLife) -> Exception | None:
         """Now and then an engine refuses its material, or has a bug."""
         kind = self.tape.pick(16)
-        if kind < 14 or self.depth:
+        greedy = kind == 13 and self.emphasis == "machine"
+        if not (greedy or kind > 13) or self.depth:
             return None
         self.sim.invariants.failing.add(life.task.job_id)
+        if greedy:
+            return MemoryError("no room for the candidates")
         return EngineError("nothing can be made of this") if kind == 14 else ArithmeticError("a bug")
 
     def outage(self) -> None:
         self.sim.faults.outage = ("", "launcher", "bus", "warehouse", "objects", "jobs")[self.tape.pick(6)]
+
+    def long_outage(self) -> None:
+        """A port does not answer for four hours, while messages and sweeps go on."""
+        self.outage()
+        for _ in range(6):
+            self.sim.clock.time += timedelta(minutes=40)
+            self.sim.sweep()
+            for _ in range(12):
+                self.sim.deliver_due()
+        self.sim.faults.outage = ""
+
+    def tear(self) -> None:
+        """Whoever writes the next object dies when its file is there, but not yet in the index."""
+        self.sim.torn = True
+
+    def move_folder(self) -> None:
+        self.sim.move_folder()
+
+    def set_clock_back(self) -> None:
+        """Not while a process is at work: it decides by the former time, and is judged by the new."""
+        if not self.depth:
+            self.sim.clock.time -= timedelta(minutes=30)
+            self.sim.embedded.bus.clock_was_set_back(30 * 60)
+
+    def take_memory(self) -> None:
+        """The system kills a process for its memory; the platform says so."""
+        tasks = self.trainings.tasks()
+        if tasks:
+            self.trainings.kill(tasks[self.tape.pick(len(tasks))], FOR_MEMORY)
 
     def spoil(self) -> None:
         """A file of a result is lost before finalize looks."""

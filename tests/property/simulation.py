@@ -10,7 +10,7 @@ import logging
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -50,7 +50,7 @@ CURSED = "cursed"
 """A table that can never be read: its warehouse does not answer, for ever."""
 SHORT = "short"
 """A table with too few rows to train on."""
-MAX_ROUNDS = 90
+MAX_ROUNDS = 100
 """Of deliver, train and sweep after the last fault: a source that never answers gets four messages, and each
 comes to its end after twenty rounds."""
 
@@ -151,7 +151,15 @@ class Simulation:
             family="embedded", folder=folder, engines=["native"], queues=QUEUES, log_format="text"
         )
         self.raw = replace(self.embedded.ports(), warehouses={"demo": TableWarehouse(self)})
+        record = self.embedded.objects._record
+        self.embedded.objects._record = functools.partial(self._tear, record)  # type: ignore[method-assign]
         self.reset()
+
+    def _tear(self, record: Callable[..., Any], connection: Any, name: str, *rest: Any) -> Any:
+        if self.torn and self.faults.stack and not name.startswith("drop-zone/"):
+            self.torn = False
+            raise Crash(f"{name} is half written")
+        return record(connection, name, *rest)
 
     def reset(self) -> None:
         """Forget everything that a schedule did."""
@@ -164,6 +172,7 @@ class Simulation:
         self.embedded.objects.bucket.mkdir()
         self.embedded.bus.subscribe("upstream", JOB_FINISHED, "upstream")
         self.clock.__init__()  # type: ignore[misc]
+        self.torn = False  # whether who writes the next object dies between file and index
         self.faults = Faults()
         self.ports = replace(watched(self.raw, self.faults), clock=SkewedClock(self.clock))
         self.runtime = Runtime(self.ports, self.settings, Quiet("text"))
@@ -246,6 +255,14 @@ class Simulation:
     def sweep(self) -> None:
         self.raw.bus.publish(SWEEP_REQUESTS, b"{}")
 
+    def move_folder(self) -> None:
+        """The folder is copied and put in its own place: every file has another inode and time."""
+        for path in list(self.embedded.objects.bucket.rglob("*")):
+            if path.is_file():
+                copied = self.embedded.objects.partial / "copied"
+                shutil.copyfile(path, copied)
+                copied.replace(path)
+
     def announce_again(self, name: str) -> None:
         info = self.raw.objects.stat(name)
         if info:
@@ -278,7 +295,7 @@ class Simulation:
 
     def come_to_rest(self) -> None:
         """Peace: every message arrives, every training lives on, until nothing waits any more."""
-        self.faults.outage, self.clock.skew, self.deliveries = "", timedelta(0), 0
+        self.faults.outage, self.clock.skew, self.deliveries, self.torn = "", timedelta(0), 0, False
         for queue in self.raw.jobs.find(Queue):
             actions.pause(self.undisturbed, queue.name, False, "somebody")
         rounds = 0

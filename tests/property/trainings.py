@@ -22,6 +22,9 @@ from trainer.life import Life
 if TYPE_CHECKING:
     from tests.property.simulation import Simulation
 
+DIED, FOR_MEMORY = 139, 137
+"""What the platform says of a process that did not exit by itself."""
+
 
 def constantly(answer: Any) -> Callable[..., Any]:
     """A function with one answer; a `Mock` would keep every call of many thousand schedules."""
@@ -116,7 +119,7 @@ class Trainings:
             self.executing.remove(name)
         if twin or name in self.faults.doomed:
             self.faults.doomed.discard(name)
-        elif code == 139:
+        elif code == DIED:
             self.dead.add(name)
         else:
             self._ended(task, code)
@@ -127,7 +130,7 @@ class Trainings:
             try:
                 life.live()
             except (Crash, Left) as end:
-                return 0 if isinstance(end, Left) else 139
+                return 0 if isinstance(end, Left) else DIED
             except (Transient, Conflict):  # the interpreter ends with 1
                 return 1
         return 0
@@ -174,9 +177,9 @@ class Trainings:
                 continue
             elif name in self.executing:
                 self.faults.doomed.add(name)
-            self._ended(task, 139)
+            self._ended(task, DIED)
 
-    def kill(self, task: Any) -> None:
+    def kill(self, task: Any, code: int = DIED) -> None:
         """SIGKILL to a process; the platform notices at once."""
         name = process(task)
         if name in self.executing:
@@ -184,7 +187,7 @@ class Trainings:
                 return
             self.faults.doomed.add(name)
         self.dead.discard(name)
-        self._ended(task, 139)
+        self._ended(task, code)
 
     def start_again(self, task: Any) -> None:
         """One more execution of an attempt: a start that answered an error, or was asked for twice."""

@@ -30,7 +30,7 @@ from infra.local.bench.noop import train
 from infra.local.demo_data import demo_request, generate
 from infra.local.host import CONNECTION, LocalHost, functions_app, local_settings
 
-SIZES = (1_000, 10_000)
+SIZES = (1_000, 10_000, 100_000)
 ROUNDS = 9
 WAITING = 0.1
 """The part of the past jobs that waits, in a queue that is paused."""
