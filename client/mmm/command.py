@@ -364,9 +364,7 @@ def compare(place: Place, jobs: tuple[str, ...], machine: bool) -> None:
 @click.option(
     "--settings", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its settings."
 )
-@click.option(
-    "--source", "place_name", flag_value="sources", default=None, help="Only for requests that name it."
-)
+@click.option("--source", is_flag=True, help="Start nothing: requests will name it.")
 @the_place
 def upload(place: Place, path: Path, country: str, settings: Path | None, source: bool) -> None:
     """Upload a file of data; with its settings, or those of its country, it becomes a job."""
