@@ -82,7 +82,7 @@ def test_without_any_effect_the_job_says_so_first(world: World, monkeypatch: pyt
     assert told(world, job_id) == ["no-effect"]
     assert world.job(job_id).timeline[-1].note == "no paid channel has any effect in the best model"
     page = world.web.get(f"/jobs/{job_id}").get_data(as_text=True)
-    assert page.index("no paid channel has any effect") < page.index("Best model")
+    assert page.index("no paid channel has any effect") < page.index('id="answer"')
     assert "no paid channel has any effect" in world.web.get("/").get_data(as_text=True)
 
 

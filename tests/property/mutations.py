@@ -37,8 +37,9 @@ MUTATIONS: dict[str, list[Edit]] = {
     "success-published-before-it-is-committed": [
         Edit(
             summarize.handle,
-            "_write_summary(runtime, job)",
-            "_write_summary(runtime, job)\n        announce(runtime, job.moved(JobState.SUCCEEDED, job.updated_at, None))",
+            "            write_summary(runtime, job)\n",
+            "            write_summary(runtime, job)\n"
+            "            announce(runtime, job.moved(JobState.SUCCEEDED, job.updated_at, None))\n",
         )
     ],
     "attempt-of-an-outcome-ignored": [
