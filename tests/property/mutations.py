@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from functions import attempts, entry, steps
+from functions.acceptance import request as acceptance
 from functions.adapters.embedded.bus import SqliteBus
 from functions.adapters.embedded.jobs import SqliteJobStore
 from functions.adapters.embedded.objects import FileObjectStore
@@ -80,7 +81,7 @@ MUTATIONS: dict[str, list[Edit]] = {
     "wakeups-not-counted": [Edit(wakeups.wake_or_fail, "wakeups=job.wakeups + 1, woken_at", "wakeups=0, woken_at")],
     "dataset-not-looked-for": [Edit(dataset.extract, "runtime.ports.objects.stat(name) or ", "")],
     "other-body-accepted": [
-        Edit(accept.accept, "elif job.request_id != key or canonical_json(job.request) != canonical_json(body):", "elif False:")
+        Edit(acceptance.is_same, "job.request_id == key and canonical_json(job.request) == canonical_json(body)", "True")
     ],
     "cancel-without-stopping": [Edit(cancelling.sweep_cancelling, "if not stop(runtime.ports, job):", "if False:"),
                                 Edit(finalize._stopped, "if not stop(ports, job):", "if False:")],
@@ -132,5 +133,8 @@ MUTATIONS: dict[str, list[Edit]] = {
         Edit(FileObjectStore._open, "generation is None and watched and self._mark", "generation is None and self._mark", FileObjectStore)
     ],
     "message-that-is-on-its-way-taken-for-lost": [Edit(wakeups.wake_or_fail, "if any(known):", "if False:")],
-    "begun-uploads-not-finished": [Edit(uploads._finish_begun, "if reference in upload.begun", "if False")],
+    "begun-uploads-not-finished": [
+        Edit(uploads._finish_begun, "if reference in upload.begun", "if False"),
+        Edit(uploads._finish_begun, "if begun is not None", "if False"),
+    ],
 }  # fmt: skip
