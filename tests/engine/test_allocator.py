@@ -324,7 +324,9 @@ def test_a_training_answers_its_budget_question_or_says_why_not(tmp_path: Path, 
     table = f"{document['sol_id']}_max_response_reallocated.csv"
     documented = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
     winners = {winner["sol_id"] for winner in read_best(folder)["winners"]}
-    named = {f"{winner}.png" for winner in winners} | {f"RobynModel-{winner}.json" for winner in winners}
+    named = {f"{winner}.png" for winner in winners} | {
+        f"{kind}-{winner}.json" for kind in ("RobynModel", "figures") for winner in winners
+    }
     tables = {name for name in written if name.endswith(".csv")}
     large = {"models.parquet", "pareto_alldecomp_matrix.parquet"}
     assert {name.replace(".csv", ".parquet") for name in tables} | large == {
@@ -333,7 +335,7 @@ def test_a_training_answers_its_budget_question_or_says_why_not(tmp_path: Path, 
     for name in {name for name in written if not name.endswith(".parquet")} - named - {table}:
         assert f"`{name}`" in documented
     assert {
-        *("`<solID>.png`", "`RobynModel-<solID>.json`", "`<table>.parquet`"),
+        *("`<solID>.png`", "`RobynModel-<solID>.json`", "`figures-<solID>.json`", "`<table>.parquet`"),
         "`<solID>_<scenario>_reallocated.csv`",
     } <= set(re.findall("`[^`]+`", documented))
     assert document["feasible"] == (total is None)

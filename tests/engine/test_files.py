@@ -246,7 +246,8 @@ def test_a_result_keeps_its_annotations_and_has_every_table_as_parquet_too(tmp_p
     assert documents == {
         "best_model.json",
         "model.json",
-        *(f"RobynModel-{solution}.json" for solution in result.other_winners),
+        "figures.json",
+        *(f"{kind}-{one}.json" for kind in ("RobynModel", "figures") for one in result.other_winners),
     }
 
 

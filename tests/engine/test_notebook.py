@@ -27,7 +27,7 @@ def test_the_code_of_the_page_runs_from_top_to_bottom(
     names: dict[str, Any] = {}
     for block in blocks:
         exec(compile(block, "docs/notebook.md", "exec"), names)  # noqa: S102 (our own page)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     assert names["again"].best.solution == names["result"].best.solution
     assert (tmp_path / "my-model" / "onepager.png").is_file()
     assert (tmp_path / "my-model-refreshed" / "report_decomposition.png").is_file()

@@ -91,7 +91,8 @@ def test_nothing_is_written_beyond_the_edge_of_a_picture_or_over_its_header(
     drawn: list[Figure] = []
     monkeypatch.setattr(style, "save", lambda figure, *_: drawn.append(figure))
     outputs.write(result, config, tmp_path)
-    assert len(drawn) == 4 + len(result.other_winners)
+    others = len(result.other_winners)
+    assert len(drawn) == 4 + others + 5 * (1 + others)  # five panels of each winner besides
     for figure in drawn:
         used, page = figure.get_tightbbox(), figure.bbox_inches
         assert page.x0 <= used.x0

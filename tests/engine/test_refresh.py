@@ -275,7 +275,7 @@ def test_everything_that_does_not_continue_the_former_model_is_told_at_once(chai
         assert [line for line in lines if words in line and line.startswith("refresh_of: ")], words
     config = request("weekly_geometric", refresh_of=JOB)
     for folder, rows, words in (
-        (chain[0] / "first", slice(155, 175), "no date of"),
+        (chain[0] / "first", slice(155, 175), "not a date of"),
         (chain[0] / "first", slice(140, 156), "deliver older"),
         (former_of(chain, 50), slice(None), "78 periods are new, the window has 50; train a new model"),
     ):

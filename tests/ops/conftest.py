@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from functions.log import Log
+from functions.runtime import Runtime, use
 from infra.local.host import LocalHost, local_settings
 from infra.ops.__main__ import main
 from tests.ops.cloud import Cloud
@@ -22,13 +23,21 @@ GCLOUD = shutil.which("gcloud")
 
 
 @pytest.fixture(scope="session")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHost]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalHost, Runtime]]:
     folder = tmp_path_factory.mktemp("installation")
     with (
         (folder / "host.log").open("w") as lines,
-        LocalHost(local_settings(folder), 0, Log("text", lines)) as host,
+        LocalHost(local_settings(folder), 0, log := Log("text", lines)) as host,
     ):
-        yield host
+        yield host, Runtime(host.embedded.ports(), host.settings, log)
+
+
+@pytest.fixture
+def host(started: tuple[LocalHost, Runtime]) -> LocalHost:
+    """A system that runs for all tests; others of this process may have made its functions work elsewhere."""
+    host, runtime = started
+    use(runtime)
+    return host
 
 
 @pytest.fixture

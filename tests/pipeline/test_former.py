@@ -127,7 +127,7 @@ def weekly(until: str, since: str = "2022-01-03") -> pd.DataFrame:
     [
         (weekly("2024-12-30"), None, "not-newer", "the former window ends on 2024-12-30"),
         (weekly("2024-06-03"), None, "not-newer", "from 2022-01-03 to 2024-06-03, hold nothing newer"),
-        (weekly("2025-12-22", "2025-01-06"), None, "former-window", "no date of the data"),
+        (weekly("2025-12-22", "2025-01-06"), None, "former-window", "not a date of the data"),
         (weekly("2025-12-22", "2024-12-30"), None, "former-window", "the window has 53 periods"),
         (generate().table, "month", "former-interval", "a row per week, these have one per month"),
     ],
