@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from contracts.events import SWEEP_REQUESTS
 from contracts.job import Job, JobState
 from contracts.names import Attempt
 from functions.adapters import SystemClock
-from functions.adapters.embedded import Embedded, LauncherSettings
+from functions.adapters.embedded import LauncherSettings
 from functions.attempts import claim
 from infra.local import host
 from tests.adapters.test_job_store import a_job
@@ -29,7 +28,7 @@ def test_a_clock_that_is_set_forward_ends_no_training_that_lives(
     ahead = timedelta(0)
     sleeping = LauncherSettings(command=("sleep", "60"))
     monkeypatch.setattr(SystemClock, "now", lambda _: datetime.now(UTC) + ahead)
-    monkeypatch.setattr(host, "Embedded", functools.partial(Embedded, launcher=sleeping))
+    monkeypatch.setattr(host, "TRAININGS", sleeping)
     monkeypatch.setattr(host, "SWEEP_PERIOD_S", PERIOD_S)
     with host.LocalHost(host.local_settings(tmp_path), 0) as local:
         ports = local.embedded.ports()
