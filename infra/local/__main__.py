@@ -76,7 +76,8 @@ def up(folder: Path, port: int, address: str, engines: Sequence[EngineName]) -> 
             say(f"  drop-zone  {host.settings.folder / 'bucket' / 'drop-zone'}/<country>/")
             say(f"  warehouse  {host.settings.folder / 'warehouse'}/<connection>.duckdb")
             say("Ctrl-C stops it; trainings that run go on, and are picked up by the next `make up`.")
-            stopping.wait()
+            while not stopping.wait(1.0):
+                pass  # waits in steps, because a signal that another thread takes does not wake this one
     except (PortTaken, TooFewFiles, FolderInUse, DamagedFolder, Unavailable, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
