@@ -1,11 +1,11 @@
 resource "google_project_service" "this" {
-  for_each = toset(concat(length(var.bigquery) > 0 ? ["bigquery.googleapis.com", "bigquerystorage.googleapis.com"] : [], [
+  for_each = toset([
     "artifactregistry.googleapis.com", "cloudbuild.googleapis.com", "cloudfunctions.googleapis.com",
     "cloudquotas.googleapis.com", "cloudresourcemanager.googleapis.com", "cloudscheduler.googleapis.com", "compute.googleapis.com",
     "containerscanning.googleapis.com", "firestore.googleapis.com", "iam.googleapis.com",
     "iamcredentials.googleapis.com", "iap.googleapis.com", "logging.googleapis.com", "monitoring.googleapis.com",
     "pubsub.googleapis.com", "run.googleapis.com", "secretmanager.googleapis.com", "storage.googleapis.com",
-  ]))
+  ])
   service            = each.value
   disable_on_destroy = false
 }

@@ -12,6 +12,12 @@ locals {
   }
 }
 
+resource "google_project_service" "bigquery" {
+  for_each           = toset(length(var.bigquery) > 0 ? ["bigquery.googleapis.com", "bigquerystorage.googleapis.com"] : [])
+  service            = each.value
+  disable_on_destroy = false
+}
+
 resource "google_project_iam_member" "bigquery" {
   for_each = local.asks_bigquery
   project  = each.value[0].project
