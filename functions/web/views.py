@@ -5,18 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
 
 from contracts import names
 from contracts.api import QueueUse
 from contracts.attempt import Manifest, Progress
-from contracts.job import DeadLetter, Document, IgnoredFiles, Job, JobState, Queue, Upload
+from contracts.job import DeadLetter, IgnoredFiles, Job, JobState, Queue, Upload
 from functions.attempts import read_heartbeats
 from functions.errors import Transient
 from functions.ports import NotFound, ObjectInfo, Ports
@@ -24,21 +23,19 @@ from functions.settings import Settings
 from functions.web.problems import BadQuery, Unknown
 
 PAGE_SIZE = 25
-"""Jobs or dead letters on one page."""
+"""Entries of a list on one page."""
 STALE = timedelta(seconds=60)
 """Age of the last heartbeat after which a training may be dead."""
 SUMMARY = "model_summary.json"
 _READERS = 8
 """How many running jobs of a list are looked at at the same time."""
 
-D = TypeVar("D", bound=Document)
-
 
 @dataclass(frozen=True)
 class ListPage:
-    """One page of a list, newest first."""
+    """One page of dead letters, newest first."""
 
-    items: Sequence[Any]
+    items: Sequence[DeadLetter]
     next_before: str | None
     """The value of `before` for the next page; None on the last page."""
 
@@ -66,27 +63,6 @@ class JobFile:
     size: int
 
 
-def state_of(text: str | None) -> JobState | None:
-    """The state to filter by, from the query string.
-
-    Raises:
-        BadQuery: there is no such state.
-    """
-    if not text:
-        return None
-    try:
-        return JobState(text)
-    except ValueError as error:
-        raise BadQuery(f"state '{text}' does not exist; there are: {', '.join(JobState)}") from error
-
-
-def jobs(ports: Ports, state: JobState | None, country: str | None, before: str | None) -> ListPage:
-    """A page of jobs."""
-    equals = {"state": state.value if state else None, "country": country or None}
-    page = _page(ports, Job, before, {name: value for name, value in equals.items() if value})
-    return ListPage(with_progress(ports, page.items), page.next_before)
-
-
 def with_progress(ports: Ports, jobs: Sequence[Job]) -> list[Job]:
     """The jobs, those that run with the newest progress of their training."""
     with ThreadPoolExecutor(_READERS) as readers:
@@ -104,15 +80,9 @@ def _with_progress(ports: Ports, job: Job) -> Job:
 
 def dead_letters(ports: Ports, before: str | None, most: int = PAGE_SIZE) -> ListPage:
     """A page of dead letters."""
-    return _page(ports, DeadLetter, before, {}, most)
-
-
-def _page(
-    ports: Ports, kind: type[D], before: str | None, equals: dict[str, str], most: int = PAGE_SIZE
-) -> ListPage:
-    if before and ports.jobs.get(kind, before) is None:
+    if before and ports.jobs.get(DeadLetter, before) is None:
         raise BadQuery(f"before '{before}' does not exist; start at the first page")
-    found = ports.jobs.find(kind, limit=most + 1, before=before or None, **equals)
+    found = ports.jobs.find(DeadLetter, limit=most + 1, before=before or None)
     return ListPage(found[:most], found[most - 1].key if len(found) > most else None)
 
 
@@ -156,21 +126,25 @@ def files(ports: Ports, job: Job) -> list[JobFile]:
     """
     if not (job.country and job.revision):  # a request that named neither left nothing
         return []
+    found = ((name, ports.objects.stat(object_name)) for name, object_name in _fixed(job).items())
+    there = [JobFile(name, info.name, info.size) for name, info in found if info]
+    known = {file.name for file in there}
+    if "console.log" not in known:
+        logs = ports.objects.list(names.attempt_of(job).logs)
+        there += [JobFile(info.name.rsplit("/", 1)[1], info.name, info.size) for info in logs]
+    return there + [file for file in _listed(ports, names.results(job)) if file.name not in known]
+
+
+def _fixed(job: Job) -> dict[str, str]:
+    """The objects of the files that have the same name in every job."""
     results = names.results(job)
-    fixed = {
+    return {
         "validation.json": names.validation(job.country, job.job_id),
         "config.json": names.attempt_of(job).config,
         "console.log": f"{results}console.log",
         "manifest.json": f"{results}manifest.json",
         SUMMARY: names.model_summary(job),
     }
-    found = ((name, ports.objects.stat(object_name)) for name, object_name in fixed.items())
-    there = [JobFile(name, info.name, info.size) for name, info in found if info]
-    known = {file.name for file in there}
-    if "console.log" not in known:
-        logs = ports.objects.list(names.attempt_of(job).logs)
-        there += [JobFile(info.name.rsplit("/", 1)[1], info.name, info.size) for info in logs]
-    return there + [file for file in _listed(ports, results) if file.name not in known]
 
 
 def _listed(ports: Ports, results: str) -> list[JobFile]:
@@ -189,11 +163,22 @@ def file_of(ports: Ports, job: Job, name: str) -> ObjectInfo:
     Raises:
         Unknown: it has no such file.
     """
-    for file in files(ports, job):
-        info = ports.objects.stat(file.object_name) if file.name == name else None
-        if info:
+    for object_name in _objects_called(ports, job, name):
+        if info := ports.objects.stat(object_name):
             return info
     raise Unknown(f"job {job.job_id} has no file '{name}'")
+
+
+def _objects_called(ports: Ports, job: Job, name: str) -> Iterator[str]:
+    """The objects that `files` may call so, which costs fewer calls than all of them."""
+    if job.country and job.revision:
+        fixed = _fixed(job)
+        if name in fixed:
+            yield fixed[name]
+        yield from (file.object_name for file in _listed(ports, names.results(job)) if file.name == name)
+        if not ports.objects.stat(fixed["console.log"]):
+            logs = ports.objects.list(names.attempt_of(job).logs)
+            yield from (info.name for info in logs if info.name.rsplit("/", 1)[1] == name)
 
 
 def _text(ports: Ports, name: str) -> bytes | None:
