@@ -199,19 +199,24 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def roas_chart(compared: Comparison) -> Spec | None:
     """Intervals of each channel, a line per run."""
-    rows = [
+    rows = interval_rows(compared.channels, [one.name for one in compared.jobs])
+    return charts.intervals(rows, compared.metric, f"{compared.metric} of each channel in each run")
+
+
+def interval_rows(channels: Sequence[ChannelCompared], runs: Sequence[str]) -> list[charts.Row]:
+    """A row per channel and run, for `charts.intervals`; `runs` names the first runs of each channel."""
+    return [
         {
             "channel": channel.name,
-            "run": one.name,
+            "run": name,
             "value": run.middle if run.middle is not None else run.efficiency,
             "low": run.low,
             "high": run.high,
         }
-        for channel in compared.channels
-        for one, run in zip(compared.jobs, channel.runs, strict=True)
+        for channel in channels
+        for name, run in zip(runs, channel.runs[: len(runs)], strict=True)
         if run
     ]
-    return charts.intervals(rows, compared.metric, f"{compared.metric} of each channel in each run")
 
 
 def shares_chart(compared: Comparison) -> Spec | None:

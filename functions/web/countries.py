@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from contracts.summary import CountryRun, CountrySummary
 from functions.ports import NotFound, Ports
 from functions.web import charts
 from functions.web.charts import Spec
-from functions.web.compare import Change, ChannelCompared, change
+from functions.web.compare import Change, ChannelCompared, change, interval_rows
 
 WEIGHTS: dict[str, float] = WeightsQuery().model_dump()
 """What a model's score is made of, and how much each part counts if nobody says otherwise."""
@@ -114,17 +114,5 @@ def known_countries(ports: Ports) -> list[str]:
 
 def stability_chart(view: CountryView) -> Spec | None:
     """Intervals of each channel in the latest runs."""
-    runs: Sequence[CountryRun] = view.latest[:_DRAWN]
-    rows = [
-        {
-            "channel": channel.name,
-            "run": run.job_id,
-            "value": one.middle if one.middle is not None else one.efficiency,
-            "low": one.low,
-            "high": one.high,
-        }
-        for channel in view.channels
-        for run, one in zip(runs, channel.runs, strict=False)
-        if one
-    ]
+    rows = interval_rows(view.channels, [run.job_id for run in view.latest[:_DRAWN]])
     return charts.intervals(rows, view.metric, f"{view.metric} of each channel in the latest runs")

@@ -318,6 +318,12 @@ def _visit(problem: Problem, state: State, i: int, random: Any, work: Work, burn
             state.inside[i] = work.inside
             _keep_outside(problem, state, i, left)
     c = _walk(problem, state, i, c, precision, pull, random, burning)
+    put_back(state, i, c, rest)
+
+
+@compiled
+def put_back(state: State, i: int, c: float, rest: Any) -> None:
+    """Channel i contributes c, of what the others leave, `rest`, and of the lifts that they miss."""
     state.c[i] = c
     for t in range(len(rest)):
         state.residual[t] = rest[t] - c * state.outside[i, t]

@@ -280,11 +280,7 @@ def _move_contribution(
     if math.log(random.random()) < kernel.log_prior(problem, i, new) - kernel.log_prior(problem, i, c):
         c = new
     c = kernel._walk(problem, state, i, c, precision, pull, random, burning)
-    state.c[i] = c
-    for t in range(len(rest)):
-        state.residual[t] = rest[t] - c * state.outside[i, t]
-    for s in range(len(state.missed)):
-        state.missed[s] -= c * state.lift[i, s]
+    kernel.put_back(state, i, c, rest)
 
 
 @compiled

@@ -7,7 +7,7 @@ from pathlib import Path
 from contracts.result import Allocation, Earned, Figures, Gain
 from trainer.engines.pictures import style
 
-_WIDTH, _DPI = 16.0, 140
+_WIDTH = 16.0
 _LEFT, _TOP = 3.0, 1.45
 
 
@@ -60,7 +60,7 @@ def draw(found: Allocation, dependent: str, path: Path) -> None:
                 axes.axvline(0, color=style.MUTED, linewidth=1)
             style.amounts(axes.xaxis, unit_of)
             style.question(axes, *title_of)
-        figure.savefig(path, dpi=_DPI, metadata={"Title": "Plans"})
+        style.save(figure, path, "Plans")
 
 
 def _rows(found: Allocation) -> list[tuple[str, Figures, Earned | None]]:
