@@ -35,6 +35,15 @@ MOST_ROWS = 60
 """Rows of a chart's table on the page."""
 NAMED_BY_PARTS = ("columns.date", "columns.dependent", "columns.paid_media")
 """Fields of a request that the table of a preview fills, and its form repeats."""
+NAVIGATION = (
+    ("pages.jobs", "Jobs", ("pages", "results", "plans", "compare")),
+    ("countries.overview", "Models", ("countries",)),
+    ("new.page", "New request", ("new", "uploads")),
+    ("queues.page", "Queues", ("queues",)),
+    ("health.page", "Health", ("health",)),
+    ("reference.api", "API", ("reference",)),
+)
+"""The pages that every page links to: endpoint, label, and the blueprints whose pages belong to it."""
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -155,6 +164,7 @@ def register(app: Flask) -> None:
         settings_name=settings_name,
     )
     app.jinja_env.globals.update(
+        NAVIGATION=NAVIGATION,
         STATES=list(JobState),
         DOING=DOING,
         OVERDUE=OVERDUE,
