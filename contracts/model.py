@@ -394,6 +394,11 @@ class CalibrationStudy(Authored):
         description="standard error of the lift, in its unit; used by the posterior; "
         "left out: derived from `confidence`",
     )
+    region: ColumnName | None = Field(
+        None,
+        description="name of the region in which it was measured, where the data have regions; only the "
+        "posterior uses such a study; left out: in all regions together",
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -489,7 +494,9 @@ class ModelConfig(Authored):
     @property
     def national(self) -> ModelConfig:
         """The same of all regions together, as engines train it."""
-        return self.model_copy(update={"columns": self.columns.model_copy(update={"region": None})})
+        columns = self.columns.model_copy(update={"region": None})
+        studies = [study for study in self.calibration if study.region is None]
+        return self.model_copy(update={"columns": columns, "calibration": studies})
 
     @property
     def questions(self) -> list[tuple[str, BudgetQuestion]]:
@@ -560,9 +567,10 @@ class ModelConfig(Authored):
             yield "hyperparameters.ranges: every penalty is fixed to 0; at least one must be positive"
 
     def _wrong_weights(self) -> Iterator[str]:
-        weights, objectives = self.search.objective_weights, 3 if self.calibration else 2
+        weights, calibrated = self.search.objective_weights, bool(self.national.calibration)
+        objectives = 3 if calibrated else 2
         if weights and len(weights) != objectives:
-            names = "NRMSE and DECOMP.RSSD" + (" and MAPE" if self.calibration else "")
+            names = "NRMSE and DECOMP.RSSD" + (" and MAPE" if calibrated else "")
             yield f"search.objective_weights: {len(weights)} weights for {objectives} objectives, {names}"
 
     def _wrong_former(self) -> Iterator[str]:
@@ -584,6 +592,8 @@ class ModelConfig(Authored):
             for name in study.channels:
                 if name not in paid | organic:
                     yield f"calibration[{i}].channels: '{name}' is neither a spend nor an organic column"
+            if study.region and not self.columns.region:
+                yield f"calibration[{i}].region: columns.region names no column; name it, or leave this out"
         for name in self.posterior.roas if self.posterior else ():
             if name not in paid:
                 yield f"posterior.roas.{name}: not a spend column"

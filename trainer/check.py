@@ -17,7 +17,7 @@ import pandas as pd
 from contracts.model import ModelConfig
 from trainer.engines.base import Host, Material
 from trainer.engines.registry import load
-from trainer.posterior.job import Asked
+from trainer.posterior.job import Asked, ByRegion
 from trainer.trust.job import Judge
 
 _WEEKS = 120
@@ -58,14 +58,25 @@ def check() -> list[str]:
         folder = Path(name)
         prepared, share, results = folder / "data.parquet", folder / "share", folder / "results"
         results.mkdir()
-        table().to_parquet(prepared)
-        asked = Asked(cores=1, step=lambda _: nullcontext(), log=lambda _: None)
+        data = table()
+        data.to_parquet(prepared)
+        asked = Asked(cores=1, step=lambda _: nullcontext(), log=lambda _: None, regions=by_region(data))
         host = Host(1, lambda _: nullcontext(), lambda _: None, lambda _: None, asked, Judge(asked))
         config = ModelConfig.model_validate(CONFIG)
         engine = load("native")(Material(prepared, config, former=None), host)
         engine.search(range(1, config.search.trials + 1), share)
         engine.finish([share], results)
         return sorted(path.name for path in results.iterdir())
+
+
+def by_region(totals: pd.DataFrame) -> ByRegion:
+    """The table, divided between two regions."""
+    media = ["sales", "tv", "search", "social", "clicks"]
+    parts = [
+        totals.assign(**{name: totals[name] * share for name in media}, area=area)
+        for area, share in (("north", 0.4), ("south", 0.6))
+    ]
+    return ByRegion(pd.concat(parts, ignore_index=True), "area")
 
 
 def table() -> pd.DataFrame:

@@ -182,7 +182,8 @@ class Life:
             return None
         path = folder / "regions.parquet"
         download(self.objects, config.regions, path)
-        return ByRegion(pd.read_parquet(path), column)
+        studies = tuple(study for study in config.model.calibration if study.region)
+        return ByRegion(pd.read_parquet(path), column, studies)
 
     def _former(self, config: TrainingConfig, folder: Path) -> Path | None:
         """The tables and documents of the former result; None if the attempt has none."""

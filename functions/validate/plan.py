@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import pandas as pd
@@ -109,15 +109,30 @@ def check_holidays(model: ModelConfig, findings: Findings) -> None:
 
 
 def check_calibration(
-    frame: pd.DataFrame, interval: Interval, window: ResolvedWindow, request: TrainRequest, findings: Findings
+    frame: pd.DataFrame,
+    parts: Mapping[str, pd.DataFrame],
+    interval: Interval,
+    window: ResolvedWindow,
+    request: TrainRequest,
+    findings: Findings,
 ) -> None:
     """The studies lie in the window, a model can reach them, and the data know what they cost.
 
-    The engine robyn can use fewer of them than the native one (robyn-spec §10).
+    `frame` holds the totals, `parts` each region. The engine robyn can use fewer studies than the native one
+    (robyn-spec §10).
     """
     dates = frame[request.columns.date].dt.date.to_list()
     for i, study in enumerate(request.calibration):
         name = f"calibration[{i}]"
+        if study.region and study.region not in parts:
+            findings.error(
+                "study-region",
+                f"{name} was measured in '{study.region}', which is no region of the data; there are: "
+                f"{some(parts)}",
+                "write the region as the data do, or leave it out",
+                request.columns.region,
+            )
+            continue
         if study.start < window.start or study.end > window.end:
             findings.error(
                 "study-outside",
@@ -127,10 +142,11 @@ def check_calibration(
             )
         else:
             rows = study_rows(dates, interval, study.start, study.end)
-            touched = frame.iloc[rows.first : rows.stop]
+            whole = parts[study.region] if study.region else frame
+            touched = whole.iloc[rows.first : rows.stop]
             _check_study_sign(name, study, request, findings)
             _check_study_spend(touched, rows, name, study, request, findings)
-            if request.engine == "robyn":
+            if request.engine == "robyn" and not study.region:
                 _check_study_of_robyn(touched, rows, name, study, request, findings)
         if study.confidence < _LEAST_CONFIDENCE:
             findings.warning(

@@ -142,7 +142,7 @@ def _series(
             )
     check_totals(parts, request, findings)
     interval, frame = resampled, totals(parts, request, findings) if date in delivered else delivered
-    window = _check(frame, interval, request, findings)
+    window = _check(frame, parts, interval, request, findings)
     if window and interval:
         check_former(frame[date].dt.date.to_list(), interval, request, former, findings)
     for region, part in parts.items():
@@ -202,7 +202,7 @@ def _factor(values: pa.ChunkedArray, index: pd.Index[int]) -> pd.Series[str]:
 
 
 def _check(
-    frame: pd.DataFrame, interval: Interval | None, request: TrainRequest, findings: Findings
+    frame: pd.DataFrame, parts: Parts, interval: Interval | None, request: TrainRequest, findings: Findings
 ) -> ResolvedWindow | None:
     """The checks of the model, and the window on which they were made."""
     columns, window, inside = request.columns, None, frame
@@ -218,7 +218,7 @@ def _check(
         plan.check_trained(inside, request, findings)
         check_collinear(inside, request, findings)
         plan.check_dependent(inside, request, findings)
-        plan.check_calibration(frame, interval, window, request, findings)
+        plan.check_calibration(frame, parts, interval, window, request, findings)
     checks.check_range(frame, columns, findings)
     checks.check_constant(frame, inside, request, findings)
     checks.check_exposures(frame, columns, findings)

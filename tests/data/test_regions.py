@@ -125,3 +125,18 @@ def test_a_request_cannot_use_the_country_column_as_region() -> None:
         asked(country_column="area", country_value="North")
     with pytest.raises(ValidationError, match=r"resample\.interval: is missing"):
         request(resample={"aggregate": {}})
+
+
+def test_a_study_of_a_region_is_compared_with_that_region() -> None:
+    frame = by_region()
+    spent = float(frame.query("area == 'South'")["tv_S"].iloc[9:13].sum())
+    days = frame["DATE"].iloc[[9, 12]]
+    study = {"channels": ["tv_S"], "start": days.iloc[0], "end": days.iloc[1], "lift": 100, "confidence": 0.9}
+    fits = {**study, "region": "South", "spend": spent}
+    assert validated(frame, asked(calibration=[fits])).table is not None
+    finding = only(validated(frame, asked(calibration=[{**fits, "region": "North"}])), "study-spend")
+    assert "calibration[0]" in finding.message
+    finding = only(validated(frame, asked(calibration=[{**fits, "region": "south"}])), "study-region")
+    assert "there are: North, South, West" in finding.message
+    with pytest.raises(ValidationError, match=r"calibration\[0\]\.region: columns\.region names no column"):
+        request(calibration=[fits])

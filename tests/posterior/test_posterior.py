@@ -172,8 +172,8 @@ def test_a_study_that_tells_nothing_is_left_out_and_named() -> None:
     tiny = {**STUDY, "lift": 1e-3}
     notes = posterior(table, config(table, calibration=[sure, tiny]), sweeps=30, longest=1).model.notes
     assert [note.split(":")[1].strip() for note in notes] == [
-        "calibration[0] is left out",
-        "calibration[1] is left out",
+        "the study of c2 from 2023-01-02 to 2023-03-26 is left out",
+        "the study of c2 from 2023-01-02 to 2023-03-26 is left out",
     ]
     assert all("lift_se" in note for note in notes)
 

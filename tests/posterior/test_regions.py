@@ -53,6 +53,7 @@ def country() -> Country:
     return Country(regions, totals, asked)
 
 
+FIELDS = ("columns", "calibration")
 SHAPES = {"alphas": [0.9, 1.1], "gammas": [0.9, 1.0], "thetas": [0.0, 0.1]}
 
 
@@ -122,6 +123,31 @@ def test_a_study_of_the_country_is_told_to_all_its_regions(country: Country, fou
     )
     assert np.median(studied.roas[:, 0]) < 0.85 * np.median(found.roas[:, 0])
     assert np.ptp(np.quantile(studied.roas[:, 0], (0.05, 0.95))) < 0.3
+
+
+def test_a_study_of_one_region_tells_of_that_region(country: Country, found: Posterior) -> None:
+    dates, north = country.totals["date"], country.regions.query("region == 'north'")
+    spent = float(north["c1"].iloc[20:40].sum())
+    study = {
+        "channels": ["c1"],
+        "region": "north",
+        "start": str(dates[20].date()),
+        "end": str((dates[39] + pd.Timedelta(days=6)).date()),
+        "lift": 1.6 * spent,
+        "lift_se": 0.01 * spent,
+        "spend": spent,
+        "confidence": 0.9,
+        "scope": "total",
+    }
+    elsewhere = {**study, "channels": ["c2"], "region": "south"}  # which has no such channel
+    fields = {**country.config.model_dump(), "calibration": [study, elsewhere]}
+    fields["columns"]["region"] = "region"
+    studied = country.drawn(**{name: getattr(ModelConfig.model_validate(fields), name) for name in FIELDS})
+    for region in range(3):
+        before, now = (np.median(one.regions[region].found.roas[:, 0]) for one in (found, studied))
+        assert now < 0.75 * before if region == 0 else 0.85 < now / before < 1.15
+    [note] = [note for note in studied.model.notes if "the study of c2" in note]
+    assert note.endswith("is left out: c2 has no posterior [south]")
 
 
 def test_the_document_tells_of_every_region_in_numbers_and_words(found: Posterior) -> None:

@@ -35,6 +35,7 @@ def posterior(
         InvalidInputs: data and configuration do not fit together, a line per problem.
         NotOffered: this model has no posterior; the text says why.
     """
+    config = config.national
     settings = config.posterior or PosteriorConfig()
     inputs = inputs or prepared(data, config)
     found = modelling.build(data, config, inputs, settings)

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from contracts.budget import BudgetQuestion
-from contracts.model import ModelConfig
+from contracts.model import CalibrationStudy, ModelConfig
 from contracts.posterior import PosteriorDocument
 from trainer.engines.native.budget.reallocation import Infeasible
 from trainer.engines.native.records import Inputs
@@ -71,6 +71,8 @@ class ByRegion:
     table: pd.DataFrame
     column: str
     """The column that names the region."""
+    studies: tuple[CalibrationStudy, ...] = ()
+    """Those of one region each."""
 
 
 @dataclass
@@ -128,6 +130,7 @@ class Asked:
         if self.regions is None:
             return None
         table, column = self.regions.table, self.regions.column
+        config = config.model_copy(update={"calibration": [*config.calibration, *self.regions.studies]})
         try:
             return posterior_by_region(
                 table,

@@ -194,11 +194,12 @@ def _studies(
 ) -> tuple[tuple[Study, ...], list[str]]:
     """The studies that tell something, and a note on each of the others."""
     found, unused = [], []
-    for i, study in enumerate(asked):
+    for study in asked:
         weight = _covered(study, inputs)
         reason = _useless(study, inputs, weight, channels)
         if reason:
-            unused.append(f"posterior: calibration[{i}] is left out: {reason}")
+            tested = f"{', '.join(study.channels)} from {study.start} to {study.end}"
+            unused.append(f"posterior: the study of {tested} is left out: {reason}")
             continue
         error = study.lift_se or abs(study.lift) / NormalDist().inv_cdf((1 + study.confidence) / 2)
         found.append(Study(tuple(study.channels), study.scope == "immediate", study.lift, error, weight))

@@ -6,13 +6,15 @@ country, and how much regions differ is learnt, so that small regions learn from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from contracts.model import ModelConfig
 from contracts.posterior import PosteriorConfig
@@ -28,6 +30,8 @@ from trainer.posterior.sampling import CHAINS, R_HAT, Progress, effective_size, 
 SWEEPS, LONGEST, ESS = 2000, 4, 100.0
 """Sweeps of a chain, how many times as long it may become, and the effective draws that every channel of the
 country must reach."""
+_NAMED = 5
+"""Regions that a note names."""
 _CHUNK = 50
 """Sweeps between two reports of progress."""
 
@@ -54,10 +58,12 @@ def posterior_by_region(
         NotOffered: there is no posterior of the country or of one of the regions; the text says why.
     """
     settings = config.posterior or PosteriorConfig()
-    inputs = inputs or prepared(data, config)
-    country = modelling.build(data, config, inputs, settings)
+    national = config.national
+    inputs = inputs or prepared(data, national)
+    country = modelling.build(data, national, inputs, settings)
     parts = {str(name): part.reset_index(drop=True) for name, part in regions.groupby(column, sort=True)}
     models = {name: _model(name, part, config, inputs, settings) for name, part in parts.items()}
+    country = replace(country, notes=(*country.notes, *_notes(country, models)))
     problems = stacked(country, list(models.values()))
     chains = _sampled(problems, config.search.seed, cores, sweeps, longest, progress)
     return _read(country, models, settings, config.search.seed, chains)
@@ -66,11 +72,28 @@ def posterior_by_region(
 def _model(
     name: str, part: pd.DataFrame, config: ModelConfig, inputs: Inputs, settings: PosteriorConfig
 ) -> Model:
-    without_studies = config.model_copy(update={"calibration": []})
+    own = [study for study in config.calibration if study.region == name]
     try:
-        return modelling.build(part, without_studies, region_inputs(part, config, inputs), settings)
+        return modelling.build(
+            part,
+            config.model_copy(update={"calibration": own}),
+            region_inputs(part, config, inputs),
+            settings,
+        )
     except NotOffered as reason:
         raise NotOffered(f"region {name}: {reason}") from reason
+
+
+def _notes(country: Model, models: Mapping[str, Model]) -> Iterator[str]:
+    """What is said of regions and not of the country, each once, with the regions that it is said of."""
+    said: dict[str, list[str]] = {}
+    for name, model in models.items():
+        for note in model.notes:
+            said.setdefault(note, []).append(name)
+    for note, names in said.items():
+        if note not in country.notes:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            yield f"{note} [{', '.join(names[:_NAMED])}{more}]"
 
 
 def region_inputs(part: pd.DataFrame, config: ModelConfig, inputs: Inputs) -> Inputs:
@@ -120,8 +143,7 @@ def stacked(country: Model, models: Sequence[Model]) -> regional.Problems:
     whole = np.log([_volume(channel, country.inputs) for channel in country.channels])
     cauchy = np.array([prior.kind == kernel.HALF_CAUCHY for prior in country.priors])
     locations = np.array([prior.location for prior in country.priors])
-    studies = country.problem.study_media
-    has = np.isfinite(volume)
+    studies = _studies(country, models, names, volume)
     return regional.Problems(
         family=first.family,
         media=series,
@@ -140,12 +162,32 @@ def stacked(country: Model, models: Sequence[Model]) -> regional.Problems:
         kappa=first.kappa,
         log_weight=np.array([model.problem.log_weight for model in models]),
         baseline=np.array([model.problem.baseline for model in models], dtype=np.int64),
-        study_weight=country.problem.study_weight,
-        study_media=np.ascontiguousarray(studies[None] & has[:, None]),
-        study_immediate=country.problem.study_immediate,
-        study_lift=country.problem.study_lift * country.scale / scale,
-        study_error=country.problem.study_error * country.scale / scale,
+        study_weight=np.concatenate([one.problem.study_weight for one in studies.models]),
+        study_media=studies.media,
+        study_immediate=np.concatenate([one.problem.study_immediate for one in studies.models]),
+        study_lift=np.concatenate([one.problem.study_lift * one.scale / scale for one in studies.models]),
+        study_error=np.concatenate([one.problem.study_error * one.scale / scale for one in studies.models]),
     )
+
+
+class _Studies(NamedTuple):
+    """The studies of the country, then those of each region."""
+
+    models: Sequence[Model]
+    """Of the country and of each region; each has its studies."""
+    media: NDArray[np.bool_]
+    """(R, s, m) whether a study measured a channel in a region."""
+
+
+def _studies(country: Model, models: Sequence[Model], names: Sequence[str], volume: Floats) -> _Studies:
+    """Those of the country are about every region that has the channel (`volume` (R, m) is finite)."""
+    media = [country.problem.study_media[None] & np.isfinite(volume)[:, None]]
+    for r, model in enumerate(models):
+        own = np.zeros((len(models), len(model.studies), len(names)), dtype=bool)
+        for s, study in enumerate(model.studies):
+            own[r, s] = np.isin(names, study.channels)
+        media.append(own)
+    return _Studies((country, *models), np.ascontiguousarray(np.concatenate(media, axis=1)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,7 @@ def fit(
     Raises InvalidInputs, a line per problem, where data and configuration do not fit.
     """
     with step("prepare"):
-        begun = begin(data, config, former)
+        begun = begin(data, config.national, former)
     inputs = prepare(data, begun.config, reference=begun.reference, prophet=prophet, step=step)
     plan = Plan.of(begun.config.search, begun.start)
     return fit_inputs(inputs, plan, cores=cores, progress=progress, step=step)
