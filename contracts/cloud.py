@@ -253,12 +253,12 @@ RIGHTS: dict[str, Rights] = {
         reads=("datasets/", "outcomes/", "scratch/", "drop-zone/", "model_summary/"),
         creates=("outcomes/", "scratch/", "model_summary/", "robyn/"),
         lists=("scratch/", "model_summary/", "robyn/"),
-        documents=("jobs", "queues", "uploads", "countries"),
+        documents=("jobs", "queues", "uploads", "countries", "schedules"),
         runs="stops",
         seldom={
             f"publish:{DEAD_LETTERS}": _LETTER,
             f"publish:{JOB_FINISHED}": "a job whose queue was removed, or whose end was not told",
-            f"publish:{TRAIN_REQUESTS}": _HALF_ACCEPTED,
+            f"publish:{TRAIN_REQUESTS}": "the run of a schedule; or extract died after it accepted a request",
             "publish:objects-drop-zone": _HALF_ACCEPTED,
             "read:drop-zone/": _HALF_ACCEPTED,
             f"publish:{SWEEP_REQUESTS}": "a job that ends because nothing happened to it",
@@ -284,7 +284,15 @@ RIGHTS: dict[str, Rights] = {
         ),
         creates=(SELFTEST, "drop-zone/", "sources/"),
         lists=("scratch/",),
-        documents=("jobs", "queues", "dead-letters", "uploads", "ignored", "countries", "in-use"),
+        documents=(
+            "jobs",
+            "queues",
+            "dead-letters",
+            "uploads",
+            "ignored",
+            "countries",
+            "in-use",
+        ),
         signs=True,
         seldom={
             f"publish:{TRAINING_FINISHED}": "a person replays a dead letter of the topic",
@@ -306,7 +314,7 @@ RIGHTS: dict[str, Rights] = {
 }
 """Identity → what it may do. Tests compare it with what each one really calls."""
 
-FILTERS = ("state", "country", "revision", "queue", "requested_by")
+FILTERS = ("state", "country", "revision", "queue", "requested_by", "schedule")
 """Fields of jobs by which people look for some, in any combination."""
 INDEXES: tuple[Index, ...] = (
     *(Index("jobs", (name,)) for name in FILTERS),
@@ -319,12 +327,14 @@ INDEXES: tuple[Index, ...] = (
     Index("jobs", ("queue", "state"), TURN),
     Index("uploads", ("state",)),
     Index("uploads", ("country", "state")),
+    Index("schedules", ("state",)),
+    Index("schedules", ("state",), DUE),
 )
 """Every query with conditions has one, or several that are merged; a query without any needs none. Both
 families refuse all others."""
 UNINDEXED = ("rest", "version", "fields.deadline", "fields.updated_at")
 """Fields of every collection that no query asks for, so that writing them costs no index entries."""
-EXPIRING = ("extracts", "uploads", "dead-letters")
+EXPIRING = ("extracts", "uploads", "dead-letters", "schedules")
 """Collections whose documents may carry `expires`, the time from which the database removes them."""
 COLLECTIONS = (
     "jobs",
@@ -335,6 +345,7 @@ COLLECTIONS = (
     "ignored",
     "countries",
     "in-use",
+    "schedules",
 )
 
 

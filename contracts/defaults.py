@@ -20,6 +20,7 @@ _NO_NUMBERS = frozenset(
         "cache",
         "validate_only",
         "requested_by",
+        "schedule",
         "labels",
         "pictures",
     }

@@ -202,6 +202,7 @@ class Job(Document):
     queue: str = Field("default", description="queue in which the job waits for its turn")
     priority: int = Field(0, description="higher is started first")
     requested_by: str | None = Field(None, description="who asked for the job, as the request says")
+    schedule: str | None = Field(None, description="schedule whose run the job is; None: of none")
     state: JobState = Field(JobState.ACCEPTED, description="where the job is on its way")
     attempt: OfAttempt = 1
     first_attempt: int = Field(

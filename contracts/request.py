@@ -285,6 +285,9 @@ class TrainRequest(ModelConfig):
     requested_by: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         None, description="who asked, shown on pages and in summaries; left out: nobody"
     )
+    schedule: Slug | None = Field(
+        None, description="schedule whose run the request is, which says so itself; left out: of none"
+    )
     labels: dict[Slug, Annotated[str, StringConstraints(max_length=200)]] = Field(
         {}, description="labels of your own, copied to the summary"
     )

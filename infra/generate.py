@@ -24,6 +24,7 @@ from contracts import (
     problem,
     request,
     result,
+    schedule,
     summary,
     trust,
     validation,
@@ -76,6 +77,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "source_check": preview.SourceCheck,
     "preview": preview.Preview,
     "curves": curves.CurvesDocument,
+    "schedule": schedule.ScheduleText,
+    "stored_schedule": schedule.Schedule,
     "problem": problem.Problem,
 }
 """Every contract by the name of its schema and of its example."""

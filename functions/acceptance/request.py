@@ -130,6 +130,7 @@ def _usable(body: dict[str, Any]) -> dict[str, Any]:
         for name, pattern in {
             "country": r"[A-Za-z0-9][\w-]{0,15}",
             "revision": r"[A-Za-z0-9][\w.-]{0,63}",
+            "schedule": r"[A-Za-z0-9][\w.-]{0,63}",
         }.items()
         if isinstance(body.get(name), str) and re.fullmatch(pattern, body[name], re.ASCII)
     }

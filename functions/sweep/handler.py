@@ -15,6 +15,7 @@ from functions.sweep.deleting import sweep_deletion
 from functions.sweep.months import sweep_months
 from functions.sweep.queues import sweep_queues
 from functions.sweep.running import sweep_running
+from functions.sweep.schedules import sweep_schedules
 from functions.sweep.uploads import sweep_uploads
 from functions.sweep.waiting import sweep_waiting
 
@@ -42,6 +43,7 @@ def handle(message: Message, runtime: Runtime) -> None:
     sweep_queues(runtime)
     sweep_uploads(runtime)
     sweep_months(runtime)
+    sweep_schedules(runtime)
 
 
 def _sweep_alone(runtime: Runtime, job: Job) -> None:

@@ -1,0 +1,1 @@
+"""Schedules: when they come, what they ask for, and what comes of it."""

@@ -1,0 +1,154 @@
+"""Schedules: what comes of them, once, whatever happens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from contracts.job import Job, JobState
+from contracts.schedule import Schedule
+from functions.message import Message
+from functions.schedules.runs import until
+from functions.sweep.handler import handle
+from tests.pipeline.world import Crash, World
+
+
+def template(world: World, **changes: Any) -> dict[str, Any]:
+    request = world.request("x", validate_only=True, **changes)
+    del request["request_id"]
+    return request
+
+
+def scheduled(world: World, name: str = "weekly", **changes: Any) -> Schedule:
+    """A schedule that comes each Monday at 6, in Berlin; it is Monday, 7 o'clock there."""
+    fields: dict[str, Any] = {
+        "cron": "0 6 * * MON",
+        "time_zone": "Europe/Berlin",
+        "missed": "last",
+        "request": template(world),
+        **changes,
+    }
+    now = world.clock.now()
+    schedule = Schedule(
+        name=name,
+        state="ENABLED",
+        changed_by="somebody",
+        changed_at=now,
+        done_until=now,
+        **fields,
+    )
+    stored = world.ports.jobs.create(schedule.model_copy(update=until(schedule, now)))
+    assert stored is not None
+    return stored
+
+
+def sweep(world: World) -> None:
+    world.sweep()
+    world.deliver()
+
+
+def known(world: World, name: str = "weekly") -> Schedule:
+    found = world.ports.jobs.get(Schedule, name)
+    assert found is not None
+    return found
+
+
+def runs(world: World) -> list[str]:
+    """The occurrences whose jobs there are, oldest first."""
+    jobs = world.ports.jobs.find(Job, schedule="weekly")
+    return sorted(job.request_id.partition("@")[2] for job in jobs)
+
+
+def test_each_occurrence_becomes_one_job_with_the_days_of_its_run(world: World):
+    scheduled(world, request=template(world, window={"end": "last full week"}))
+    for _ in range(15 * 24):
+        world.clock.pass_(hours=1)
+        sweep(world)
+    assert runs(world) == ["20261123T050000Z", "20261130T050000Z"]
+    told = known(world)
+    assert told.deadline == datetime.fromisoformat("2026-12-07T05:00:00Z")
+    job = world.job(told.runs[0].job_id or "")
+    assert (job.state, job.schedule) == (JobState.SUCCEEDED, "weekly")
+    assert job.request["window"] == {"end": "2026-11-29"}
+
+
+@pytest.mark.parametrize(
+    ("missed", "expected"),
+    [
+        ("all", ["20261123T050000Z", "20261130T050000Z", "20261207T050000Z"]),
+        ("last", ["20261207T050000Z"]),
+        ("skip", []),
+    ],
+)
+def test_after_an_outage_it_catches_up_as_the_schedule_says(world: World, missed: str, expected: list[str]):
+    scheduled(world, missed=missed)
+    world.clock.pass_(days=22)
+    sweep(world)
+    assert runs(world) == expected
+    passed = known(world).passed_over
+    assert (passed is None) == (missed == "all")
+    if passed:
+        first, last = f"{passed.first:%m-%d}", f"{passed.last:%m-%d}"
+        assert (first, last) == ("11-23", "11-30" if missed == "last" else "12-07")
+    world.clock.pass_(days=5, hours=23, minutes=1)  # a minute after the next one
+    sweep(world)
+    assert runs(world) == [*expected, "20261214T050000Z"]
+
+
+def test_what_is_late_by_minutes_is_not_missed_and_much_is_made_up_for_in_parts(world: World):
+    scheduled(world, cron="* * * * *", missed="skip")
+    world.clock.pass_(minutes=10)
+    sweep(world)
+    assert len(runs(world)) == 10
+    made = scheduled(world, "each-minute", cron="* * * * *", missed="all")
+    world.clock.pass_(minutes=50)
+    for count in (20, 40, 50):
+        sweep(world)
+        assert len(world.ports.jobs.find(Job, schedule=made.name)) == count
+
+
+def test_a_run_that_was_published_and_not_told_of_stays_one_job(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    scheduled(world)
+    world.clock.pass_(days=7)
+    request = Message(b"{}", {}, "1", "sweep-requests", 1)
+    with world.crash_at(monkeypatch, world.ports.bus, "publish"), pytest.raises(Crash):
+        handle(request, world.runtime)
+    assert known(world).runs == []
+    sweep(world)
+    assert runs(world) == ["20261123T050000Z"]
+    assert [run.request_id for run in known(world).runs] == ["weekly@20261123T050000Z"]
+    assert [told["type"] for told in world.received if told["type"] == "request-refused"] == []
+
+
+def test_a_request_that_is_not_valid_any_more_is_told_and_the_others_go_on(world: World):
+    scheduled(world, "broken", request=template(world, queue="removed"))
+    scheduled(world)
+    world.clock.pass_(days=7)
+    sweep(world)
+    assert world.job(known(world).runs[0].job_id or "").state is JobState.SUCCEEDED
+    rejected = world.job(known(world, "broken").runs[0].job_id or "")
+    assert rejected.state is JobState.REJECTED
+    assert rejected.error is not None
+    assert "no queue is named 'removed'" in rejected.error.errors[0]
+
+
+def test_a_tick_reads_only_what_is_due(world: World, monkeypatch: pytest.MonkeyPatch):
+    for number in range(30):
+        scheduled(world, f"s{number}", cron=f"0 {number % 24} 1 1 *")
+    sweep(world)
+    seen: list[str] = []
+    due = world.ports.jobs.due
+
+    def counted(kind: Any, now: datetime, **equals: str) -> list[Any]:
+        found = due(kind, now, **equals)
+        seen.extend(one.key for one in found if kind is Schedule)
+        return found
+
+    monkeypatch.setattr(world.ports.jobs, "due", counted)
+    world.clock.pass_(hours=1)
+    sweep(world)
+    assert seen == []
