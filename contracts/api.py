@@ -312,8 +312,10 @@ class CountrySettings(Exchanged):
 class NewSettings(Authored):
     """The settings that the uploads of a country are to have."""
 
-    generation: Annotated[int, Field(ge=0)] = Field(
-        description="version of the settings that are replaced; 0: there are none"
+    generation: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="version of the settings that are replaced, 0: there are none; left out: `If-Match` says "
+        "it",
     )
     settings: dict[str, Any] = Field(description="a request without request_id and source")
 
@@ -354,11 +356,21 @@ class QueueList(Exchanged):
     queues: list[QueueUse] = Field(description="in the order of the settings")
 
 
-class UploadList(Exchanged):
-    """Uploads that have not become jobs."""
+class UploadsQuery(ListQuery):
+    """Which uploads."""
 
-    uploads: list[Upload] = Field(description="uploads that wait for settings, longest waiting first")
-    ignored: list[IgnoredFile] = Field(description="files that are no uploads (on one machine only)")
+    state: Literal["WAITING", "STARTED", "REJECTED"] = Field(
+        "WAITING", description="uploads that wait for settings, that became jobs, or that were rejected"
+    )
+
+
+class UploadList(ListAnswer):
+    """Uploads, newest first."""
+
+    uploads: list[Upload] = Field(description="newest first")
+    ignored: list[IgnoredFile] = Field(
+        description="files that are no uploads (on one machine only); with the first part of the list"
+    )
 
 
 class File(Exchanged):

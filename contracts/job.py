@@ -211,7 +211,8 @@ class Job(Document):
     accepted_at: Timestamp = Field(description="when the request was accepted, UTC")
     updated_at: Timestamp = Field(description="when the state was last changed, UTC")
     deadline: Timestamp | None = Field(
-        None, description="when sweep asks what is true, UTC; None when terminal"
+        None,
+        description="when sweep looks after the job, UTC; None: it has ended and nothing is to be deleted",
     )
     wakeups: int = Field(0, description="how often sweep re-published the event of the present step")
     woken_at: Timestamp | None = Field(None, description="when sweep re-published that event last, UTC")
@@ -370,6 +371,8 @@ class ModelInUse(Document):
     sol_id: str = Field(description="name of the model")
     by: str = Field(description="who marked it")
     at: Timestamp = Field(description="when it was marked, UTC")
+    ended_by: str | None = Field(None, description="who took the mark back; None: nobody")
+    ended_at: Timestamp | None = Field(None, description="when the mark was taken back, UTC; None: it holds")
 
     @property
     def key(self) -> str:

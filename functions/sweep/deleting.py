@@ -22,5 +22,9 @@ def sweep_deletion(runtime: Runtime, job: Job, deletion: Deletion) -> None:
         attempt=job.attempt,
         note=f"the files of the result were deleted by {deletion.by}",
     )
-    changes = {"deletion": deletion.model_copy(update=done), "timeline": [*job.timeline, entry]}
+    changes = {
+        "deletion": deletion.model_copy(update=done),
+        "timeline": [*job.timeline, entry],
+        "deadline": None,
+    }
     runtime.ports.jobs.replace(job.model_copy(update=changes), job.version)

@@ -37,7 +37,7 @@ def handle(message: Message, runtime: Runtime) -> None:
     for state in (JobState.CANCELLING, JobState.RUNNING):  # as many as there are slots
         for job in jobs.find(Job, state=state.value):
             _sweep_alone(runtime, job)
-    for state in _WAITING:
+    for state in (*_WAITING, JobState.SUCCEEDED):  # succeeded: the files of the result are to be deleted
         for job in jobs.due(Job, runtime.ports.clock.now(), state=state.value):
             _sweep_alone(runtime, job)
     sweep_queues(runtime)
@@ -65,7 +65,7 @@ def _sweep(runtime: Runtime, job: Job, asked: bool = False) -> None:
         sweep_running(runtime, job, asked)
     elif job.state in _WAITING and job.deadline is not None and job.deadline <= runtime.ports.clock.now():
         sweep_waiting(runtime, job)
-    elif asked and job.deletion is not None and job.deletion.done_at is None:
+    elif job.deletion is not None and job.deletion.done_at is None:
         sweep_deletion(runtime, job, job.deletion)
     elif asked and job.state in (JobState.FAILED, JobState.REJECTED):
         announce_attempt_end(runtime, job, job.attempt)  # the sweep that ended it may have died before

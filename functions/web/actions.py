@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from contracts import names
 from contracts.events import (
@@ -29,12 +29,21 @@ from contracts.validation import ValidationReport
 from functions.ports import Conflict, NotFound, Ports
 from functions.retries import retry_on_conflict
 from functions.runtime import Runtime
-from functions.steps import commit, get_or_create_queue, job_finished, publish, uploaded_file, wake
+from functions.steps import (
+    HANDLER_DEADLINE,
+    commit,
+    get_or_create_queue,
+    job_finished,
+    publish,
+    uploaded_file,
+    wake,
+)
+from functions.web import views
 from functions.web.problems import Refused, Unknown
 
 S = JobState
 LETTERS = 100
-"""Dead letters that are looked at together."""
+"""Dead letters that are read together."""
 Check = Callable[[Document], None]
 """Raises Refused if the state is not the one that the person saw."""
 
@@ -68,14 +77,15 @@ def retry(runtime: Runtime, job_id: str, person: str, check: Check = unchecked) 
     return job
 
 
-def replay(runtime: Runtime, letter_id: str, person: str) -> DeadLetter:
+def replay(runtime: Runtime, letter_id: str, person: str, check: Check = unchecked) -> DeadLetter:
     """Publish a dead letter's message to its topic again; all subscriptions get it, handlers are idempotent.
 
     Raises:
         Unknown: there is no such dead letter.
         Refused: its subscription is none of ours.
     """
-    letter = _letter(runtime, letter_id)
+    letter = letter_of(runtime.ports, letter_id)
+    check(letter)
     if letter.subscription not in SUBSCRIPTIONS:
         raise Refused(
             f"the dead letter came from '{letter.subscription}', which is not a subscription of the system"
@@ -83,25 +93,32 @@ def replay(runtime: Runtime, letter_id: str, person: str) -> DeadLetter:
     topic, _ = SUBSCRIPTIONS[letter.subscription]
     attributes = {**letter.attributes, "replay_of": letter_id}
     runtime.ports.bus.publish(topic, base64.b64decode(letter.data), attributes)
-    return retry_on_conflict(lambda: _replayed(runtime, _letter(runtime, letter_id), person))
+    return retry_on_conflict(lambda: _replayed(runtime, letter_of(runtime.ports, letter_id), person))
 
 
 def replay_reason(runtime: Runtime, subscription: str, reason: str, person: str) -> list[DeadLetter]:
-    """Replay those of the last dead letters that have one reason and were not replayed before.
+    """Replay every dead letter that has one reason and was not replayed before.
 
     Raises:
         Refused: their subscription is none of ours.
     """
-    return [
-        replay(runtime, letter.letter_id, person)
-        for letter in runtime.ports.jobs.find(DeadLetter, limit=LETTERS)
+    same = [
+        letter.letter_id
+        for letter in _letters(runtime.ports)
         if letter.replayed_at is None and (letter.subscription, letter.reason) == (subscription, reason)
     ]
+    return [replay(runtime, letter_id, person) for letter_id in same]
 
 
-def pause(runtime: Runtime, queue: str, paused: bool, person: str) -> Queue:
+def pause(runtime: Runtime, queue: str, paused: bool, person: str, check: Check = unchecked) -> Queue:
     """Stop a queue from starting attempts, or let it start them again. Running attempts are not touched."""
-    changed = retry_on_conflict(lambda: _paused(runtime, get_or_create_queue(runtime, queue), paused, person))
+
+    def change() -> Queue:
+        known = get_or_create_queue(runtime, queue)
+        check(known)
+        return _paused(runtime, known, paused, person)
+
+    changed = retry_on_conflict(change)
     if not paused:
         for job in runtime.ports.jobs.find(Job, limit=1, state=S.QUEUED.value, queue=queue):
             wake(runtime, job)
@@ -126,10 +143,17 @@ def move(
     return job
 
 
-def use_model(runtime: Runtime, country: str, job_id: str, solution: str | None, person: str) -> ModelInUse:
+def use_model(
+    runtime: Runtime,
+    country: str,
+    job_id: str,
+    solution: str | None,
+    person: str,
+    check: Check = unchecked,
+) -> ModelInUse:
     """Mark a model as the one that a country uses, the best one of a job unless another is named.
 
-    The mark before it is replaced.
+    The mark before it is replaced; `check` gets it.
 
     Raises:
         Unknown: there is no such job, or it has no such model.
@@ -153,12 +177,31 @@ def use_model(runtime: Runtime, country: str, job_id: str, solution: str | None,
         by=person,
         at=runtime.ports.clock.now(),
     )
-    return retry_on_conflict(lambda: _marked(runtime.ports, mark))
+    return retry_on_conflict(lambda: _marked(runtime.ports, mark, check))
 
 
-def _marked(ports: Ports, mark: ModelInUse) -> ModelInUse:
+def stop_using(runtime: Runtime, country: str, person: str, check: Check = unchecked) -> ModelInUse:
+    """Take back the mark of the model that a country uses; then it uses none.
+
+    Raises:
+        Refused: no model is marked.
+    """
+
+    def change() -> ModelInUse:
+        mark = views.in_use(runtime.ports, country)
+        if mark is None:
+            raise Refused(f"no model of {country} is marked as in use")
+        check(mark)
+        ended = {"ended_by": person, "ended_at": runtime.ports.clock.now()}
+        return runtime.ports.jobs.replace(mark.model_copy(update=ended), mark.version)
+
+    return retry_on_conflict(change)
+
+
+def _marked(ports: Ports, mark: ModelInUse, check: Check) -> ModelInUse:
     known = ports.jobs.get(ModelInUse, mark.key)
     if known:
+        check(known)
         return ports.jobs.replace(mark, known.version)
     created = ports.jobs.create(mark)
     if created is None:
@@ -188,17 +231,19 @@ def deletable(ports: Ports, job_id: str, check: Check = unchecked) -> Job:
     job = job_of(ports, job_id, check)
     if job.state is not S.SUCCEEDED:
         raise Refused(f"job {job_id} has no result to delete: it is {job.state}")
-    used = ports.jobs.get(ModelInUse, job.country)
+    used = views.in_use(ports, job.country)
     if used is not None and used.job_id == job_id:
-        raise Refused(f"{job.country} uses model {used.sol_id} of job {job_id}; mark another one first")
+        mark = f"model {used.sol_id} of job {job_id}"
+        raise Refused(f"{job.country} uses {mark}; mark another one first, or none")
     return job
 
 
 def _deleting(runtime: Runtime, job: Job, person: str) -> Job:
     if job.deletion is not None:
         return job
-    asked = Deletion(by=person, at=runtime.ports.clock.now())
-    return runtime.ports.jobs.replace(job.model_copy(update={"deletion": asked}), job.version)
+    now = runtime.ports.clock.now()
+    changes = {"deletion": Deletion(by=person, at=now), "deadline": now + HANDLER_DEADLINE}
+    return runtime.ports.jobs.replace(job.model_copy(update=changes), job.version)
 
 
 def job_of(ports: Ports, job_id: str, check: Check = unchecked) -> Job:
@@ -290,8 +335,21 @@ def _validated(runtime: Runtime, job: Job) -> bool:
     return ValidationReport.model_validate_json(text).valid
 
 
-def _letter(runtime: Runtime, letter_id: str) -> DeadLetter:
-    letter = runtime.ports.jobs.get(DeadLetter, letter_id)
+def _letters(ports: Ports) -> Iterator[DeadLetter]:
+    """Every dead letter, newest first."""
+    before = None
+    while found := ports.jobs.find(DeadLetter, limit=LETTERS, before=before):
+        yield from found
+        before = found[-1].key
+
+
+def letter_of(ports: Ports, letter_id: str) -> DeadLetter:
+    """A dead letter.
+
+    Raises:
+        Unknown: there is no such dead letter.
+    """
+    letter = ports.jobs.get(DeadLetter, letter_id)
     if letter is None:
         raise Unknown(f"there is no dead letter {letter_id}")
     return letter

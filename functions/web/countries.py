@@ -11,7 +11,7 @@ from contracts.comparison import WeightsQuery
 from contracts.job import KnownCountries, ModelInUse
 from contracts.summary import CountryRun, CountrySummary
 from functions.ports import NotFound, Ports
-from functions.web import charts
+from functions.web import charts, views
 from functions.web.charts import Spec
 from functions.web.compare import Change, ChannelCompared, change, interval_rows
 
@@ -103,7 +103,7 @@ def country_view(ports: Ports, country: str, weights: Mapping[str, float]) -> Co
     except NotFound:
         text = None
     summary = CountrySummary.model_validate_json(text) if text else None
-    return CountryView(country, summary, ports.jobs.get(ModelInUse, country), weights)
+    return CountryView(country, summary, views.in_use(ports, country), weights)
 
 
 def known_countries(ports: Ports) -> list[str]:

@@ -6,10 +6,11 @@ from flask import Blueprint, Response, json, redirect, render_template, request,
 from werkzeug.wrappers import Response as Answer
 
 from contracts.comparison import WeightsQuery
+from contracts.job import Document, ModelInUse
 from functions.runtime import Runtime
 from functions.web import actions, countries
 from functions.web.people import asking
-from functions.web.problems import Unknown
+from functions.web.problems import Changed, Unknown
 from functions.web.routes import read_query
 
 
@@ -42,9 +43,25 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
     @pages.post("/countries/<country:country>/use")
     def use(country: str) -> Answer:
-        actions.use_model(
-            runtime, country, request.form.get("job_id", ""), request.form.get("sol_id"), asking()
-        )
+        job_id, solution = request.form.get("job_id", ""), request.form.get("sol_id")
+        actions.use_model(runtime, country, job_id, solution, asking(), _seen)
+        return redirect(url_for("countries.country", country=country), 303)
+
+    @pages.post("/countries/<country:country>/stop-using")
+    def stop_using(country: str) -> Answer:
+        actions.stop_using(runtime, country, asking(), _seen)
         return redirect(url_for("countries.country", country=country), 303)
 
     return pages
+
+
+def _seen(mark: Document) -> None:
+    """Refuse to change a mark that is not the one that the page showed.
+
+    Raises:
+        Changed: somebody has changed it since.
+    """
+    holds = isinstance(mark, ModelInUse) and mark.ended_at is None
+    seen = request.form.get("seen", type=int)
+    if seen is not None and holds and seen != mark.version:
+        raise Changed("somebody has marked another model since you opened the page; look again, then decide")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from flask import Blueprint, Response, json, render_template, request
+from flask import Blueprint, Response, json, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from contracts import names
@@ -15,8 +15,9 @@ from contracts.validation import ValidationReport
 from functions.attempts import read_outcome
 from functions.ports import NotFound
 from functions.runtime import Runtime
-from functions.web import archive, charts, files, logs, results, views
+from functions.web import actions, archive, charts, files, logs, results, views
 from functions.web.actions import job_of
+from functions.web.people import asking
 from functions.web.problems import Unknown
 from functions.web.v1.attempts import in_attempt
 
@@ -51,6 +52,11 @@ def blueprint(runtime: Runtime) -> Blueprint:
     def file(job_id: str, attempt: int, file: str) -> Answer:
         info = views.file_of(ports, in_attempt(ports, job_id, attempt), file)
         return files.send(ports.objects, info, of_attempt=True)
+
+    @pages.post("/jobs/<job_id:job_id>/delete-results")
+    def delete(job_id: str) -> Answer:
+        actions.delete_results(runtime, job_id, asking())
+        return redirect(url_for("pages.job", job_id=job_id), 303)
 
     @pages.get("/jobs/<job_id:job_id>/attempts/<attempt:attempt>/all.zip")
     def everything(job_id: str, attempt: int) -> Response:

@@ -19,7 +19,7 @@ from contracts.result import Allocation
 from contracts.summary import ModelSummary
 from contracts.trust import TrustLine, worst
 from functions.ports import NotFound, Ports
-from functions.web import charts
+from functions.web import charts, views
 from functions.web.problems import Unknown
 
 M = TypeVar("M", bound=BaseModel)
@@ -197,7 +197,7 @@ def result_of(ports: Ports, job: Job, model: str | None) -> ResultView | None:
     if summary is None:
         return None
     figures = figures_of(ports, job, summary, model)
-    return ResultView(job, summary, figures, ports.jobs.get(ModelInUse, job.country))
+    return ResultView(job, summary, figures, views.in_use(ports, job.country))
 
 
 def figures_of(ports: Ports, job: Job, summary: ModelSummary, model: str | None) -> ModelFigures | None:

@@ -16,7 +16,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response
 
-from contracts.api import NoQuery
+from contracts.api import CountrySettings, NoQuery
 from contracts.base import error_lines
 from contracts.job import Document
 from functions.runtime import Runtime
@@ -137,8 +137,8 @@ def read_query(model: type[M], given: MultiDict[str, str]) -> M:
     raise BadQuery(f"{len(lines)} problem(s) in the parameters", lines)
 
 
-def expected(document: Document) -> None:
-    """Compare a document with what `If-Match` says was seen last.
+def expected(seen: Document | CountrySettings) -> None:
+    """Compare what is there now with what `If-Match` says was seen last.
 
     Raises:
         Changed: it has been changed since.
@@ -146,8 +146,16 @@ def expected(document: Document) -> None:
     tags = request.if_match
     if not tags or tags.star_tag:
         return
-    if str(document.version) not in {tag.partition("-")[0] for tag in tags.as_set()}:
-        raise Changed(f"it is in version {document.version} now; read it again, then decide again")
+    version = _version(seen)
+    if str(version) not in {tag.partition("-")[0] for tag in tags.as_set()}:
+        raise Changed(f"it is in version {version} now; read it again, then decide again")
+
+
+def _version(answer: BaseModel) -> int | None:
+    """What an ETag begins with, so that `If-Match` can name it; None where nothing can be changed."""
+    if isinstance(answer, Document):
+        return answer.version
+    return answer.generation if isinstance(answer, CountrySettings) else None
 
 
 def _serve(route: Route, runtime: Runtime, **arguments: Any) -> Response:
@@ -166,8 +174,8 @@ def _serve(route: Route, runtime: Runtime, **arguments: Any) -> Response:
         answer = Answered(answer, route.statuses[0])
     text = answer.model.model_dump_json(by_alias=True).encode()
     response = Response(text, answer.status, content_type="application/json", headers=dict(answer.headers))
-    version = f"{answer.model.version}-" if isinstance(answer.model, Document) else ""
-    response.set_etag(f"{version}{zlib.crc32(text):08x}")
+    version = _version(answer.model)
+    response.set_etag(f"{'' if version is None else f'{version}-'}{zlib.crc32(text):08x}")
     response.headers["Cache-Control"] = "private, no-cache"
     return response.make_conditional(request) if route.verb == "GET" else response
 

@@ -15,7 +15,7 @@ from functools import partial
 from contracts import names
 from contracts.api import QueueUse
 from contracts.attempt import Manifest, Progress
-from contracts.job import DeadLetter, IgnoredFiles, Job, JobState, Queue, Upload
+from contracts.job import DeadLetter, IgnoredFiles, Job, JobState, ModelInUse, Queue, Upload
 from functions.attempts import read_heartbeats
 from functions.errors import Transient
 from functions.ports import NotFound, ObjectInfo, Ports
@@ -89,6 +89,12 @@ def dead_letters(ports: Ports, before: str | None, most: int = PAGE_SIZE) -> Lis
 def waiting_uploads(ports: Ports) -> list[Upload]:
     """Uploaded data whose settings are missing, longest waiting first."""
     return sorted(ports.jobs.find(Upload, state="WAITING"), key=lambda upload: upload.since)
+
+
+def in_use(ports: Ports, country: str) -> ModelInUse | None:
+    """The model that a country uses; None if none is marked."""
+    mark = ports.jobs.get(ModelInUse, country)
+    return mark if mark and mark.ended_at is None else None
 
 
 def ignored_files(ports: Ports) -> IgnoredFiles:

@@ -157,8 +157,10 @@ class Invariants:
             promise(after.state in TRANSITIONS[before.state], f"{job.job_id}: no such step in {steps}")
             self._attempt_ended(job, before.state, before.attempt, after.state)
         promise(job.attempt - job.first_attempt < MAX_ATTEMPTS, f"{job.job_id}: too many attempts: {steps}")
+        deleting = job.deletion is not None and job.deletion.done_at is None
         promise(
-            (job.deadline is None) == job.state.terminal, f"{job.job_id}: {job.state} until {job.deadline}"
+            (job.deadline is None) == (job.state.terminal and not deleting),
+            f"{job.job_id}: {job.state} until {job.deadline}",
         )
 
     def _attempt_ended(self, job: Job, before: JobState, attempt: int, after: JobState) -> None:

@@ -10,13 +10,16 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.job import JobResult, JobState
+from contracts.job import JobResult, JobState, Upload
 from contracts.problem import Problem
 from functions.web.v1.table import ROUTES
 from infra.generate import OPENAPI, ROOT
 from tests.web.harness import S, Site
+from tests.web.trained import trained
 
 V1 = "/api/v1"
+SINCE = "2026-11-21T12:00:00Z"
+COLUMNS = {"date": "week", "dependent": "sales", "dependent_type": "revenue", "paid_media": ["tv"]}
 
 
 def test_the_document_that_is_served_is_the_one_that_is_kept(site: Site) -> None:
@@ -93,6 +96,40 @@ def test_a_change_can_be_bound_to_what_was_seen(site: Site) -> None:
     seen = {"If-Match": site.client.get(f"{V1}/jobs/weekly-1").headers["ETag"]}
     site.heartbeat(job, step="search")  # no change of the job
     assert site.client.post(f"{V1}/jobs/weekly-1:cancel", headers=seen).json["state"] == "CANCELLING"
+
+
+def test_queues_settings_marks_and_letters_are_bound_to_what_was_seen_too(site: Site) -> None:
+    trained(site)
+    site.client.post(f"{V1}/queues/default:pause")
+    site.client.post(f"{V1}/countries/DE:use", json={"job_id": "weekly-1"})
+    old = {"If-Match": '"1-00000000"'}
+    for path in ("/queues/default:resume", "/countries/DE:stop_using"):
+        current = site.client.post(V1 + path, headers={"If-Match": '"99-x"'})
+        assert (current.status_code, current.json["type"]) == (412, "/problems/changed"), path
+    assert (
+        site.client.post(f"{V1}/countries/DE:use", json={"job_id": "weekly-1"}, headers=old).status_code
+        == 200
+    )
+    assert site.client.post(f"{V1}/countries/DE:stop_using", headers=old).status_code == 412
+    address = f"{V1}/countries/DE/settings"
+    seen = {"If-Match": site.client.get(address).headers["ETag"]}
+    settings = {"settings": {"revision": "q4", "columns": COLUMNS}}
+    assert site.client.put(address, json=settings).status_code == 400, "which ones are replaced?"
+    assert site.client.put(address, json=settings, headers=seen).status_code == 200
+    assert site.client.put(address, json=settings, headers=seen).status_code == 412
+
+
+def test_uploads_are_listed_by_state_and_in_parts(site: Site) -> None:
+    for number in range(3):
+        upload = {"name": f"drop-zone/DE/{number}.csv", "generation": 1, "country": "DE", "since": SINCE}
+        site.ports.jobs.create(Upload(**upload, state="REJECTED" if number == 1 else "WAITING"))
+    first = site.client.get(f"{V1}/uploads?page_size=1").json
+    assert [one["name"] for one in first["uploads"]] == ["drop-zone/DE/2.csv"]
+    rest = site.client.get(f"{V1}/uploads?page_token={first['next_page_token']}").json
+    assert ([one["name"] for one in rest["uploads"]], rest["next_page_token"]) == (["drop-zone/DE/0.csv"], "")
+    rejected = site.client.get(f"{V1}/uploads?state=REJECTED").json["uploads"]
+    assert [one["name"] for one in rejected] == ["drop-zone/DE/1.csv"]
+    assert site.client.get(f"{V1}/uploads?state=GONE").status_code == 400
 
 
 def test_a_verb_that_is_read_is_a_405_and_an_id_has_no_colon(site: Site) -> None:

@@ -43,7 +43,9 @@ def test_a_person_cancels_and_retries_a_job(site: Site, address: str, page: play
     page.on("console", lambda message: complaints.append(message.text))
     page.goto(address)
     page.get_by_role("link", name="weekly-1-request").click()
-    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("Cancel…").click()
+    assert site.stored().state is S.RUNNING, "it asks first"
+    page.get_by_role("button", name="Cancel this job").click()
     playwright.expect(page.locator("h1")).to_contain_text("Cancelling")
     page.goto(f"{address}/jobs/weekly-2")
     page.get_by_role("button", name="Retry").click()

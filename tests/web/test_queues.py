@@ -102,6 +102,8 @@ def test_letters_stand_by_reason_and_all_of_one_are_replayed_together(site: Site
     for number in range(3):
         letter(site, f"same-{number}", reason)
     letter(site, "other-1", "something else")
+    assert site.client.get(f"{V1}/dead-letters/same-0").json["reason"] == reason
+    assert site.client.get(f"{V1}/dead-letters/none").status_code == 404
     html = site.client.get("/dead-letters").text
     assert HOSTILE not in html
     assert "Replay all 3" in html
@@ -119,6 +121,16 @@ def test_letters_stand_by_reason_and_all_of_one_are_replayed_together(site: Site
     stored = site.ports.jobs.get(DeadLetter, "same-1")
     assert stored is not None
     assert stored.replayed_by
+
+
+def test_all_of_a_reason_are_replayed_however_many_came_since(site: Site) -> None:
+    letter(site, "old", "no JSON")
+    for number in range(130):
+        letter(site, f"new-{number}", "something else")
+    answer = site.client.post(
+        f"{V1}/dead-letters:replay", json={"subscription": "extract-requests", "reason": "no JSON"}
+    )
+    assert [one["letter_id"] for one in answer.json["dead_letters"]] == ["old"]
 
 
 @pytest.mark.parametrize("address", ["/dead-letters/replay", "/jobs/a/move", "/new", "/queues/default/pause"])

@@ -90,13 +90,13 @@ def test_a_running_job_follows_by_itself_and_moves_neither_focus_nor_scrolling(
 ) -> None:
     page = browser.new_page(viewport={"width": 800, "height": 300})
     page.goto(f"{address}/jobs/weekly-3")
-    page.get_by_role("button", name="Cancel").focus()
+    page.get_by_text("Cancel…").focus()
     page.mouse.wheel(0, 120)
     page.wait_for_timeout(200)
     before = page.evaluate("scrollY")
     site.heartbeat(site.stored("weekly-3"), step="outputs", done=0.9)
     playwright.expect(page.locator("#live")).to_contain_text("outputs", timeout=10_000)
-    assert page.evaluate("document.activeElement.textContent") == "Cancel"
+    assert page.evaluate("document.activeElement.textContent") == "Cancel…"
     assert page.evaluate("scrollY") == before
     full = page.locator("#live progress").get_attribute("value")
     assert float(full or 1) < 1

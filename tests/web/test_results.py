@@ -19,6 +19,8 @@ from contracts.attempt import Outcome
 from contracts.cloud import RIGHTS
 from contracts.job import ModelInUse
 from contracts.problem import Problem
+from functions.entry import deliver
+from functions.message import Message
 from functions.web import assets, charts
 from tests.rights import beyond, recording
 from tests.web.harness import S, Site
@@ -216,6 +218,33 @@ def test_a_model_is_marked_as_in_use_with_name_and_time(site: Site) -> None:
     ):
         assert site.client.post("/countries/DE/use", data=refused).status_code == status
     assert site.client.post("/countries/AT/use", data={"job_id": "weekly-1"}).status_code == 409
+
+
+def test_a_mark_is_replaced_only_as_it_was_seen_and_can_be_taken_back(site: Site) -> None:
+    trained(site)
+    trained(site, "weekly-2")
+    site.client.post("/countries/DE/use", data={"job_id": "weekly-1", "seen": "0"})
+    html = site.client.get("/jobs/weekly-2").text
+    assert "Only one can be in use" in html, "it asks before it replaces the mark of somebody else"
+    assert site.client.post("/countries/DE/use", data={"job_id": "weekly-2", "seen": "7"}).status_code == 412
+    assert site.client.post("/countries/DE/use", data={"job_id": "weekly-2", "seen": "1"}).status_code == 303
+    assert site.client.post("/countries/DE/stop-using", data={"seen": "1"}).status_code == 412
+    assert site.client.post("/countries/DE/stop-using", data={"seen": "2"}).status_code == 303
+    assert "No model is marked as in use" in site.client.get("/countries/DE").text
+    assert site.client.get("/api/v1/countries/DE/models").json["in_use"] is None
+    assert site.client.post("/countries/DE/stop-using").status_code == 409
+    assert site.client.post("/countries/DE/use", data={"job_id": "weekly-1", "seen": "0"}).status_code == 303
+
+
+def test_files_are_deleted_even_if_the_message_about_it_is_lost(site: Site) -> None:
+    job = trained(site)
+    assert site.client.post("/jobs/weekly-1/delete-results").status_code == 303
+    site.clock.time += timedelta(minutes=16)
+    deliver("sweep", Message(b"{}", {}, "1", "sweep-ticks", 1), site.runtime)
+    assert list(site.ports.objects.list(names.all_results(job))) == []
+    gone = site.stored("weekly-1")
+    assert (gone.deadline, gone.deletion and gone.deletion.done_at) == (None, site.clock.now())
+    assert "were deleted by" in site.client.get("/jobs/weekly-1").text
 
 
 def test_the_list_counts_jobs_by_state_and_shows_what_came_of_each(site: Site) -> None:

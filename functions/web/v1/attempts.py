@@ -98,7 +98,8 @@ def get_attempt_file(runtime: Runtime, job_id: str, attempt: int, file: str) -> 
 def delete_results(runtime: Runtime, job_id: str, query: DeleteQuery) -> DeletedResults:
     """Delete the files of a job's result; the job stays, and says who had them deleted.
 
-    With `dry_run=true` nothing is deleted. A model that its country uses is kept: mark another one first.
+    With `dry_run=true` nothing is deleted. A model that its country uses is kept: mark another one first, or
+    none.
     """
     job = actions.deletable(runtime.ports, job_id, expected)
     own = [file for file in views.files(runtime.ports, job) if file.object_name.startswith(results(job))]

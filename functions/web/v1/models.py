@@ -23,6 +23,7 @@ from functions.runtime import Runtime
 from functions.web import actions, compare, countries, results
 from functions.web.people import asking
 from functions.web.problems import Unknown
+from functions.web.routes import expected
 
 
 def compare_jobs(runtime: Runtime, query: CompareQuery) -> ComparisonAnswer:
@@ -79,7 +80,12 @@ def list_country_models(runtime: Runtime, country: str, query: WeightsQuery) -> 
 
 def use_country_model(runtime: Runtime, country: str, body: UseModel) -> ModelInUse:
     """Mark a model as the one that a country uses."""
-    return actions.use_model(runtime, country, body.job_id, body.sol_id, asking())
+    return actions.use_model(runtime, country, body.job_id, body.sol_id, asking(), expected)
+
+
+def stop_using_country_model(runtime: Runtime, country: str) -> ModelInUse:
+    """Take back the mark of the model that a country uses, without marking another."""
+    return actions.stop_using(runtime, country, asking(), expected)
 
 
 def _result(runtime: Runtime, job_id: str, model: str | None) -> results.ResultView:

@@ -13,8 +13,9 @@ from contracts.api import (
     QueueList,
     Replayed,
     UploadList,
+    UploadsQuery,
 )
-from contracts.job import DeadLetter, Queue
+from contracts.job import DeadLetter, Queue, Upload
 from functions.runtime import Runtime
 from functions.settings import Settings
 from functions.web import actions, queue_views, views
@@ -31,12 +32,12 @@ def list_queues(runtime: Runtime) -> QueueList:
 
 def pause_queue(runtime: Runtime, queue: str) -> Queue:
     """Let a queue start nothing new. What runs goes on."""
-    return actions.pause(runtime, known_queue(runtime.settings, queue), True, asking())
+    return actions.pause(runtime, known_queue(runtime.settings, queue), True, asking(), expected)
 
 
 def resume_queue(runtime: Runtime, queue: str) -> Queue:
     """Let a queue start attempts again."""
-    return actions.pause(runtime, known_queue(runtime.settings, queue), False, asking())
+    return actions.pause(runtime, known_queue(runtime.settings, queue), False, asking(), expected)
 
 
 def get_queue(runtime: Runtime, queue: str) -> QueueDetail:
@@ -60,7 +61,7 @@ def move_job(runtime: Runtime, job_id: str, body: Move) -> JobAnswer:
 
 
 def replay_dead_letters(runtime: Runtime, body: LettersOfReason) -> Replayed:
-    """Publish all messages of one reason again, of the last 100 dead letters."""
+    """Publish all messages of one reason again that were not published again before."""
     return Replayed(dead_letters=actions.replay_reason(runtime, body.subscription, body.reason, asking()))
 
 
@@ -70,16 +71,21 @@ def list_dead_letters(runtime: Runtime, query: ListQuery) -> DeadLetterList:
     return DeadLetterList(dead_letters=letters, next_page_token=token)
 
 
+def get_dead_letter(runtime: Runtime, letter_id: str) -> DeadLetter:
+    """A message that could not be handled, and why."""
+    return actions.letter_of(runtime.ports, letter_id)
+
+
 def replay_dead_letter(runtime: Runtime, letter_id: str) -> DeadLetter:
     """Publish a dead letter's message again. Handlers do nothing twice."""
-    return actions.replay(runtime, letter_id, asking())
+    return actions.replay(runtime, letter_id, asking(), expected)
 
 
-def list_uploads(runtime: Runtime) -> UploadList:
-    """Uploads that wait for their settings, and files that are no uploads."""
-    return UploadList(
-        uploads=views.waiting_uploads(runtime.ports), ignored=views.ignored_files(runtime.ports).files
-    )
+def list_uploads(runtime: Runtime, query: UploadsQuery) -> UploadList:
+    """Uploads in one state, newest first, and files that are no uploads."""
+    found, token = page(runtime.ports.jobs, Upload, query, state=query.state)
+    ignored = [] if query.page_token else views.ignored_files(runtime.ports).files
+    return UploadList(uploads=found, ignored=ignored, next_page_token=token)
 
 
 def known_queue(settings: Settings, name: str) -> str:

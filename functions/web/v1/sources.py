@@ -11,6 +11,7 @@ from functions.runtime import Runtime
 from functions.web import country_settings, looking, receiving, selftest
 from functions.web.people import asking
 from functions.web.problems import BadBody, Unreadable
+from functions.web.routes import expected
 
 
 def preview_source(runtime: Runtime, body: SourceQuestion) -> Preview:
@@ -31,9 +32,18 @@ def get_settings(runtime: Runtime, country: str) -> CountrySettings:
 
 
 def put_settings(runtime: Runtime, country: str, body: NewSettings) -> CountrySettings:
-    """Write the settings of a country. Uploads that wait for them start."""
+    """Write the settings of a country over those that were read. Uploads that wait for them start.
+
+    Which ones were read is said by `If-Match` with their ETag, or by `generation`.
+    """
+    if body.generation is None and not request.if_match:
+        line = "generation: is missing; say which settings are replaced, here or with If-Match"
+        raise BadBody("1 problem(s) in the body", [line])
+    now = country_settings.settings_of(runtime, country)
+    expected(now)
+    seen = now.generation if body.generation is None else body.generation
     try:
-        return country_settings.save(runtime, country, body.settings, body.generation)
+        return country_settings.save(runtime, country, body.settings, seen)
     except BadRequest as error:
         raise BadBody(error.problem.detail, error.problem.errors) from error
 
