@@ -221,8 +221,7 @@ def test_a_model_is_marked_as_in_use_with_name_and_time(site: Site) -> None:
 
 
 def test_a_mark_is_replaced_only_as_it_was_seen_and_can_be_taken_back(site: Site) -> None:
-    trained(site)
-    trained(site, "weekly-2")
+    country(site, trained(site), trained(site, "weekly-2"))
     site.client.post("/countries/DE/use", data={"job_id": "weekly-1", "seen": "0"})
     html = site.client.get("/jobs/weekly-2").text
     assert "Only one can be in use" in html, "it asks before it replaces the mark of somebody else"
