@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections import Counter
+from datetime import date
 from typing import Annotated, Any, Literal, Self, cast
 
 import yaml
@@ -80,7 +81,17 @@ class SqlSource(Authored):
 
     kind: Literal["sql"] = Field(description="a query on a warehouse")
     connection: Slug = Field(description="name of a configured warehouse; never a credential")
-    query: str = Field(min_length=1, max_length=100_000, description="one SELECT, or WITH … SELECT")
+    query: str = Field(
+        min_length=1,
+        max_length=100_000,
+        description="one SELECT, or WITH … SELECT; where it says `:start` or `:end`, a day stands",
+    )
+    start: date | None = Field(
+        None, description="the day that is `:start` in the query; left out: that of `window`"
+    )
+    end: date | None = Field(
+        None, description="the day that is `:end` in the query; left out: that of `window`"
+    )
 
 
 class ObjectSource(Authored):

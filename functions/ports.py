@@ -5,10 +5,10 @@ Every call may raise `functions.errors.Transient`; other exceptions are listed w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, TypeVar
 
@@ -266,8 +266,12 @@ class Warehouse(Protocol):
     def quote(self, identifier: str) -> str:
         """An identifier, quoted for use in a query."""
 
-    def query(self, sql: str, timeout_s: float) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+    def query(
+        self, sql: str, timeout_s: float, parameters: Sequence[date] = ()
+    ) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
         """Run one query and stream its answer; at least one batch, so that the schema is known.
+
+        `parameters`: the values of each `?` in the query, in their order. They are sent beside it.
 
         Raises:
             functions.errors.BadSource: the query is wrong or not allowed, or took longer than `timeout_s`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from contracts import names
 from contracts.job import KEEP_EXTRACT, Extract, Job, JobState
@@ -13,6 +14,9 @@ from functions.patience import saying_what_is_awaited
 from functions.ports import AlreadyExists, Conflict, NotFound, ObjectInfo, ObjectWriter
 from functions.runtime import Runtime
 from functions.steps import commit, existing, refuse, request_of
+
+if TYPE_CHECKING:
+    from functions.extract.queries import Query
 
 
 def extract(runtime: Runtime, job: Job) -> None:
@@ -61,8 +65,9 @@ def _from_warehouse(
     from functions.extract.queries import query_for
 
     warehouse = runtime.ports.warehouses[source.connection]
-    query = query_for(source, warehouse, warehouse.dialect)
-    key = hashlib.sha256(f"{source.connection}\0{query}".encode()).hexdigest()
+    query = query_for(source, warehouse, warehouse.dialect, request.window)
+    asked = "\0".join((source.connection, query.sql, *map(str, query.parameters)))
+    key = hashlib.sha256(asked.encode()).hexdigest()
     known = runtime.ports.jobs.get(Extract, key)
     if request.cache == "use" and known is not None and _is_fresh(runtime, known):
         try:
@@ -78,11 +83,11 @@ def _from_warehouse(
     return info
 
 
-def _stream(runtime: Runtime, connection: str, query: str, out: ObjectWriter) -> None:
+def _stream(runtime: Runtime, connection: str, query: Query, out: ObjectWriter) -> None:
     from functions.extract.decode import write_batches
 
     warehouse = runtime.ports.warehouses[connection]
-    with warehouse.query(query, runtime.settings.extract_timeout_s) as batches:
+    with warehouse.query(query.sql, runtime.settings.extract_timeout_s, query.parameters) as batches:
         write_batches(batches, out)
 
 

@@ -94,10 +94,10 @@ def _rows(
             yield batches
         return
     warehouse = _warehouse(runtime, source.connection)
-    query = query_for(source, warehouse, warehouse.dialect)
+    sql, parameters = query_for(source, warehouse, warehouse.dialect)
     if isinstance(source, TableSource):
-        query += f" LIMIT {MAX_ROWS + 1}"
-    with warehouse.query(query, TIMEOUT_S) as batches:
+        sql += f" LIMIT {MAX_ROWS + 1}"
+    with warehouse.query(sql, TIMEOUT_S, parameters) as batches:
         yield batches
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Literal
+from collections.abc import Mapping
+from datetime import date
+from typing import Literal, NamedTuple
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.errors import SqlglotError
 
+from contracts.model import Window
 from contracts.request import SqlSource, TableSource
 from functions.errors import BadSource
 from functions.ports import Warehouse
@@ -39,28 +42,74 @@ _REFUSED: dict[type, str] = {
     exp.Lock: "FOR UPDATE or FOR SHARE, which locks rows",
     exp.ReadCSV: "read_csv, which reads files",
     exp.ReadParquet: "read_parquet, which reads files",
-    exp.Parameter: "a parameter, for which there is no value",
-    exp.Placeholder: "a placeholder, for which there is no value",
+    exp.Parameter: "a parameter, for which there is no value; there are :start and :end",
 }
+_VALUES = (
+    TokenType.VAR,
+    TokenType.IDENTIFIER,
+    TokenType.NUMBER,
+    TokenType.STRING,
+    TokenType.R_PAREN,
+    TokenType.R_BRACKET,
+)
+"""After these a colon belongs to what stands before it: a path in a document, a slice of a list."""
 
 
-def query_for(source: TableSource | SqlSource, warehouse: Warehouse, dialect: Dialect) -> str:
+class Query(NamedTuple):
+    """A query as `Warehouse.query` takes it."""
+
+    sql: str
+    parameters: tuple[date, ...] = ()
+    """The value of each `?` in it."""
+
+
+def query_for(
+    source: TableSource | SqlSource, warehouse: Warehouse, dialect: Dialect, window: Window | None = None
+) -> Query:
     """The query that reads a source, ready for `warehouse.query`.
 
     A table's three names are checked and quoted, never pasted. SQL is passed on as it was written, after a
     parser for `dialect` has found exactly one SELECT (or WITH … SELECT) in it that reads tables and changes
-    nothing. The real guard is the read-only role that the connection uses.
+    nothing. The real guard is the read-only role that the connection uses. `:start` and `:end` in it are sent
+    as parameters, with the days of the source or else of the `window`.
 
     Raises:
         BadSource: the SQL is not one read-only query; the problem lists everything that is wrong.
     """
     if isinstance(source, TableSource):
         parts = (source.database, source.schema_, source.table)
-        return f"SELECT * FROM {'.'.join(_quoted(part, warehouse) for part in parts)}"  # noqa: S608 (quoted)
-    problems = _problems(_only_statement(source.query, dialect), dialect)
+        return Query(f"SELECT * FROM {'.'.join(_quoted(part, warehouse) for part in parts)}")  # noqa: S608 (quoted)
+    statement = _only_statement(source.query, dialect)
+    problems = _problems(statement, dialect)
     if problems:
         raise BadSource(f"The query may only read: {problems[0]}.", problems)
-    return source.query
+    window = window or Window()
+    days = {"start": source.start or window.start, "end": source.end or window.end}
+    return _with_parameters(source.query, statement, dialect, days)
+
+
+def _with_parameters(
+    query: str, statement: exp.Expr, dialect: Dialect, days: Mapping[str, date | None]
+) -> Query:
+    named = [node.name.lower() for node in statement.find_all(exp.Placeholder)]
+    unknown = [f":{name}, for which there is no value" for name in dict.fromkeys(named) if not days.get(name)]
+    if unknown:
+        advice = "there are :start and :end, which source.start and source.end, or those of window, say"
+        raise BadSource(f"The query names {'; and '.join(unknown)}; {advice}.")
+    tokens = sqlglot.tokenize(query, dialect=dialect)
+    found = [
+        (colon.start, name.end, name.text.lower())
+        for before, colon, name in zip([None, *tokens], tokens, tokens[1:], strict=False)
+        if colon.token_type is TokenType.COLON
+        and name.start == colon.end + 1
+        and name.text.lower() in days
+        and (before is None or before.token_type not in _VALUES)
+    ]
+    if sorted(name for *_, name in found) != sorted(named):
+        raise BadSource("The query says :start or :end where it cannot be told what is meant.")
+    for begin, end, _ in reversed(found):
+        query = f"{query[:begin]}?{query[end + 1 :]}"
+    return Query(query, tuple(day for *_, name in found if (day := days[name])))
 
 
 def _quoted(identifier: str, warehouse: Warehouse) -> str:
@@ -108,6 +157,8 @@ def _problem(node: exp.Expr, dialect: Dialect) -> str | None:
     for kind, what in _REFUSED.items():
         if isinstance(node, kind):
             return f"it contains {what}"
+    if isinstance(node, exp.Placeholder) and node.this is None:
+        return "it contains a placeholder, for which there is no value; there are :start and :end"
     if isinstance(node, exp.CTE | exp.Subquery) and not isinstance(
         node.this, exp.Query | exp.Table | exp.Values
     ):

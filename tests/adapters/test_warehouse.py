@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,6 +46,17 @@ def test_a_time_with_another_zone_is_the_same_moment(told: Told) -> None:
     query = f"SELECT CAST('2026-01-05 13:00:00+01:00' AS {told.instant}) AS moment"
     [row] = rows(told.warehouse, query)
     assert [moment.astimezone(UTC) for moment in row.values()] == [datetime(2026, 1, 5, 12, tzinfo=UTC)]
+
+
+def test_parameters_are_values_and_never_sql(told: Told) -> None:
+    day = told.warehouse.quote("day")
+    query = f"{told.everything} WHERE {day} = ? OR {day} BETWEEN ? AND ?"
+    first, later = date(2026, 1, 5), date(2026, 2, 1)
+    for given, count in (((first, later, later), 1), ((later, first, later), 1), ((later, later, later), 0)):
+        with told.warehouse.query(query, 60, given) as batches:
+            assert sum(batch.num_rows for batch in batches) == count
+    [row] = rows(told.warehouse, "SELECT '?' AS mark")
+    assert list(row.values()) == ["?"]
 
 
 def test_a_document_is_its_json(told: Told) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 
 import pyarrow as pa
 import pytest
 
+from contracts.model import Window
 from contracts.request import SqlSource, TableSource
 from functions.errors import BadSource
 from functions.extract.queries import Dialect, query_for
@@ -18,17 +20,19 @@ class QuotingWarehouse:
         return '"' + identifier.replace('"', '""') + '"'
 
     @contextmanager
-    def query(self, sql: str, timeout_s: float) -> Iterator[Iterator[pa.RecordBatch]]:
+    def query(
+        self, sql: str, timeout_s: float, parameters: Sequence[date] = ()
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
         raise NotImplementedError
 
 
 def sql(text: str, dialect: Dialect = "duckdb") -> str:
-    return query_for(SqlSource(kind="sql", connection="main", query=text), QuotingWarehouse(), dialect)
+    return query_for(SqlSource(kind="sql", connection="main", query=text), QuotingWarehouse(), dialect).sql
 
 
 def test_a_table_is_three_quoted_names() -> None:
     source = TableSource(kind="table", connection="main", database="DB", schema="Mart", table="select")
-    assert query_for(source, QuotingWarehouse(), "duckdb") == 'SELECT * FROM "DB"."Mart"."select"'
+    assert query_for(source, QuotingWarehouse(), "duckdb").sql == 'SELECT * FROM "DB"."Mart"."select"'
 
 
 def test_a_name_that_is_no_identifier_is_refused_even_if_it_was_not_validated() -> None:
@@ -138,3 +142,68 @@ def test_every_problem_of_a_query_is_listed() -> None:
         sql("select * from read_csv('a'), glob('b'), 'c.csv'")
     text = " ".join(refusal.value.problem.errors)
     assert all(word in text for word in ("read_csv", "glob", "c.csv"))
+
+
+DAYS = {"start": date(2024, 1, 1), "end": date(2026, 11, 22)}
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "snowflake", "bigquery"])
+@pytest.mark.parametrize(
+    ("text", "sent", "values"),
+    [
+        ("select * from t where d between :start and :end", "select * from t where d between ? and ?", "se"),
+        (
+            "select * from t where d<=:END and d > :start-7 or :end=d",
+            "select * from t where d<=? and d > ?-7 or ?=d",
+            "ese",
+        ),
+        (
+            "select case when x then :end end, ':start' from t -- :end",
+            "select case when x then ? end, ':start' from t -- :end",
+            "e",
+        ),
+        (
+            "select cast(:start as date) as start, x::date from t",
+            "select cast(? as date) as start, x::date from t",
+            "s",
+        ),
+        ("select '?' from t where d in (:start,:end)", "select '?' from t where d in (?,?)", "se"),
+    ],
+)
+def test_start_and_end_are_sent_beside_the_query(dialect: Dialect, text: str, sent: str, values: str) -> None:
+    source = SqlSource(kind="sql", connection="main", query=text, **DAYS)
+    expected = tuple(DAYS["start" if value == "s" else "end"] for value in values)
+    assert query_for(source, QuotingWarehouse(), dialect) == (sent, expected)
+
+
+def test_what_the_source_does_not_say_the_window_does() -> None:
+    query = "select * from t where d between :start and :end"
+    source = SqlSource(kind="sql", connection="main", query=query, start=DAYS["start"])
+    window = Window(start=date(2020, 1, 1), end=DAYS["end"])
+    assert query_for(source, QuotingWarehouse(), "duckdb", window).parameters == (*DAYS.values(),)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text", "told"),
+    [
+        (
+            "duckdb",
+            "select cast(:start as date)",
+            "names :start, for which there is no value; there are :start and :end",
+        ),
+        ("snowflake", "select :other, :end from t", "names :other, for which .* and :end, for which"),
+        ("duckdb", "select ?", "a placeholder, for which there is no value"),
+        ("bigquery", "select @start", "a parameter, for which there is no value; there are :start and :end"),
+    ],
+)
+def test_a_parameter_without_a_value_is_told(dialect: Dialect, text: str, told: str) -> None:
+    with pytest.raises(BadSource, match=told):
+        sql(text, dialect)
+
+
+def test_a_path_in_a_document_is_no_parameter() -> None:
+    text = "select a:start from t where d > :start and l[1:end] > 0"
+    source = SqlSource(kind="sql", connection="main", query=text, **DAYS)
+    assert query_for(source, QuotingWarehouse(), "snowflake").sql == text.replace("> :start", "> ?")
+    with pytest.raises(BadSource, match="where it cannot be told what is meant"):
+        query_for(source, QuotingWarehouse(), "bigquery")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from contracts.job import Job, JobState
+from contracts.names import dataset
 from contracts.schedule import Schedule
 from functions.message import Message
 from functions.schedules.runs import until
@@ -152,3 +154,19 @@ def test_a_tick_reads_only_what_is_due(world: World, monkeypatch: pytest.MonkeyP
     world.clock.pass_(hours=1)
     sweep(world)
     assert seen == []
+
+
+def test_the_query_of_a_run_gets_the_days_of_the_run_as_parameters(world: World):
+    world.clock.time = datetime.fromisoformat("2024-05-06T04:00:00Z")  # a Monday, 6 o'clock in Berlin
+    query = "SELECT * FROM demo.main.weekly_sales WHERE date >= :start AND date <= :end"
+    source = {"kind": "sql", "connection": "demo", "query": query, "start": "last 110 full weeks"}
+    world.clock.pass_(minutes=-1)
+    scheduled(world, request=template(world, source=source, window={"end": "last full week"}))
+    world.clock.pass_(minutes=1)
+    sweep(world)
+    job = world.job(known(world).runs[0].job_id or "")
+    assert job.state is JobState.SUCCEEDED
+    days = pq.read_table(world.embedded.folder / "bucket" / dataset(job.country, job.job_id))[
+        "date"
+    ].to_pylist()
+    assert (f"{min(days):%F}", f"{max(days):%F}", len(days)) == ("2022-03-28", "2024-04-29", 110)

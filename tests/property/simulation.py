@@ -10,10 +10,10 @@ import logging
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -109,7 +109,9 @@ class TableWarehouse:
         return f'"{identifier}"'
 
     @contextmanager
-    def query(self, sql: str, _timeout_s: float) -> Iterator[Iterator[pa.RecordBatch]]:
+    def query(
+        self, sql: str, _timeout_s: float, _parameters: Sequence[date] = ()
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
         if CURSED in sql:
             raise Unavailable("the warehouse does not answer")
         self._simulation.invariants.queried(sql.rsplit('"', 2)[1], self._simulation.faults.stack[-1])

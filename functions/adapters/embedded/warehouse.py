@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -44,7 +45,9 @@ class DuckDbWarehouse:
         return '"' + identifier.replace('"', '""') + '"'
 
     @contextmanager
-    def query(self, sql: str, timeout_s: float) -> Iterator[Iterator[pa.RecordBatch]]:
+    def query(
+        self, sql: str, timeout_s: float, parameters: Sequence[date] = ()
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
         """Run one query and stream its answer; at least one batch, so that the schema is known.
 
         `timeout_s` counts until the block ends, because DuckDB works on while it is read.
@@ -57,13 +60,15 @@ class DuckDbWarehouse:
         if not self._room.acquire(blocking=False):
             raise Busy("other queries are running; this one waits for its turn")
         try:
-            with self._query(sql, timeout_s) as batches:
+            with self._query(sql, timeout_s, parameters) as batches:
                 yield batches
         finally:
             self._room.release()
 
     @contextmanager
-    def _query(self, sql: str, timeout_s: float) -> Iterator[Iterator[pa.RecordBatch]]:
+    def _query(
+        self, sql: str, timeout_s: float, parameters: Sequence[date]
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
         import duckdb
 
         try:
@@ -74,7 +79,7 @@ class DuckDbWarehouse:
         timer = threading.Timer(timeout_s, _interrupt, (connection, late))
         timer.daemon = True
         timer.start()
-        batches = _batches(connection, sql, timeout_s, late)
+        batches = _batches(connection, sql, parameters, timeout_s, late)
         try:
             yield batches
         finally:
@@ -137,13 +142,17 @@ def _interrupt(connection: duckdb.DuckDBPyConnection, late: threading.Event) -> 
 
 
 def _batches(
-    connection: duckdb.DuckDBPyConnection, sql: str, timeout_s: float, late: threading.Event
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Sequence[date],
+    timeout_s: float,
+    late: threading.Event,
 ) -> Generator[pa.RecordBatch, None, None]:
     import duckdb
     import pyarrow as pa
 
     try:
-        answer = connection.sql(sql)
+        answer = connection.sql(sql, params=list(parameters) or None)
         if answer is None:
             raise BadSource("the query gives no rows: write one SELECT")
         empty = True

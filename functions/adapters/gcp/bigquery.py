@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import TimeoutError as Expired
 from contextlib import contextmanager
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -51,7 +52,9 @@ class BigQueryWarehouse:
         return "`" + identifier.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
     @contextmanager
-    def query(self, sql: str, timeout_s: float) -> Iterator[Iterator[pa.RecordBatch]]:
+    def query(
+        self, sql: str, timeout_s: float, parameters: Sequence[date] = ()
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
         """Run one query and stream its answer; at least one batch, so that the schema is known.
 
         BigQuery stops the job after `timeout_s`, also if nobody waits for it any more, and refuses one that
@@ -61,7 +64,7 @@ class BigQueryWarehouse:
             functions.errors.BadSource: the query is wrong, reads too much, or took longer than `timeout_s`.
             functions.errors.Unavailable: BigQuery does not answer, or the service account lacks a role (yet).
         """
-        batches = self._batches(sql, timeout_s)
+        batches = self._batches(sql, timeout_s, parameters)
         try:
             yield batches
         finally:
@@ -80,7 +83,9 @@ class BigQueryWarehouse:
 
         return self._given[1] or BigQueryReadClient()  # type: ignore[no-untyped-call]
 
-    def _batches(self, sql: str, timeout_s: float) -> Generator[pa.RecordBatch, None, None]:
+    def _batches(
+        self, sql: str, timeout_s: float, parameters: Sequence[date]
+    ) -> Generator[pa.RecordBatch, None, None]:
         from google.api_core.exceptions import GoogleAPICallError
 
         if not sql.strip():
@@ -88,7 +93,7 @@ class BigQueryWarehouse:
         until = time.monotonic() + timeout_s
         try:
             with calling("querying BigQuery"):
-                job = self._start(sql, timeout_s)
+                job = self._start(sql, timeout_s, parameters)
                 try:
                     yield from self._read(job, until)
                 except Expired as error:
@@ -102,13 +107,14 @@ class BigQueryWarehouse:
                 raise self._failure(refused, timeout_s) or failure from refused
             raise
 
-    def _start(self, sql: str, timeout_s: float) -> QueryJob:
-        from google.cloud.bigquery import QueryJobConfig
+    def _start(self, sql: str, timeout_s: float, parameters: Sequence[date]) -> QueryJob:
+        from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter
 
         config = QueryJobConfig(
             maximum_bytes_billed=self._connection.maximum_bytes_billed,
             job_timeout_ms=int(timeout_s * 1000),
             labels={"system": "mmm-trainer"},
+            query_parameters=[ScalarQueryParameter(None, "DATE", day) for day in parameters],
         )
         return self._client.query(sql, config, timeout=TIMEOUT_S, retry=RETRY, job_retry=None)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from functions.adapters.gcp import preflight
@@ -41,7 +42,9 @@ class SnowflakeWarehouse:
         return '"' + identifier.replace('"', '""') + '"'
 
     @contextmanager
-    def query(self, sql: str, timeout_s: float) -> Iterator[Iterator[pa.RecordBatch]]:
+    def query(
+        self, sql: str, timeout_s: float, parameters: Sequence[date] = ()
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
         """Run one query and stream its answer; at least one batch, so that the schema is known.
 
         Snowflake stops the statement after `timeout_s` (whole seconds); no batch is given out later.
@@ -52,7 +55,7 @@ class SnowflakeWarehouse:
             functions.errors.Unavailable: Snowflake does not answer.
         """
         connection = self._connect(timeout_s)
-        batches = self._batches(connection, sql, timeout_s, time.monotonic() + timeout_s)
+        batches = self._batches(connection, sql, parameters, timeout_s)
         try:
             yield batches
         finally:
@@ -71,14 +74,15 @@ class SnowflakeWarehouse:
             raise _login_failure(self._settings, error) from error
 
     def _batches(
-        self, connection: Connection, sql: str, timeout_s: float, until: float
+        self, connection: Connection, sql: str, parameters: Sequence[date], timeout_s: float
     ) -> Generator[pa.RecordBatch, None, None]:
         import pyarrow as pa
         from snowflake.connector import Error
 
+        until = time.monotonic() + timeout_s
         try:
             cursor = connection.cursor()
-            cursor.execute(sql)
+            cursor.execute(sql, list(parameters) or None)
             if not cursor.description:
                 raise BadSource("the query gives no rows: write one SELECT")
             rows = 0

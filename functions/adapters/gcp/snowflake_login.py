@@ -69,6 +69,7 @@ def connect(settings: SnowflakeSettings, timeout_s: float, *, by_password: bool 
             "TIMEZONE": "UTC",  # not the account's, so that a query means the same everywhere
             "CLIENT_RESULT_CHUNK_SIZE": _CHUNK_MB,
         },
+        paramstyle="qmark",  # values go to the server beside the query, which holds a `?` for each
         client_prefetch_threads=_FETCHED_AHEAD,
         arrow_number_to_decimal=True,
         force_microsecond_precision=True,
