@@ -79,6 +79,9 @@ class ListAnswer(Exchanged):
     next_page_token: str = Field(description="`page_token` of the entries that follow; empty at the end")
 
 
+_EQUAL = ("country", "revision", "queue", "requested_by", "batch_id")
+
+
 class JobEquals(Authored):
     """Which jobs, by fields that have a value or one of several."""
 
@@ -91,11 +94,14 @@ class JobEquals(Authored):
     requested_by: OneLine | None = Field(
         None, description="jobs for which the request says that they are for this person; left out: all"
     )
+    batch_id: Annotated[str, spelled(r"^[a-z0-9-]{1,80}$", "must be the id of a batch")] | None = Field(
+        None, description="jobs of this batch; left out: of all and of none"
+    )
 
     @property
     def equals(self) -> dict[str, str | tuple[str, ...]]:
         """The fields that must have a value, and it, or the values of which it must have one."""
-        one = {name: getattr(self, name) for name in ("country", "revision", "queue", "requested_by")}
+        one = {name: getattr(self, name) for name in _EQUAL}
         given: dict[str, str | tuple[str, ...]] = {
             name: value for name, value in one.items() if value is not None
         }

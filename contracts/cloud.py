@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from contracts.engines import EngineName
 from contracts.events import (
+    BATCH_REQUESTS,
+    BATCH_STEPS,
     CHECKS,
     DEAD_LETTERS,
     JOB_FINISHED,
@@ -23,7 +25,7 @@ from contracts.events import (
     TRAINING_FINISHED,
     TRAINING_READY,
 )
-from contracts.names import PREVIEWS, SELFTEST
+from contracts.names import BATCHES, PREVIEWS, SELFTEST
 
 DATABASE = "mmm"
 SWEEP_TICKS = "sweep-ticks"
@@ -113,7 +115,7 @@ NEWEST: Order = (("created", "DESCENDING"),)
 REQUESTED: Order = (("request_id", "DESCENDING"), ("created", "DESCENDING"))
 ACCEPTED: Order = (("accepted_at", "DESCENDING"),)
 DUE: Order = (("deadline", "ASCENDING"),)
-TURN: Order = (("country", "ASCENDING"), ("priority", "DESCENDING"), ("created", "ASCENDING"))
+TURN: Order = (("lane", "ASCENDING"), ("priority", "DESCENDING"), ("created", "ASCENDING"))
 
 
 @dataclass(frozen=True)
@@ -197,11 +199,11 @@ _FORMER = "only where a training continues a former result"
 
 RIGHTS: dict[str, Rights] = {
     "extract": Rights(
-        publishes=(JOB_FINISHED, SWEEP_REQUESTS, DEAD_LETTERS),
-        reads=("drop-zone/", "datasets/", "sources/"),
-        creates=("datasets/", PREVIEWS),
+        publishes=(TRAIN_REQUESTS, BATCH_STEPS, JOB_FINISHED, SWEEP_REQUESTS, DEAD_LETTERS),
+        reads=("drop-zone/", "datasets/", "prepared/", "sources/", BATCHES),
+        creates=("datasets/", PREVIEWS, BATCHES),
         lists=("drop-zone/", "sources/"),
-        documents=("jobs", "uploads", "extracts"),
+        documents=("jobs", "uploads", "extracts", "batches"),
         warehouses=True,
         seldom={
             "read:sources/": "a request whose source is a file in the bucket",
@@ -221,7 +223,7 @@ RIGHTS: dict[str, Rights] = {
         publishes=(JOB_FINISHED, DEAD_LETTERS),
         reads=("training-configs/", "scratch/"),
         creates=("training-configs/", "scratch/"),
-        documents=("jobs", "queues"),
+        documents=("jobs", "queues", "batches"),
         runs="starts",
         seldom={
             "run:stop": _TRIED,
@@ -253,7 +255,7 @@ RIGHTS: dict[str, Rights] = {
         reads=("datasets/", "outcomes/", "scratch/", "drop-zone/", "model_summary/"),
         creates=("outcomes/", "scratch/", "model_summary/", "robyn/"),
         lists=("scratch/", "model_summary/", "robyn/"),
-        documents=("jobs", "queues", "uploads", "countries", "schedules"),
+        documents=("jobs", "queues", "uploads", "countries", "schedules", "batches"),
         runs="stops",
         seldom={
             f"publish:{DEAD_LETTERS}": _LETTER,
@@ -282,7 +284,7 @@ RIGHTS: dict[str, Rights] = {
             "scratch/",
             "training-configs/",
         ),
-        creates=(SELFTEST, "drop-zone/", "sources/"),
+        creates=(SELFTEST, "drop-zone/", "sources/", BATCHES),
         lists=("scratch/",),
         documents=(
             "jobs",
@@ -292,6 +294,7 @@ RIGHTS: dict[str, Rights] = {
             "ignored",
             "countries",
             "in-use",
+            "batches",
         ),
         signs=True,
         seldom={
@@ -314,7 +317,7 @@ RIGHTS: dict[str, Rights] = {
 }
 """Identity → what it may do. Tests compare it with what each one really calls."""
 
-FILTERS = ("state", "country", "revision", "queue", "requested_by", "schedule")
+FILTERS = ("state", "country", "revision", "queue", "requested_by", "schedule", "batch_id")
 """Fields of jobs by which people look for some, in any combination."""
 INDEXES: tuple[Index, ...] = (
     *(Index("jobs", (name,)) for name in FILTERS),
@@ -323,18 +326,21 @@ INDEXES: tuple[Index, ...] = (
     Index("jobs", ("state",), ACCEPTED),
     Index("jobs", ("country", "state")),
     Index("jobs", ("queue", "state")),
+    Index("jobs", ("batch_id", "state")),
     Index("jobs", ("state",), DUE),
     Index("jobs", ("queue", "state"), TURN),
     Index("uploads", ("state",)),
     Index("uploads", ("country", "state")),
     Index("schedules", ("state",)),
     Index("schedules", ("state",), DUE),
+    Index("batches", ("state",)),
+    Index("batches", ("launching",)),
 )
 """Every query with conditions has one, or several that are merged; a query without any needs none. Both
 families refuse all others."""
 UNINDEXED = ("rest", "version", "fields.deadline", "fields.updated_at")
 """Fields of every collection that no query asks for, so that writing them costs no index entries."""
-EXPIRING = ("extracts", "uploads", "dead-letters", "schedules")
+EXPIRING = ("extracts", "uploads", "dead-letters", "schedules", "batches")
 """Collections whose documents may carry `expires`, the time from which the database removes them."""
 COLLECTIONS = (
     "jobs",
@@ -346,6 +352,7 @@ COLLECTIONS = (
     "countries",
     "in-use",
     "schedules",
+    "batches",
 )
 
 
@@ -355,6 +362,7 @@ def names() -> dict[str, Any]:
         "database": DATABASE,
         "topics": ALL_TOPICS,
         "train_requests": TRAIN_REQUESTS,
+        "batch_requests": BATCH_REQUESTS,
         "job_finished": JOB_FINISHED,
         "dead_letters": DEAD_LETTERS,
         "sweep_ticks": SWEEP_TICKS,

@@ -28,6 +28,8 @@ TRAINING_FINISHED = "training-finished"
 JOB_FINISHED = "job-finished"
 SWEEP_REQUESTS = "sweep-requests"
 SOURCE_CHECKS = "source-checks"
+BATCH_REQUESTS = "batch-requests"
+BATCH_STEPS = "batch-steps"
 DEAD_LETTERS = "dead-letters"
 TOPICS = (
     TRAIN_REQUESTS,
@@ -36,6 +38,8 @@ TOPICS = (
     JOB_FINISHED,
     SWEEP_REQUESTS,
     SOURCE_CHECKS,
+    BATCH_REQUESTS,
+    BATCH_STEPS,
     DEAD_LETTERS,
 )
 
@@ -48,11 +52,17 @@ NOTIFIED_PREFIXES: dict[str, str] = {
 
 CHECKS = "extract-checks"
 """The subscription of those who only look into a source."""
+BATCHES = "extract-batches"
+"""The subscription of batches that come as one message."""
+STEPS = "extract-batch-steps"
+"""The subscription of what goes on with a batch."""
 
 SUBSCRIPTIONS: dict[str, tuple[str, str]] = {
     "extract-requests": (TRAIN_REQUESTS, "extract"),
     "extract-uploads": ("objects-drop-zone", "extract"),
     CHECKS: (SOURCE_CHECKS, "extract"),
+    BATCHES: (BATCH_REQUESTS, "extract"),
+    STEPS: (BATCH_STEPS, "extract"),
     "validate-datasets": ("objects-datasets", "validate"),
     "launch-ready": (TRAINING_READY, "launch"),
     "launch-finished": (TRAINING_FINISHED, "launch"),

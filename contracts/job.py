@@ -184,6 +184,11 @@ class Deletion(Exchanged):
     bytes: int = Field(0, description="how large they were together")
 
 
+def lane_of(country: str, batch_id: str | None) -> str:
+    """The lane of a job; those without a batch have one in each country."""
+    return f"{country}/{batch_id or ''}"
+
+
 class Job(Document):
     """The state of one job. Changed only by compare-and-set, one transition at a time."""
 
@@ -199,6 +204,12 @@ class Job(Document):
     replaced_by: str | None = Field(None, description="job of the whole file, if this one began with a part")
     country: OfCountry = ""
     revision: OfRevision = ""
+    batch_id: str | None = Field(None, description="batch of which the job is a row; None: of none")
+    batch_row: int | None = Field(None, description="number of that row, counted from 1")
+    lane: str = Field(
+        default_factory=lambda job: lane_of(job["country"], job["batch_id"]),
+        description="country and batch: jobs of one lane wait for each other, lanes take turns",
+    )
     queue: str = Field("default", description="queue in which the job waits for its turn")
     priority: int = Field(0, description="higher is started first")
     requested_by: str | None = Field(None, description="who asked for the job, as the request says")
@@ -295,6 +306,7 @@ class Waiting(Document):
     kind: ClassVar[str] = "jobs"
     job_id: OfJob
     country: OfCountry
+    lane: str
     queue: str
     priority: int
     state: JobState
@@ -308,6 +320,7 @@ class Slot(Exchanged):
     job_id: OfJob
     attempt: OfAttempt
     country: OfCountry
+    lane: str = Field("", description="country and batch of the job; empty: not known")
     since: Timestamp = Field(description="when the slot was taken, UTC")
 
 

@@ -18,6 +18,15 @@ def preview(check_id: str) -> str:
     return f"{PREVIEWS}{check_id}.json"
 
 
+BATCHES = "scratch/batches/"
+"""Prefix of batches as they were accepted, until all their rows have become jobs."""
+
+
+def frozen_batch(batch_id: str) -> str:
+    """A batch as it was accepted."""
+    return f"{BATCHES}{batch_id}.json"
+
+
 SELFTEST = "scratch/selftest/"
 """Prefix of the objects that the page writes, reads and deletes to see whether the bucket works."""
 

@@ -89,7 +89,7 @@ class JobStore(Protocol):
         """
 
     def in_turn(self, kind: type[D], beyond: str, limit: int, **equals: str) -> list[D]:
-        """The first documents by `country` beyond the given one, then by highest `priority`, then by age.
+        """The first documents by `lane` beyond the given one, then by highest `priority`, then by age.
 
         Raises:
             ValueError: there is no index for these fields.

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from contracts import (
     attempt,
+    batch,
     cloud,
     curves,
     events,
@@ -79,6 +80,11 @@ MODELS: dict[str, type[BaseModel]] = {
     "curves": curves.CurvesDocument,
     "schedule": schedule.ScheduleText,
     "stored_schedule": schedule.Schedule,
+    "batch_request": batch.BatchRequest,
+    "batch": batch.Batch,
+    "frozen_batch": batch.FrozenBatch,
+    "batch_step": batch.BatchStep,
+    "batch_finished": batch.BatchFinished,
     "problem": problem.Problem,
 }
 """Every contract by the name of its schema and of its example."""

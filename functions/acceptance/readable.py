@@ -25,6 +25,11 @@ def readable(data: bytes) -> tuple[dict[str, Any], list[str]]:
     body = json_object(data)
     if len(data) > MAX_READ_BYTES:
         return storable(_shortened(body, MAX_READ_BYTES, data))
+    return kept(body)
+
+
+def kept(body: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The part of a request that can be stored, and what is wrong with the rest, as `path: why`."""
     body, problems = storable(_bounded(body))
     body, more = storable(_bounded(body))  # such texts take more room than what they stand for
     return body, problems + more

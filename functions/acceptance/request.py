@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -21,6 +21,14 @@ from functions.steps import HANDLER_DEADLINE, wake
 
 MAX_REQUEST_BYTES = 256 * 1024
 REQUEST_ID = "must be 1 to 200 printable ASCII characters without spaces"
+
+
+class BatchRow(NamedTuple):
+    """The row of a batch that a request is."""
+
+    batch_id: str
+    row: int
+    """Counted from 1."""
 
 
 class RequestIdReused(Permanent):
@@ -89,6 +97,7 @@ def new_job(
     valid: bool,
     upload: FileVersion | None = None,
     note: str = "",
+    row: BatchRow | None = None,
 ) -> Job:
     """The document of a job, not stored yet; of a request that is not valid with what can be used of it."""
     now = runtime.ports.clock.now()
@@ -102,6 +111,8 @@ def new_job(
         updated_at=now,
         deadline=now + HANDLER_DEADLINE,
         timeline=[TimelineEntry(at=now, state=JobState.ACCEPTED, attempt=1, note=note)],
+        batch_id=row and row.batch_id,
+        batch_row=row and row.row,
         **_usable(body),
     )
 

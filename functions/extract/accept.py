@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.events import JOB_FINISHED, RequestRefused
 from contracts.job import FileVersion, Job, JobState
-from functions.acceptance.request import RequestIdReused, is_same, new_job, problems_of, store
+from functions.acceptance.request import BatchRow, RequestIdReused, is_same, new_job, problems_of, store
 from functions.ended import log_end
 from functions.errors import BadRequest
 from functions.runtime import Runtime
@@ -20,6 +20,7 @@ def accept(
     body: dict[str, Any],
     upload: FileVersion | None = None,
     more_errors: list[str] | None = None,
+    row: BatchRow | None = None,
 ) -> Job | None:
     """The job of a request: created now, or the one that the same request created before.
 
@@ -28,7 +29,7 @@ def accept(
     """
     job = runtime.ports.jobs.get(Job, job_id)
     if job is None:
-        job = _create(runtime, job_id, key, body, upload, problems_of(runtime, body, more_errors or []))
+        job = _create(runtime, job_id, key, body, upload, problems_of(runtime, body, more_errors or []), row)
     elif not is_same(job, key, body):
         _refuse(runtime, job)
         return None
@@ -47,8 +48,9 @@ def _create(
     body: dict[str, Any],
     upload: FileVersion | None,
     errors: list[str],
+    row: BatchRow | None,
 ) -> Job:
-    job = new_job(runtime, job_id, key, body, not errors, upload)
+    job = new_job(runtime, job_id, key, body, not errors, upload, row=row)
     if not errors:
         return store(runtime, job)
     problem = BadRequest(f"{len(errors)} problem(s) in the request", errors).problem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.events import CHECKS
+from contracts.events import BATCHES, CHECKS, STEPS
 from contracts.request import job_id_for
 from functions.acceptance.readable import readable
 from functions.acceptance.request import REQUEST_ID, is_request_id
@@ -17,15 +17,20 @@ from functions.runtime import Runtime
 
 
 def handle(message: Message, runtime: Runtime) -> None:
-    """Accept what the message asks for, and extract it; or only look into a source.
+    """Accept what the message asks for, and extract it; go on with a batch; or only look into a source.
 
     Raises:
-        BadMessage: the message is no request, or is an object event that can never start a job.
+        BadMessage: the message is no request or batch, or is an object event that can never start a job.
     """
     if message.subscription == CHECKS:
         from functions.extract.previews import answer
 
         answer(message, runtime)
+        return
+    if message.subscription in (BATCHES, STEPS):
+        from functions.extract.batches import handle_batch, step
+
+        (step if message.subscription == STEPS else handle_batch)(message, runtime)
         return
     if message.is_object_event:
         handle_upload(message, runtime)

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from contracts.base import WHOLE
+from contracts.batch import ANY_COUNTRY, is_batch_table
 from contracts.job import KEEP_ENDED, FileVersion, Job, JobState, Upload
 from contracts.names import PARTS_MARK, parts_mark
 from contracts.request import SETTINGS_FIELDS, SettingsError, job_id_for, parse_settings, upload_key
@@ -66,7 +67,10 @@ def _finish_begun(runtime: Runtime, event: ObjectInfo) -> None:
 
 def _country(name: str) -> str:
     parts = name.split("/")
-    if len(parts) < 3 or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,15}", parts[1]):
+    if len(parts) >= 3 and parts[1] == ANY_COUNTRY:
+        if not (is_batch_table(name) or is_settings(name)):
+            raise BadMessage(f"'{name}' is no table of a batch; those are named <name>.batch.csv")
+    elif len(parts) < 3 or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,15}", parts[1]):
         raise BadMessage(f"'{name}' is not in the folder of a country; put it at drop-zone/<country>/<file>")
     if parts[2:] == [PARTS_MARK]:
         raise BadMessage(f"'{name}' marks a folder of parts; put that folder at drop-zone/<country>/<folder>")
@@ -158,6 +162,11 @@ def _start_all(runtime: Runtime, upload: Upload) -> None:
 
 
 def _start(runtime: Runtime, upload: Upload, settings: FileVersion) -> Upload:
+    if is_batch_table(upload.name):
+        from functions.extract.batches import open_table
+
+        open_table(runtime, upload, settings)
+        return _started(runtime, upload, f"{settings.name}#{settings.generation}")
     key = upload_key(upload.name, upload.generation, settings.name, settings.generation)
     job_id = job_id_for(key)
     known = runtime.ports.jobs.get(Job, job_id)  # its settings may have been replaced since

@@ -12,6 +12,7 @@ from typing import Any
 
 from contracts import names
 from contracts.attempt import TrainingConfig
+from contracts.batch import Batch
 from contracts.job import Job, JobState, Queue, Slot, Waiting
 from contracts.model import ModelConfig
 from contracts.request import TrainRequest
@@ -56,7 +57,13 @@ def _admit(runtime: Runtime, name: str, limit: int) -> bool:
     job = runtime.ports.jobs.get(Job, turn.job_id)
     if job is None or (job.state, job.attempt) != (JobState.QUEUED, turn.attempt):
         raise Conflict(f"job {turn.job_id} does not wait any more")
-    slot = Slot(job_id=job.job_id, attempt=job.attempt, country=job.country, since=runtime.ports.clock.now())
+    slot = Slot(
+        job_id=job.job_id,
+        attempt=job.attempt,
+        country=job.country,
+        lane=job.lane,
+        since=runtime.ports.clock.now(),
+    )
     runtime.ports.jobs.replace(queue.model_copy(update={"slots": [*queue.slots, slot]}), queue.version)
     try:
         _start(runtime, job)
@@ -72,25 +79,30 @@ def _free(queue: Queue, limit: int) -> bool:
 
 
 def _candidates(runtime: Runtime, queue: Queue) -> Iterator[Waiting]:
-    """Of each country the waiting attempt whose turn it is, whatever the number that wait behind it.
+    """Of each lane the waiting attempt whose turn it is, whatever the number that wait behind it.
 
-    An attempt with a slot waits, too, until it has been started; a country has no more of them than slots.
+    An attempt with a slot waits, too, until it has been started; a lane has no more of them than slots. The
+    lanes of a paused batch are passed by.
     """
     taken = {(slot.job_id, slot.attempt) for slot in queue.slots}
-    slots = Counter(slot.country for slot in queue.slots)
+    slots = Counter(slot.lane for slot in queue.slots)
+    paused = {batch.batch_id for batch in runtime.ports.jobs.find(Batch, launching="paused")}
     turns = partial(runtime.ports.jobs.in_turn, Waiting, state=JobState.QUEUED.value, queue=queue.name)
-    country = ""
-    while found := turns(country, 1):
+    lane = ""
+    while found := turns(lane, 1):
+        before, lane = lane, found[0].lane
+        if lane.partition("/")[2] in paused:
+            continue
         if (found[0].job_id, found[0].attempt) in taken:
-            found = turns(country, 1 + slots[found[0].country])
-        country = found[0].country
-        own = (one for one in found if one.country == country and (one.job_id, one.attempt) not in taken)
+            found = turns(before, 1 + slots[lane])
+        own = (one for one in found if one.lane == lane and (one.job_id, one.attempt) not in taken)
         yield from islice(own, 1)
 
 
 def _next(runtime: Runtime, queue: Queue) -> Waiting | None:
     running = Counter(slot.country for slot in queue.slots)
-    return next(in_order(running, _candidates(runtime, queue)), None)
+    lanes = Counter(slot.lane for slot in queue.slots)
+    return next(in_order(running, lanes, _candidates(runtime, queue)), None)
 
 
 def _start(runtime: Runtime, job: Job) -> None:

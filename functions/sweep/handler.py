@@ -9,6 +9,7 @@ from functions.message import Message
 from functions.ports import Conflict
 from functions.runtime import Runtime
 from functions.steps import announce_attempt_end
+from functions.sweep.batches import sweep_batches
 from functions.sweep.cancelling import sweep_cancelling
 from functions.sweep.checking import check_launcher
 from functions.sweep.deleting import sweep_deletion
@@ -42,6 +43,7 @@ def handle(message: Message, runtime: Runtime) -> None:
             _sweep_alone(runtime, job)
     sweep_queues(runtime)
     sweep_uploads(runtime)
+    sweep_batches(runtime)
     sweep_months(runtime)
     sweep_schedules(runtime)
 

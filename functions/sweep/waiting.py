@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts import names
+from contracts.batch import Batch
 from contracts.job import Job, JobState
 from functions.attempts import seal
 from functions.errors import BadRequest, BadSource
@@ -38,10 +39,15 @@ def _queued(runtime: Runtime, job: Job) -> None:
     full = len(queue.slots) >= limit
     now = runtime.ports.clock.now()
     moves = any(now - slot.since < HANDLER_DEADLINE for slot in queue.slots)
-    if queue.paused or ((full or moves) and not its_own):
+    if queue.paused or _is_of_paused_batch(runtime, job) or ((full or moves) and not its_own):
         postpone(runtime, job, HANDLER_DEADLINE, wakeups=0)
     elif job.wakeups < MAX_WAKEUPS or not _commit_if_training(runtime, job):
         wake_or_fail(runtime, job)
+
+
+def _is_of_paused_batch(runtime: Runtime, job: Job) -> bool:
+    batch = runtime.ports.jobs.get(Batch, job.batch_id) if job.batch_id else None
+    return batch is not None and batch.launching == "paused"
 
 
 def _commit_if_training(runtime: Runtime, job: Job) -> bool:

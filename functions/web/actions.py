@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 
 from contracts import names
 from contracts.events import (
-    JOB_FINISHED,
     SUBSCRIPTIONS,
     SWEEP_REQUESTS,
     SweepRequest,
@@ -25,19 +24,11 @@ from contracts.job import (
     Queue,
     TimelineEntry,
 )
-from contracts.validation import ValidationReport
-from functions.ports import Conflict, NotFound, Ports
+from functions.ports import Conflict, Ports
 from functions.retries import retry_on_conflict
+from functions.retrying import NotRetriable, retry_job
 from functions.runtime import Runtime
-from functions.steps import (
-    HANDLER_DEADLINE,
-    commit,
-    get_or_create_queue,
-    job_finished,
-    publish,
-    uploaded_file,
-    wake,
-)
+from functions.steps import HANDLER_DEADLINE, commit, get_or_create_queue, publish, wake
 from functions.web import views
 from functions.web.problems import Refused, Unknown
 
@@ -72,9 +63,10 @@ def retry(runtime: Runtime, job_id: str, person: str, check: Check = unchecked) 
         Unknown: there is no such job.
         Refused: it is not FAILED or CANCELLED, or its uploaded file is gone.
     """
-    job = retry_on_conflict(lambda: _retried(runtime, job_of(runtime.ports, job_id, check), person))
-    wake(runtime, job)
-    return job
+    try:
+        return retry_on_conflict(lambda: retry_job(runtime, job_of(runtime.ports, job_id, check), person))
+    except NotRetriable as error:
+        raise Refused(error.problem.detail) from error
 
 
 def replay(runtime: Runtime, letter_id: str, person: str, check: Check = unchecked) -> DeadLetter:
@@ -267,24 +259,6 @@ def _cancelling(runtime: Runtime, job: Job, person: str) -> Job:
     return commit(runtime, job, S.CANCELLING, f"cancelled by {person}")
 
 
-def _retried(runtime: Runtime, job: Job, person: str) -> Job:
-    if job.state not in (S.FAILED, S.CANCELLED):
-        raise Refused(f"only FAILED and CANCELLED jobs can be retried; job {job.job_id} is {job.state}")
-    attempt = job.attempt + 1
-    publish(runtime, JOB_FINISHED, job_finished(job))  # whoever ended it may have died before announcing it
-    return commit(
-        runtime,
-        job,
-        _last_whole_step(runtime, job),
-        f"retried by {person}",
-        attempt=attempt,
-        first_attempt=attempt,
-        error=None,
-        progress=None,
-        execution=None,
-    )
-
-
 def _moved(runtime: Runtime, job: Job, place: tuple[str, int], person: str) -> Job:
     queue, priority = place
     if job.state not in (S.ACCEPTED, S.EXTRACTED, S.QUEUED) or _has_slot(runtime, job):
@@ -315,24 +289,6 @@ def _replayed(runtime: Runtime, letter: DeadLetter, person: str) -> DeadLetter:
 def _paused(runtime: Runtime, queue: Queue, paused: bool, person: str) -> Queue:
     told = {"paused": paused, "paused_by": person if paused else None}
     return runtime.ports.jobs.replace(queue.model_copy(update=told), queue.version)
-
-
-def _last_whole_step(runtime: Runtime, job: Job) -> JobState:
-    if runtime.ports.objects.stat(names.prepared(job.country, job.job_id)) and _validated(runtime, job):
-        return S.QUEUED
-    if runtime.ports.objects.stat(names.dataset(job.country, job.job_id)):
-        return S.EXTRACTED
-    if job.upload and not uploaded_file(runtime, job.upload):
-        raise Refused(f"{job.upload.name} was deleted or replaced since; upload it again for a new job")
-    return S.ACCEPTED
-
-
-def _validated(runtime: Runtime, job: Job) -> bool:
-    try:
-        text = runtime.ports.objects.read(names.validation(job.country, job.job_id))
-    except NotFound:
-        return False
-    return ValidationReport.model_validate_json(text).valid
 
 
 def _letters(ports: Ports) -> Iterator[DeadLetter]:

@@ -14,8 +14,8 @@ from functions.turns import in_order
 
 LISTED = 25
 """Waiting jobs of a queue that are shown."""
-_OF_COUNTRY = 5
-"""Waiting jobs that are read of each country where more wait than are shown."""
+_OF_LANE = 5
+"""Waiting jobs that are read of each country and batch where more wait than are shown."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +67,23 @@ def groups(letters: list[DeadLetter]) -> list[LetterGroup]:
 
 def _queue(ports: Ports, queue: Queue, settings: Settings) -> QueueView:
     running = Counter(slot.country for slot in queue.slots)
+    lanes = Counter(slot.lane for slot in queue.slots)
     taken = {slot.job_id for slot in queue.slots}
     found = ports.jobs.in_turn(Job, "", LISTED + 1, state=JobState.QUEUED.value, queue=queue.name)
     more = len(found) > LISTED
     if more:
-        found = list(_of_each_country(ports, queue.name))
-    waiting = in_order(running, [job for job in found if job.job_id not in taken])
+        found = list(_of_each_lane(ports, queue.name))
+    waiting = in_order(running, lanes, [job for job in found if job.job_id not in taken])
     return QueueView(queue, settings.queues[queue.name], list(waiting)[:LISTED], more)
 
 
-def _of_each_country(ports: Ports, queue: str) -> Iterator[Job]:
-    """Of each country those whose turn comes first: which are shown does not depend on its name."""
-    country, read = "", 0
-    while read < LISTED * _OF_COUNTRY:
-        found = ports.jobs.in_turn(Job, country, _OF_COUNTRY, state=JobState.QUEUED.value, queue=queue)
+def _of_each_lane(ports: Ports, queue: str) -> Iterator[Job]:
+    """Of each country and batch those whose turn comes first: which are shown does not depend on its name."""
+    lane, read = "", 0
+    while read < LISTED * _OF_LANE:
+        found = ports.jobs.in_turn(Job, lane, _OF_LANE, state=JobState.QUEUED.value, queue=queue)
         if not found:
             return
         read += len(found)
-        country = found[0].country
-        yield from (job for job in found if job.country == country)
+        lane = found[0].lane
+        yield from (job for job in found if job.lane == lane)

@@ -13,6 +13,11 @@ output "train_requests" {
   value       = google_pubsub_topic.this[local.names.train_requests].id
 }
 
+output "batch_requests" {
+  description = "The topic of batches of requests. Grant publishers roles/pubsub.publisher on it."
+  value       = google_pubsub_topic.this[local.names.batch_requests].id
+}
+
 output "job_finished" {
   description = "The topic that tells of every end. Consumers bring their own subscription."
   value       = google_pubsub_topic.this[local.names.job_finished].id

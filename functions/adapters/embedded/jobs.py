@@ -98,8 +98,8 @@ class SqliteJobStore:
         return [one for one in found if has_passed(one, now)]
 
     def in_turn(self, kind: type[D], beyond: str, limit: int, **equals: str) -> list[D]:
-        """The first documents by `country` beyond the given one, then by highest `priority`, then by age."""
-        return self._found(kind, equals, TURN, {"country > ?": (beyond,)}, limit)
+        """The first documents by `lane` beyond the given one, then by highest `priority`, then by age."""
+        return self._found(kind, equals, TURN, {"lane > ?": (beyond,)}, limit)
 
     def remove_expired(self, now: datetime) -> None:
         """Remove the documents that may go by now."""

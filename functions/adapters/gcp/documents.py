@@ -159,11 +159,11 @@ class FirestoreJobStore:
         return [document for document in self._found(kind, passed) if has_passed(document, now)]
 
     def in_turn(self, kind: type[D], beyond: str, limit: int, **equals: str) -> list[D]:
-        """The first documents by `country` beyond the given one, then by highest `priority`, then by age."""
+        """The first documents by `lane` beyond the given one, then by highest `priority`, then by age."""
         query = self._query(kind, equals, TURN)
         if query is None:
             return []
-        return self._found(kind, query.where(filter=FieldFilter("fields.country", ">", beyond)).limit(limit))
+        return self._found(kind, query.where(filter=FieldFilter("fields.lane", ">", beyond)).limit(limit))
 
     def _query(self, kind: type[Document], equals: Mapping[str, Equal], order: Order) -> Query | None:
         """A query; None if a value is too long to be in an index, so that no document has it."""
