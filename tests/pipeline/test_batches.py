@@ -86,7 +86,7 @@ def test_rows_that_cannot_be_requests_are_named_and_hold_up_nobody(world: World)
     taken = world.submit("taken")
     world.deliver()
     lines = rows(4)
-    lines[1] = {"search.trials": "many", "queue": "nowhere", "columns.paid_media.77.spend": "x"}
+    lines[1] = {"search.trials": "many", "columns.paid_media.77.spend": "x"}
     lines[2] = "no mapping"
     lines += [{"request_id": "taken", "revision": "other"}, {"request_id": "has spaces"}]
     batch_id = publish(world, batch(world, "monday", lines))
@@ -97,9 +97,7 @@ def test_rows_that_cannot_be_requests_are_named_and_hold_up_nobody(world: World)
     wrong = made[2].error
     assert wrong is not None
     told = "\n".join(wrong.errors)
-    assert all(
-        part in told for part in ("search.trials", "queue", "columns.paid_media.77.spend: does not fit")
-    )
+    assert all(part in told for part in ("search.trials", "columns.paid_media.77.spend: does not fit"))
     assert made[3].error is not None
     assert "must be a mapping" in made[3].error.errors[0]
     assert made[6].error is not None
