@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.attempt import Manifest, Merge, Outcome
-from contracts.job import TERMINAL, TRANSITIONS, DeadLetter, Job, JobState, Queue, Upload
+from contracts.job import TERMINAL, TRANSITIONS, DeadLetter, Document, Job, JobState, Queue, Upload
 from contracts.names import Attempt, dataset, model_summary, results
 from contracts.request import job_id_for, upload_key
 from functions.attempts import read_claim
@@ -46,6 +46,7 @@ class Invariants:
         self.events: dict[tuple[str, int, str], str] = {}
         self.refused: set[str] = set()
         self.garbage: set[str] = set()
+        self.newer: set[tuple[type[Document], str]] = set()  # documents that a newer version wrote
         self.checked: dict[str, Job] = {}  # as it was when it was looked at last
 
     # what the simulation tells
@@ -211,6 +212,10 @@ class Invariants:
             promise(not queue.slots, f"slots of {queue.name} leaked: {queue.slots}")
         self._nothing_forgotten(letters)
         self._no_message_lost(letters)
+        self._beginnings_replaced()
+        for kind, key in self.newer:
+            said = getattr(self.sim.raw.jobs.get(kind, key), "invented_later", None)
+            promise(said == "said", f"{kind.kind}/{key} lost what a newer version said")
 
     def _ended(self, job: Job) -> None:
         last = (job.job_id, job.attempt, job.state.value)
@@ -241,15 +246,32 @@ class Invariants:
         buried = {letter.data for letter in letters}
         promise(self.garbage <= buried, f"messages vanished without a dead letter: {self.garbage - buried}")
         for upload in self.sim.raw.jobs.find(Upload, state="STARTED"):
-            for name, _, generation in (settings.rpartition("#") for settings in upload.settings):
-                job_id = job_id_for(upload_key(upload.name, upload.generation, name, int(generation)))
-                promise(self.sim.raw.jobs.get(Job, job_id), f"{upload.key} was started, but has no job")
+            list(self._jobs_of(upload))
         settings = {i.name for i in self.sim.raw.objects.list("drop-zone/") if i.name.endswith(".yaml")}
         for upload in self.sim.raw.jobs.find(Upload, state="WAITING"):
             its = {"drop-zone/AT/request.yaml", upload.name.replace(".csv", ".request.yaml")}
             replaced = self.sim.raw.objects.stat(upload.name).generation != upload.generation
             promise(replaced or not its & settings, f"{upload.key} waits although there are {settings}")
             promise(not upload.settings, f"{upload.key} was begun with {upload.settings}, and that was all")
+
+    def _beginnings_replaced(self) -> None:
+        """The jobs of a file that went on growing name those of the whole file, and have ended."""
+        for upload in self.sim.documents(Upload):
+            first = self.sim.raw.jobs.get(Upload, f"{upload.name}#{upload.continues}")
+            begun = [*self._jobs_of(first)] if first and upload.settings else []
+            by = {job.job_id for job in self._jobs_of(upload)}
+            for job in begun:
+                promise(job.replaced_by in by, f"{job.job_id} began with a part of a file, and goes on")
+            for job in self._jobs_of(upload) if begun else ():
+                promise(job.replaces in {old.job_id for old in begun}, f"{job.job_id} replaces nothing")
+
+    def _jobs_of(self, upload: Upload) -> Iterator[Job]:
+        for name, _, generation in (settings.rpartition("#") for settings in upload.settings):
+            job_id = job_id_for(upload_key(upload.name, upload.generation, name, int(generation)))
+            job = self.sim.raw.jobs.get(Job, job_id)
+            promise(job, f"{upload.key} was started, but has no job")
+            if job:
+                yield job
 
     def _no_message_lost(self, letters: list[DeadLetter]) -> None:
         """Every delivery was acknowledged by its function, or its message is a dead letter."""

@@ -132,6 +132,11 @@ MUTATIONS: dict[str, list[Edit]] = {
     "file-that-the-index-does-not-know-is-being-changed": [
         Edit(FileObjectStore._open, "generation is None and watched and self._mark", "generation is None and self._mark", FileObjectStore)
     ],
+    "beginning-of-a-file-not-replaced": [Edit(uploads._start, "replace_beginning(runtime, upload, job_id)", "pass")],
+    "what-a-newer-version-said-is-dropped": [
+        Edit(SqliteJobStore.replace, "stored.version, stored.model_dump_json()",
+             "stored.version, stored.model_dump_json(include=set(type(stored).model_fields))", SqliteJobStore)
+    ],
     "message-that-is-on-its-way-taken-for-lost": [Edit(wakeups.wake_or_fail, "if any(known):", "if False:")],
     "begun-uploads-not-finished": [
         Edit(uploads._finish_begun, "if reference in upload.begun", "if False"),

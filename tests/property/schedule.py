@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.events import SWEEP_REQUESTS, TRAIN_REQUESTS, TRAINING_FINISHED
-from contracts.job import DeadLetter, Job, JobState, Queue
+from contracts.job import DeadLetter, Job, JobState, Queue, Upload
 from functions.adapters.embedded.bus import Delivery
 from functions.errors import Unavailable
 from functions.notifications import notification
@@ -103,7 +103,7 @@ class Schedule:
                 (self.deliver, 8), (self.train, 6), (self.pass_time, 2), (self.sweep, 2), (self.submit, 2),
                 (self.late_sweep, 2), (self.upload, 2), (self.cancel, 1), (self.retry, 1), (self.repeat, 1),
                 (self.tear, 3), (self.move_folder, 2), (self.set_clock_back, 2), (self.take_memory, 1),
-                (self.long_outage, 1)],
+                (self.long_outage, 1), (self.grow, 3), (self.older_index, 2), (self.other_version, 4)],
         }  # fmt: skip
 
     def run(self) -> None:
@@ -308,6 +308,30 @@ class Schedule:
         if not self.depth:
             self.sim.clock.time -= timedelta(minutes=30)
             self.sim.embedded.bus.clock_was_set_back(30 * 60)
+
+    def grow(self) -> None:
+        self.sim.grow()
+
+    def older_index(self) -> None:
+        """Not while a process is at work: whoever restores a backup has stopped the system."""
+        if not self.depth:
+            self.sim.keep_or_restore_the_index()
+
+    def other_version(self) -> None:
+        """Another version of the system wrote a document, or sent a message that is on its way."""
+        kind = self.tape.pick(4)
+        ours = ("launch-ready", "launch-finished", "summarize-finished", "sweep-requests")
+        if kind == 0:
+            sent = [row for row in self.sim.deliverable() if row["subscription"] in ours]
+            if sent:
+                self.sim.sent_by_a_newer_version(sent[self.tape.pick(len(sent))])
+            return
+        documents: list[Any] = self.sim.documents((Job, Job, Queue, Upload)[kind])
+        if documents:
+            written = (self.sim.written_by_an_older_version, *3 * [self.sim.written_by_a_newer_version])[
+                kind - 1
+            ]
+            written(documents[self.tape.pick(len(documents))])
 
     def take_memory(self) -> None:
         """The system kills a process for its memory; the platform says so."""

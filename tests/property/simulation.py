@@ -23,11 +23,12 @@ import pandas as pd
 import pyarrow as pa
 
 from contracts.events import JOB_FINISHED, SWEEP_REQUESTS, TRAIN_REQUESTS
-from contracts.job import Job, Queue
+from contracts.job import Job, Queue, Upload
 from contracts.request import job_id_for, parse_settings
 from functions import entry, runtime
 from functions.adapters.embedded import Embedded, LauncherSettings
 from functions.adapters.embedded.bus import Delivery
+from functions.adapters.embedded.files import Mark
 from functions.errors import Unavailable
 from functions.extract import uploads
 from functions.log import Log
@@ -50,6 +51,17 @@ CURSED = "cursed"
 """A table that can never be read: its warehouse does not answer, for ever."""
 SHORT = "short"
 """A table with too few rows to train on."""
+SAID_LATER = (
+    "woken_at",
+    "waits_for",
+    "replaces",
+    "replaced_by",
+    "result",
+    "deletion",
+    "posterior",
+    "budgets",
+)
+"""Fields of a job that its first released version did not have; nor had it `defaults`."""
 MAX_ROUNDS = 100
 """Of deliver, train and sweep after the last fault: a source that never answers gets four messages, and each
 comes to its end after twenty rounds."""
@@ -175,6 +187,7 @@ class Simulation:
         self.embedded.bus.subscribe("upstream", JOB_FINISHED, "upstream")
         self.clock.__init__()  # type: ignore[misc]
         self.torn = False  # whether who writes the next object dies between file and index
+        self._backup: tuple[sqlite3.Connection, Any] | None = None
         self.faults = Faults()
         self.ports = replace(watched(self.raw, self.faults), clock=SkewedClock(self.clock))
         self.runtime = Runtime(self.ports, self.settings, Quiet("text"))
@@ -264,6 +277,70 @@ class Simulation:
                 copied = self.embedded.objects.partial / "copied"
                 shutil.copyfile(path, copied)
                 copied.replace(path)
+
+    def grow(self) -> None:
+        """A file that pauses is taken, and goes on growing; whole, it is replaced by a new beginning."""
+        whole = csv()
+        beginning = whole[: whole.index(b"\n", len(whole) // 2) + 1]
+        path = self.embedded.objects.bucket / "drop-zone/AT/growing.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        begun = path.exists() and path.read_bytes() == beginning
+        path.write_bytes(whole if begun else beginning)
+        self._look_into_the_drop_zone()
+
+    def _look_into_the_drop_zone(self) -> None:
+        """As the watcher does when every file there is closed."""
+        bucket = self.embedded.objects.bucket
+        for path in sorted(bucket.glob("drop-zone/*/*")):
+            mark = Mark.at(path)
+            if mark is not None:
+                self.embedded.objects.adopt(path.relative_to(bucket).as_posix(), mark)
+
+    def keep_or_restore_the_index(self) -> None:
+        """A backup of state.db is made, or the one that was made is put beside files that are newer by now.
+
+        All that the system and the world know is what it was then; only the bucket and the time go on.
+        """
+        connection = self.embedded._database.connection
+        if self._backup is None:
+            kept = sqlite3.connect(":memory:", isolation_level=None)
+            connection.backup(kept)
+            self._backup = kept, self._known()
+            return
+        kept, known = self._backup
+        self._backup = None
+        kept.backup(connection)
+        kept.close()
+        invariants, self.taken, self.answered, self.trainings.dead = known
+        self.invariants.__dict__.update(invariants)
+        self._look_into_the_drop_zone()
+
+    def _known(self) -> tuple[dict[str, Any], dict[int, Delivery], set[int], set[str]]:
+        """What was noted of the world so far."""
+        noted = {name: copy.copy(value) for name, value in vars(self.invariants).items() if name != "sim"}
+        noted["bodies"] = {job_id: [*bodies] for job_id, bodies in self.invariants.bodies.items()}
+        return noted, {**self.taken}, {*self.answered}, {*self.trainings.dead}
+
+    def written_by_a_newer_version(self, document: Job | Queue | Upload) -> None:
+        """A newer version adds what this one does not know."""
+        newer = document.model_copy(update={"invented_later": "said"})
+        self.raw.jobs.replace(newer, document.version)
+        self.invariants.newer.add((type(document), document.key))
+
+    def written_by_an_older_version(self, job: Job) -> None:
+        """An older version made the document."""
+        unsaid = {name for name in SAID_LATER if getattr(job, name) in (None, "", {}, [])} | {"defaults"}
+        body = job.model_dump_json(exclude=unsaid)
+        with self.embedded._database.transaction() as connection:
+            sql = "UPDATE documents SET body = ? WHERE kind = ? AND key = ?"
+            connection.execute(sql, (body, job.kind, job.key))
+
+    def sent_by_a_newer_version(self, message: sqlite3.Row) -> None:
+        """A message of ours on its way says something that this version does not know."""
+        with suppress(ValueError, TypeError):
+            data = json.dumps({**json.loads(message["data"]), "invented_later": "said"}).encode()
+            with self.embedded._database.transaction() as connection:
+                connection.execute("UPDATE deliveries SET data = ? WHERE id = ?", (data, message["id"]))
 
     def announce_again(self, name: str) -> None:
         info = self.raw.objects.stat(name)

@@ -18,10 +18,14 @@ def object_path(bucket: Path, name: str) -> Path:
     problem = _problem(name)
     if problem:
         raise ValueError(f"{name!r} cannot be the name of an object: {problem}")
-    path = bucket.joinpath(*name.split("/"))
-    if os.path.realpath(path.parent) != os.path.join(os.path.realpath(bucket), *name.split("/")[:-1]):
-        raise ValueError(f"{name!r} cannot be the name of an object: a folder on its way is a symbolic link")
-    return path
+    folder = str(bucket)
+    for part in name.split("/")[:-1]:
+        folder = f"{folder}/{part}"
+        if os.path.islink(folder):
+            raise ValueError(
+                f"{name!r} cannot be the name of an object: a folder on its way is a symbolic link"
+            )
+    return bucket / name
 
 
 def _problem(name: str) -> str | None:
