@@ -319,14 +319,14 @@ class Schedule:
 
     def other_version(self) -> None:
         """Another version of the system wrote a document, or sent a message that is on its way."""
-        kind = self.tape.pick(4)
+        kind = self.tape.pick(5)
         ours = ("launch-ready", "launch-finished", "summarize-finished", "sweep-requests")
         if kind == 0:
             sent = [row for row in self.sim.deliverable() if row["subscription"] in ours]
             if sent:
                 self.sim.sent_by_a_newer_version(sent[self.tape.pick(len(sent))])
             return
-        documents: list[Any] = self.sim.documents((Job, Job, Queue, Upload)[kind])
+        documents: list[Any] = self.sim.documents((Job, Job, Job, Queue, Upload)[kind])
         if documents:
             written = (self.sim.written_by_an_older_version, *3 * [self.sim.written_by_a_newer_version])[
                 kind - 1

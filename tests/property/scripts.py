@@ -385,6 +385,33 @@ def _an_outcome_is_half_written(script: Script) -> None:
         script.train()
 
 
+def _a_file_goes_on_growing(script: Script) -> None:
+    script.sim.upload("request.yaml")
+    script.sim.grow()
+    script.until(S.EXTRACTED)
+    script.sim.grow()
+
+
+def _an_older_index_is_restored_beside_newer_files(script: Script) -> None:
+    script.last = S.SUCCEEDED
+    script.sim.request(0)
+    script.until(S.EXTRACTED)
+    script.sim.keep_or_restore_the_index()
+    script.until(S.SUCCEEDED)
+    script.sim.keep_or_restore_the_index()
+    promise(script.sim.jobs()[0].state is S.EXTRACTED, "the index is not the older one")
+
+
+def _other_versions_write_the_document_of_a_job(script: Script) -> None:
+    script.last = S.SUCCEEDED
+    script.sim.request(0)
+    for state in (S.ACCEPTED, S.QUEUED, S.RUNNING, S.TRAINED):
+        script.until(state)
+        (job,) = script.sim.jobs()
+        script.sim.written_by_an_older_version(job)
+        script.sim.written_by_a_newer_version(job)
+
+
 SCRIPTS: dict[str, Callable[[Script], None]] = {
     script.__name__.strip("_").replace("_", " "): script
     for script in (
@@ -420,6 +447,9 @@ SCRIPTS: dict[str, Callable[[Script], None]] = {
         _the_merger_is_killed_for_good,
         _a_claim_is_half_written,
         _an_outcome_is_half_written,
+        _a_file_goes_on_growing,
+        _an_older_index_is_restored_beside_newer_files,
+        _other_versions_write_the_document_of_a_job,
     )
 }
 
