@@ -115,6 +115,8 @@ NEWEST: Order = (("created", "DESCENDING"),)
 REQUESTED: Order = (("request_id", "DESCENDING"), ("created", "DESCENDING"))
 ACCEPTED: Order = (("accepted_at", "DESCENDING"),)
 DUE: Order = (("deadline", "ASCENDING"),)
+PASSED: dict[str, Order] = {"deadline": DUE, "since": (("since", "ASCENDING"),)}
+"""By each time that is asked whether it has come, the earliest first."""
 TURN: Order = (("lane", "ASCENDING"), ("priority", "DESCENDING"), ("created", "ASCENDING"))
 
 
@@ -330,6 +332,7 @@ INDEXES: tuple[Index, ...] = (
     Index("jobs", ("state",), DUE),
     Index("jobs", ("queue", "state"), TURN),
     Index("uploads", ("state",)),
+    Index("uploads", ("state",), PASSED["since"]),
     Index("uploads", ("country", "state")),
     Index("schedules", ("state",)),
     Index("schedules", ("state",), DUE),

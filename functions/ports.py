@@ -81,8 +81,15 @@ class JobStore(Protocol):
             ValueError: there is no index for these fields.
         """
 
-    def due(self, kind: type[D], now: datetime, **equals: str) -> list[D]:
-        """Documents whose `deadline` has passed, the earliest first.
+    def due(
+        self,
+        kind: type[D],
+        now: datetime,
+        by: Literal["deadline", "since"] = "deadline",
+        limit: int | None = None,
+        **equals: str,
+    ) -> list[D]:
+        """Documents in which a time has come, the earliest first; all of them, unless a `limit` is given.
 
         Raises:
             ValueError: there is no index for these fields.

@@ -56,7 +56,7 @@ def not_before(since: datetime) -> str:
     return since.strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def has_passed(document: Document, now: datetime) -> bool:
-    """Whether the deadline of a document has passed."""
-    deadline = getattr(document, "deadline", None)
-    return deadline is not None and deadline <= now
+def has_come(document: Document, by: str, now: datetime) -> bool:
+    """Whether a time that a document says has come."""
+    time = getattr(document, by)
+    return time is not None and time <= now

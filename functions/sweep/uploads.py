@@ -13,12 +13,11 @@ PATIENCE = timedelta(days=7)
 def sweep_uploads(runtime: Runtime) -> None:
     """Reject uploads that did not get what they wait for within `PATIENCE`."""
     now = runtime.ports.clock.now()
-    for upload in runtime.ports.jobs.find(Upload, state="WAITING"):
-        if now - upload.since >= PATIENCE:
-            reason = _reason(upload)
-            rejected = {"state": "REJECTED", "reason": reason, "expires": now + KEEP_ENDED}
-            runtime.ports.jobs.replace(upload.model_copy(update=rejected), upload.version)
-            runtime.log("WARNING", f"upload rejected: {reason}", object=upload.name)
+    for upload in runtime.ports.jobs.due(Upload, now - PATIENCE, by="since", state="WAITING"):
+        reason = _reason(upload)
+        rejected = {"state": "REJECTED", "reason": reason, "expires": now + KEEP_ENDED}
+        runtime.ports.jobs.replace(upload.model_copy(update=rejected), upload.version)
+        runtime.log("WARNING", f"upload rejected: {reason}", object=upload.name)
 
 
 def _reason(upload: Upload) -> str:

@@ -28,6 +28,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
             counts=job_lists.counts(ports) if whole else [],
             MORE_FILTERS=job_lists.MORE_FILTERS,
             uploads=views.waiting_uploads(ports) if page.first else [],
+            PAGE_SIZE=views.PAGE_SIZE,
             ignored=views.ignored_files(ports) if page.first else IgnoredFiles(),
             queues=views.queues(ports, settings),
         )

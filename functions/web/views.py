@@ -87,8 +87,8 @@ def dead_letters(ports: Ports, before: str | None, most: int = PAGE_SIZE) -> Lis
 
 
 def waiting_uploads(ports: Ports) -> list[Upload]:
-    """Uploaded data whose settings are missing, longest waiting first."""
-    return sorted(ports.jobs.find(Upload, state="WAITING"), key=lambda upload: upload.since)
+    """Uploaded data whose settings are missing, longest waiting first: those of one page, and one more."""
+    return ports.jobs.due(Upload, ports.clock.now(), by="since", limit=PAGE_SIZE + 1, state="WAITING")
 
 
 def in_use(ports: Ports, country: str) -> ModelInUse | None:

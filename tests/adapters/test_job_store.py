@@ -263,6 +263,8 @@ def test_no_query_reads_what_it_does_not_give(family: Family) -> None:
         lambda: jobs.find(Job, limit=5, before="j10", country="FR", state="QUEUED"),
         lambda: jobs.find(Job, limit=1, state="QUEUED", queue="default"),
         lambda: jobs.due(Job, NOW, state="QUEUED"),
+        lambda: jobs.due(Job, NOW, state="QUEUED", limit=2),
+        lambda: jobs.due(Upload, NOW, by="since", state="WAITING"),
         lambda: jobs.in_turn(Waiting, "", 1, state="QUEUED", queue="default"),
         lambda: jobs.in_turn(Waiting, "DE", 1, state="QUEUED", queue="default"),
         lambda: jobs.find(Job, limit=5, starting="j1"),
@@ -274,11 +276,12 @@ def test_no_query_reads_what_it_does_not_give(family: Family) -> None:
             country = "FR" if number % 2 else "DE"
             late = NOW + timedelta(days=-1 if number < 5 else 1)
             jobs.create(a_job(f"j{number}", country=country, state=JobState.QUEUED, deadline=late))
+            jobs.create(Upload(name=f"u{number}", generation=1, country=country, since=late))
 
     add(range(30))
     few = [family.reads(query) for query in queries]
     add(range(30, 300))
-    assert [len(query()) for query in queries] == [5, 5, 5, 5, 5, 5, 1, 5, 1, 1, 5, 5]
+    assert [len(query()) for query in queries] == [5, 5, 5, 5, 5, 5, 1, 5, 2, 5, 1, 1, 5, 5]
     for cost, query in zip(few, queries, strict=True):
         assert family.reads(query) <= 1.2 * cost
 

@@ -161,7 +161,23 @@ def test_waiting_uploads_stand_on_top_and_late_ones_are_marked(site: Site) -> No
     assert html.count("Overdue") == 1
     assert html.count("<code>sales.request.yaml</code>") == 2
     assert "drop-zone/DE/x.csv" not in html
-    assert len(site.client.get("/api/v1/uploads").json["uploads"]) == 2
+    answer = site.client.get("/api/v1/uploads?page_size=1").json
+    assert [upload["country"] for upload in answer["uploads"]] == ["CH"]
+    rest = site.client.get(f"/api/v1/uploads?page_token={answer['next_page_token']}").json
+    assert [upload["country"] for upload in rest["uploads"]] == ["PL"]
+
+
+def test_of_many_waiting_uploads_those_are_shown_that_wait_longest(site: Site) -> None:
+    for number in range(26):
+        since = site.clock.now() - timedelta(minutes=number)
+        site.ports.jobs.create(
+            Upload(name=f"drop-zone/DE/{number}.csv", generation=1, country="DE", since=since)
+        )
+    html = site.client.get("/").text
+    assert html.count(".request.yaml</code></span>") == 25
+    assert "drop-zone/DE/25.csv" in html
+    assert "drop-zone/DE/0.csv" not in html
+    assert "These 25 wait longest; others wait too." in html
 
 
 def test_queues_show_their_slots(site: Site) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, product
+from typing import Literal
 
-from contracts.cloud import ACCEPTED, DUE, NEWEST, REQUESTED, TURN, Index, Order
+from contracts.cloud import ACCEPTED, NEWEST, PASSED, REQUESTED, TURN, Index, Order
 from contracts.job import Document
-from functions.adapters import after, beginning, has_passed, indexes_for, not_before
+from functions.adapters import after, beginning, has_come, indexes_for, not_before
 from functions.adapters.embedded.database import Database, column, index_name, ordered
 from functions.ports import Conflict, D, Equal
 
@@ -92,10 +93,17 @@ class SqliteJobStore:
         every = self._selects(kind, equals, NEWEST if since is None else ACCEPTED, more, most)
         return min(sum(self._counted(one) for one in every), _ALL if most is None else most)
 
-    def due(self, kind: type[D], now: datetime, **equals: str) -> list[D]:
-        """Documents whose `deadline` has passed, the earliest first."""
-        found = self._found(kind, equals, DUE, {"deadline < ?": (after(now),)})
-        return [one for one in found if has_passed(one, now)]
+    def due(
+        self,
+        kind: type[D],
+        now: datetime,
+        by: Literal["deadline", "since"] = "deadline",
+        limit: int | None = None,
+        **equals: str,
+    ) -> list[D]:
+        """Documents in which a time has come, the earliest first; all of them, unless a `limit` is given."""
+        found = self._found(kind, equals, PASSED[by], {f"{by} < ?": (after(now),)}, limit)
+        return [one for one in found if has_come(one, by, now)]
 
     def in_turn(self, kind: type[D], beyond: str, limit: int, **equals: str) -> list[D]:
         """The first documents by `lane` beyond the given one, then by highest `priority`, then by age."""

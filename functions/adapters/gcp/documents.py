@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from google.api_core import exceptions as api
 from google.cloud.firestore import (
@@ -26,9 +26,9 @@ from google.cloud.firestore import (
 )
 from google.cloud.firestore_v1.aggregation import AggregationQuery
 
-from contracts.cloud import ACCEPTED, DUE, NEWEST, REQUESTED, TURN, Index, Order
+from contracts.cloud import ACCEPTED, NEWEST, PASSED, REQUESTED, TURN, Index, Order
 from contracts.job import Document
-from functions.adapters import after, beginning, has_passed, indexes_for, not_before
+from functions.adapters import after, beginning, has_come, indexes_for, not_before
 from functions.adapters.gcp.errors import RETRY, TIMEOUT_S, calling
 from functions.errors import Permanent
 from functions.ports import Conflict, D, Equal
@@ -150,13 +150,21 @@ class FirestoreJobStore:
             counting = AggregationQuery(query if most is None else query.limit(most)).count()
             return int(counting.get(retry=RETRY, timeout=_QUERY_TIMEOUT_S)[0][0].value)
 
-    def due(self, kind: type[D], now: datetime, **equals: str) -> list[D]:
-        """Documents whose `deadline` has passed, the earliest first."""
-        query = self._query(kind, equals, DUE)
+    def due(
+        self,
+        kind: type[D],
+        now: datetime,
+        by: Literal["deadline", "since"] = "deadline",
+        limit: int | None = None,
+        **equals: str,
+    ) -> list[D]:
+        """Documents in which a time has come, the earliest first; all of them, unless a `limit` is given."""
+        query = self._query(kind, equals, PASSED[by])
         if query is None:
             return []
-        passed = query.where(filter=FieldFilter("fields.deadline", "<", after(now)))
-        return [document for document in self._found(kind, passed) if has_passed(document, now)]
+        passed = query.where(filter=FieldFilter(f"fields.{by}", "<", after(now)))
+        found = self._found(kind, passed if limit is None else passed.limit(limit))
+        return [document for document in found if has_come(document, by, now)]
 
     def in_turn(self, kind: type[D], beyond: str, limit: int, **equals: str) -> list[D]:
         """The first documents by `lane` beyond the given one, then by highest `priority`, then by age."""
