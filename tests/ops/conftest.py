@@ -22,8 +22,13 @@ Run = Callable[..., tuple[int, Any]]
 GCLOUD = shutil.which("gcloud")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalHost, Runtime]]:
+    """A system that runs for the tests of a module.
+
+    No longer: its functions work with whatever the next test of this process says they should, and its sweeps
+    would be faults of a simulation that somebody else counts.
+    """
     folder = tmp_path_factory.mktemp("installation")
     with (
         (folder / "host.log").open("w") as lines,
@@ -34,7 +39,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalHos
 
 @pytest.fixture
 def host(started: tuple[LocalHost, Runtime]) -> LocalHost:
-    """A system that runs for all tests; others of this process may have made its functions work elsewhere."""
+    """The system that runs, with its functions working for it."""
     host, runtime = started
     use(runtime)
     return host
