@@ -24,6 +24,7 @@ from contracts.base import (
 from contracts.job import DeadLetter, IgnoredFile, Job, JobResult, JobState, Slot, TimelineEntry, Upload
 from contracts.problem import Problem, Violation
 from contracts.result import Timings
+from contracts.schedule import Run, Schedule, ScheduleText
 
 OneLine = Annotated[str, spelled(r"^[^\x00-\x1f\x7f]{1,200}$", "must be 1 to 200 characters on one line")]
 
@@ -79,7 +80,7 @@ class ListAnswer(Exchanged):
     next_page_token: str = Field(description="`page_token` of the entries that follow; empty at the end")
 
 
-_EQUAL = ("country", "revision", "queue", "requested_by", "batch_id")
+_EQUAL = ("country", "revision", "queue", "requested_by", "batch_id", "schedule")
 
 
 class JobEquals(Authored):
@@ -97,6 +98,7 @@ class JobEquals(Authored):
     batch_id: Annotated[str, spelled(r"^[a-z0-9-]{1,80}$", "must be the id of a batch")] | None = Field(
         None, description="jobs of this batch; left out: of all and of none"
     )
+    schedule: Slug | None = Field(None, description="runs of this schedule; left out: all jobs")
 
     @property
     def equals(self) -> dict[str, str | tuple[str, ...]]:
@@ -424,3 +426,59 @@ class FileList(Exchanged):
     """The files of an attempt."""
 
     files: list[File] = Field(description="reports and logs, then the files of the result")
+
+
+class RunAnswer(Run):
+    """A run of a schedule, with what came of it."""
+
+    state: str | None = Field(None, description="state of its job or batch; None: there is none (yet)")
+
+
+class ScheduleRow(Exchanged):
+    """A schedule in a list."""
+
+    name: str = Field(description="name of the schedule")
+    state: str = Field(description="`ENABLED` or `DISABLED`")
+    cron: str = Field(description="when it comes, as in a crontab")
+    time_zone: str = Field(description="IANA name of the zone whose clock counts")
+    next: Timestamp | None = Field(description="the next occurrence, UTC; None: there is none")
+    last: RunAnswer | None = Field(description="the last run; None: there was none")
+    changed_by: str = Field(description="who changed it last")
+    changed_at: Timestamp = Field(description="when that was, UTC")
+
+
+class ScheduleList(ListAnswer):
+    """Schedules, newest first."""
+
+    schedules: list[ScheduleRow] = Field(description="those that are not deleted")
+
+
+class ScheduleAnswer(Schedule):
+    """A schedule, with what came of it and when it comes next."""
+
+    schedule: ScheduleText = Field(description="what is written; to change it, send this back")
+    runs: list[RunAnswer] = Field(description="what came of it, the last run first")
+    next: list[Timestamp] = Field(description="the next occurrences, UTC; none of a disabled schedule")
+
+
+class NewSchedule(Authored):
+    """What a schedule is to say."""
+
+    version: Annotated[int, Field(ge=0)] = Field(
+        description="version of the schedule that is replaced; 0: there is none"
+    )
+    schedule: ScheduleText = Field(description="when which request comes")
+
+
+class Occurrence(Exchanged):
+    """A time at which a schedule comes."""
+
+    at: Timestamp = Field(description="the time, UTC")
+    local: str = Field(description="the same on the clock of the schedule's zone, ISO-8601")
+
+
+class SchedulePreview(Exchanged):
+    """What would come of a schedule."""
+
+    next: list[Occurrence] = Field(description="the next occurrences")
+    violations: list[Violation] = Field(description="everything that is wrong with the schedule")

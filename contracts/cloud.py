@@ -297,6 +297,7 @@ RIGHTS: dict[str, Rights] = {
             "countries",
             "in-use",
             "batches",
+            "schedules",
         ),
         signs=True,
         seldom={

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from contracts.base import Authored, Exchanged, FieldProblems, OfRequest, Timestamp, spelled
+from contracts.batch import MAX_ROWS
 from contracts.job import Document
 from contracts.problem import Problem
 
-MAX_RUNS = 20
+MAX_RUNS = 10
 """How many runs a schedule tells of; the jobs of all of them are found by the name of the schedule."""
 
 Cron = Annotated[
@@ -26,6 +28,19 @@ Cron = Annotated[
 
 Missed = Literal["all", "last", "skip"]
 """What becomes of occurrences that sweep sees more than 15 minutes late."""
+
+
+class BatchTemplate(Authored):
+    """A batch that comes again; its name is the schedule's with the occurrence."""
+
+    base: dict[str, Any] = Field(
+        {}, description="what the requests have in common: fields of a train request, all or some of them"
+    )
+    rows: list[dict[str, Any]] = Field(
+        min_length=1,
+        max_length=MAX_ROWS,
+        description="what each request says beside the base or instead of it, by dotted path",
+    )
 
 
 class ScheduleText(Authored):
@@ -50,11 +65,17 @@ class ScheduleText(Authored):
         description="a train request without `request_id`; its dates may be relative, such as "
         "`window: {end: last full week}`; left out: `batch` says what comes",
     )
+    batch: BatchTemplate | None = Field(
+        None,
+        description="several requests, such as one for each country; left out: `request` says what comes",
+    )
 
     @model_validator(mode="after")
     def _one_template(self) -> Self:
-        if self.request is None:
-            raise FieldProblems(["request: is missing; say what comes of the schedule"])
+        if self.request is None and self.batch is None:
+            raise FieldProblems(["request: is missing; say it, or batch"])
+        if self.request is not None and self.batch is not None:
+            raise FieldProblems(["batch: is given beside request; say one of the two"])
         return self
 
 
@@ -63,7 +84,8 @@ class Run(Exchanged):
 
     at: Timestamp = Field(description="the occurrence, UTC; of a run that a person asked for when that was")
     request_id: OfRequest
-    job_id: str | None = Field(description="job that the run became; None: it became none")
+    job_id: str | None = Field(None, description="job that the run became; None: it became none")
+    batch_id: str | None = Field(None, description="batch that the run became; None: it became none")
     asked_by: str | None = Field(None, description="who asked for it; left out: it was due")
     problem: Problem | None = Field(None, description="why nothing came of it; left out: something did")
 
@@ -87,13 +109,14 @@ class Schedule(Document):
     time_zone: str = Field(description="IANA name of the zone whose clock counts")
     missed: Missed = Field(description="what becomes of missed occurrences")
     request: dict[str, Any] | None = Field(None, description="the request that comes, as it was written")
+    batch: BatchTemplate | None = Field(None, description="the batch that comes, as it was written")
     changed_by: str = Field(description="who changed it last")
     changed_at: Timestamp = Field(description="when it was changed last by a person, UTC")
     done_until: Timestamp = Field(description="no occurrence up to this time is to come any more, UTC")
     deadline: Timestamp | None = Field(
         None, description="the next occurrence, UTC; None: there is none, or it is not enabled"
     )
-    runs: list[Run] = Field([], max_length=MAX_RUNS, description="what came of it, the last run first")
+    runs: Sequence[Run] = Field([], max_length=MAX_RUNS, description="what came of it, the last run first")
     passed_over: PassedOver | None = Field(
         None, description="the last occurrences that were passed over; left out: none"
     )
@@ -105,16 +128,16 @@ class Schedule(Document):
         return self.name
 
     @property
-    def template(self) -> dict[str, Any]:
-        """What it was written as, as far as it is said."""
-        text = ScheduleText(
+    def text(self) -> ScheduleText:
+        """What it was written as."""
+        return ScheduleText(
             cron=self.cron,
             time_zone=self.time_zone,
             enabled=self.state == "ENABLED",
             missed=self.missed,
             request=self.request,
+            batch=self.batch,
         )
-        return text.model_dump(mode="json", exclude_none=True)
 
 
 def run_id(name: str, at: datetime, asked: bool = False) -> str:

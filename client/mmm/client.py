@@ -28,6 +28,10 @@ from contracts.api import (
     ListAnswer,
     QueueList,
     QueueUse,
+    ScheduleAnswer,
+    ScheduleList,
+    SchedulePreview,
+    ScheduleRow,
     UploadTarget,
     Validity,
     Version,
@@ -229,6 +233,42 @@ class Client:
         """What is in a source, given as a request names it: columns, and the first rows."""
         question = {"source": dict(source), **({"sheet": sheet} if sheet else {})}
         return self._ask(Preview, "POST", "/sources:preview", json=question)
+
+    # schedules
+
+    def schedules(self) -> Iterator[ScheduleRow]:
+        """Schedules, newest first, each with its next and its last run."""
+        for part in self._parts(ScheduleList, "/schedules", {}):
+            yield from part.schedules
+
+    def schedule(self, name: str) -> ScheduleAnswer:
+        """A schedule: what it says, when it comes next, and what has come of it."""
+        return self._ask(ScheduleAnswer, "GET", f"/schedules/{name}")
+
+    def put_schedule(self, name: str, text: Mapping[str, Any], version: int = 0) -> ScheduleAnswer:
+        """Write a schedule over a version of it; 0: there is none yet."""
+        body = {"version": version, "schedule": dict(text)}
+        return self._ask(ScheduleAnswer, "PUT", f"/schedules/{name}", json=body)
+
+    def preview_schedule(self, text: Mapping[str, Any]) -> SchedulePreview:
+        """When a schedule would come next, and what is wrong with it."""
+        return self._ask(SchedulePreview, "POST", "/schedules:preview", json=dict(text), often=True)
+
+    def enable_schedule(self, name: str) -> ScheduleAnswer:
+        """Let a schedule come from now on."""
+        return self._ask(ScheduleAnswer, "POST", f"/schedules/{name}:enable")
+
+    def disable_schedule(self, name: str) -> ScheduleAnswer:
+        """Let a schedule come no more until it is enabled."""
+        return self._ask(ScheduleAnswer, "POST", f"/schedules/{name}:disable")
+
+    def delete_schedule(self, name: str) -> ScheduleAnswer:
+        """Let a schedule come no more; its jobs stay."""
+        return self._ask(ScheduleAnswer, "POST", f"/schedules/{name}:delete")
+
+    def run_schedule(self, name: str) -> ScheduleAnswer:
+        """Let a schedule come once, now."""
+        return self._ask(ScheduleAnswer, "POST", f"/schedules/{name}:run")
 
     # the system
 

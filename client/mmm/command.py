@@ -22,8 +22,9 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from contracts.api import JobAnswer, JobRow
+from contracts.api import JobAnswer, JobRow, RunAnswer, ScheduleAnswer
 from contracts.job import JobState
+from contracts.request import SettingsError, parse_settings
 from contracts.summary import ModelSummary
 from mmm.client import Client
 from mmm.errors import MmmError, NoAnswer, NotAllowed, Refused
@@ -524,6 +525,139 @@ def version(place: Place, machine: bool) -> None:
         _print_json(found)
     else:
         place.tell(place.client.url, yaml.safe_dump(found.model_dump(mode="json"), sort_keys=False).rstrip())
+
+
+@main.group()
+def schedule() -> None:
+    """Let requests come again by themselves."""
+
+
+@schedule.command("list")
+@as_json
+@the_place
+def list_schedules(place: Place, machine: bool) -> None:
+    """List the schedules, each with its next and its last run."""
+    found = list(place.client.schedules())
+    if machine:
+        _print_json(found)
+        return
+    for one in found:
+        following = f"next {one.next:%Y-%m-%d %H:%M} UTC" if one.next else one.state.lower()
+        last = f", last {_run(one.last)}" if one.last else ""
+        place.tell(f"{one.name}: {one.cron} {one.time_zone}, {following}{last}")
+
+
+def _run(one: RunAnswer) -> str:
+    came = f"{one.at:%Y-%m-%d %H:%M} {one.state or ('nothing came of it' if one.problem else 'on its way')}"
+    return f"{came}: {one.problem.title}" if one.problem else came
+
+
+@schedule.command("show")
+@click.argument("name")
+@as_json
+@the_place
+def show_schedule(place: Place, name: str, machine: bool) -> None:
+    """Show a schedule: its text, when it comes next, and what came of its last runs."""
+    found = place.client.schedule(name)
+    if machine:
+        _print_json(found)
+        return
+    place.tell(*_next_and_last(found), "", _written(found))
+
+
+@schedule.command("text")
+@click.argument("name")
+@the_place
+def schedule_text(place: Place, name: str) -> None:
+    """Print a schedule as it is written, to change it and put it back."""
+    place.tell(_written(place.client.schedule(name)))
+
+
+def _written(found: ScheduleAnswer) -> str:
+    text = found.schedule.model_dump(mode="json", exclude_none=True)
+    return yaml.safe_dump(text, sort_keys=False, allow_unicode=True).rstrip()
+
+
+def _next_and_last(found: ScheduleAnswer) -> list[str]:
+    lines = [f"{found.name}: {found.state.lower()}, version {found.version}"]
+    lines += [f"  next  {at:%Y-%m-%d %H:%M} UTC" for at in found.next]
+    for one in found.runs:
+        lines.append(f"  came  {_run(one)}  {one.job_id or one.batch_id or ''}".rstrip())
+        lines += [f"        - {error}" for error in (one.problem.errors if one.problem else [])]
+    return lines
+
+
+@schedule.command("put")
+@click.argument("name")
+@click.argument("file", type=click.File("rb"))
+@click.option("--version", type=int, help="Replace only this version; left out: the one that is there.")
+@the_place
+def put_schedule(place: Place, name: str, file: Any, version: int | None) -> None:
+    """Write a schedule from a YAML or JSON file (-: standard input)."""
+    text = _schedule_of(file.read())
+    if version is None:
+        there = [one.name for one in place.client.schedules()]
+        version = place.client.schedule(name).version if name in there else 0
+    place.tell(*_next_and_last(place.client.put_schedule(name, text, version)))
+
+
+@schedule.command("preview")
+@click.argument("file", type=click.File("rb"))
+@as_json
+@the_place
+def preview_schedule(place: Place, file: Any, machine: bool) -> None:
+    """Say when a schedule in a file would come, and what is wrong with it; nothing is kept."""
+    found = place.client.preview_schedule(_schedule_of(file.read()))
+    if machine:
+        _print_json(found)
+    else:
+        place.tell(*(f"{one.local}  ({one.at:%Y-%m-%d %H:%M} UTC)" for one in found.next))
+        place.tell(
+            *(f"- {one.path}: {one.message}; {one.advice}".removesuffix("; ") for one in found.violations)
+        )
+    sys.exit(WRONG if found.violations else 0)
+
+
+def _schedule_of(data: bytes) -> dict[str, Any]:
+    try:
+        return parse_settings(data)
+    except SettingsError as error:
+        raise UnreadableRequests(f"the schedule {error}") from error
+
+
+@schedule.command("enable")
+@click.argument("name")
+@the_place
+def enable_schedule(place: Place, name: str) -> None:
+    """Let a schedule come from now on."""
+    place.tell(*_next_and_last(place.client.enable_schedule(name)))
+
+
+@schedule.command("disable")
+@click.argument("name")
+@the_place
+def disable_schedule(place: Place, name: str) -> None:
+    """Let a schedule come no more until it is enabled."""
+    place.client.disable_schedule(name)
+    place.tell(f"{name}: disabled; what runs goes on")
+
+
+@schedule.command("delete")
+@click.argument("name")
+@the_place
+def delete_schedule(place: Place, name: str) -> None:
+    """Let a schedule come no more. Its jobs stay."""
+    place.client.delete_schedule(name)
+    place.tell(f"{name}: deleted; its jobs stay")
+
+
+@schedule.command("run")
+@click.argument("name")
+@the_place
+def run_schedule(place: Place, name: str) -> None:
+    """Let a schedule come once, now."""
+    run = place.client.run_schedule(name).runs[0]
+    place.tell(f"{name}: {run.job_id or run.batch_id}")
 
 
 def _report(place: Place, origin: str, job: JobAnswer) -> None:

@@ -11,6 +11,8 @@ FORMS = (
     "a day such as 2026-01-31, `today`, `yesterday`, `30 days ago`, `last full week` (month, quarter, year), "
     "or `last 104 full weeks` (months, quarters, years)"
 )
+_DAYS = ("start", "end")
+"""Fields that hold days; the last part of the path, where a row of a batch names it by one."""
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _LAST = re.compile(r"last (?:([1-9]\d{0,3}) )?full (week|month|quarter|year)(s?)")
 _AGO = re.compile(r"([1-9]\d{0,4}) days? ago")
@@ -35,8 +37,8 @@ def _resolved(value: Any, path: str, today: date, problems: list[str]) -> Any:
     found = {}
     for name, one in value.items():
         its = f"{path}.{name}" if path else str(name)
-        if name in ("start", "end") and isinstance(one, str) and not _DAY.fullmatch(one):
-            day = _day(one, name == "start", today)
+        if name.rpartition(".")[2] in _DAYS and isinstance(one, str) and not _DAY.fullmatch(one):
+            day = _day(one, name.endswith("start"), today)
             if day is None:
                 problems.append(f"{its}: '{one[:60]}' is no day; write {FORMS}")
             found[name] = one if day is None else day.isoformat()

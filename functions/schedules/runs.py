@@ -6,12 +6,14 @@ undone may publish it again: it stays one job.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
 from contracts.base import canonical_json
-from contracts.events import TRAIN_REQUESTS
+from contracts.batch import BatchRequest
+from contracts.events import BATCH_REQUESTS, TRAIN_REQUESTS
 from contracts.request import job_id_for
 from contracts.schedule import MAX_RUNS, PassedOver, Run, Schedule, run_id
 from functions.errors import BadRequest
@@ -19,15 +21,42 @@ from functions.runtime import Runtime
 from functions.schedules.dates import with_days
 from functions.schedules.occurrences import IN_TIME, last_until, occurrences, zone
 
+GIVEN = ("request_id", "schedule")
+"""Fields of a request that a schedule gives itself."""
 AT_ONCE = 20
 """Occurrences of one schedule that are made up for in one tick."""
 
 
-def request_at(schedule: Schedule, at: datetime, request_id: str) -> tuple[dict[str, Any], list[str]]:
-    """The request of a run, and what is wrong with its dates."""
+@dataclass(frozen=True)
+class Asked:
+    """What a run asks for: a request, or a batch of them."""
+
+    body: dict[str, Any]
+    problems: list[str]
+    """What is wrong with its days, as `path: why`."""
+    is_batch: bool
+
+    @property
+    def topic(self) -> str:
+        """Where it is published."""
+        return BATCH_REQUESTS if self.is_batch else TRAIN_REQUESTS
+
+    def became(self) -> dict[str, str]:
+        """The id of the job or the batch that it becomes."""
+        if self.is_batch:
+            return {"batch_id": BatchRequest.model_validate(self.body).batch_id}
+        return {"job_id": job_id_for(self.body["request_id"])}
+
+
+def asked_at(schedule: Schedule, at: datetime, request_id: str) -> Asked:
+    """What a schedule asks for at a time."""
     today = at.astimezone(zone(schedule.time_zone)).date()
-    body, problems = with_days(schedule.request, today)
-    return {**body, "request_id": request_id, "schedule": schedule.name}, problems
+    if schedule.batch is None:
+        body, problems = with_days(schedule.request, today)
+        return Asked({**body, "request_id": request_id, "schedule": schedule.name}, problems, False)
+    batch, problems = with_days(schedule.batch.model_dump(mode="json"), today)
+    base = {**batch["base"], "schedule": schedule.name}
+    return Asked({"name": request_id, "base": base, "rows": batch["rows"]}, problems, True)
 
 
 def run(runtime: Runtime, schedule: Schedule, at: datetime, asked_by: str | None = None) -> Schedule:
@@ -37,16 +66,16 @@ def run(runtime: Runtime, schedule: Schedule, at: datetime, asked_by: str | None
         functions.ports.Conflict: the schedule was changed meanwhile; the run is published.
     """
     request_id = run_id(schedule.name, at, asked_by is not None)
-    body, problems = request_at(schedule, at, request_id)
-    if problems:  # of a version that took what this one does not
-        problem = BadRequest("a date of the schedule is none", problems).problem
-        told = Run(at=at, request_id=request_id, job_id=None, asked_by=asked_by, problem=problem)
-        runtime.log("ERROR", f"nothing came of a schedule: {'; '.join(problems)}", schedule=schedule.name)
+    asked = asked_at(schedule, at, request_id)
+    if asked.problems:  # of a version that took what this one does not
+        problem = BadRequest("a date of the schedule is none", asked.problems).problem
+        told = Run(at=at, request_id=request_id, asked_by=asked_by, problem=problem)
+        runtime.log("ERROR", f"nothing came of a schedule: {asked.problems[0]}", schedule=schedule.name)
     else:
-        runtime.ports.bus.publish(TRAIN_REQUESTS, canonical_json(body).encode())
-        job_id = job_id_for(request_id)
-        told = Run(at=at, request_id=request_id, job_id=job_id, asked_by=asked_by)
-        runtime.log("INFO", "a schedule has come", schedule=schedule.name, job_id=job_id)
+        runtime.ports.bus.publish(asked.topic, canonical_json(asked.body).encode())
+        became = asked.became()
+        told = Run(at=at, request_id=request_id, asked_by=asked_by, **became)
+        runtime.log("INFO", "a schedule has come", schedule=schedule.name, **became)
     runs = [told, *(one for one in schedule.runs if one.request_id != request_id)][:MAX_RUNS]
     changes: dict[str, Any] = {"runs": runs}
     if asked_by is None:

@@ -23,6 +23,7 @@ from functions.web import (
     reference,
     result_pages,
     routes,
+    schedule_pages,
     upload_pages,
 )
 from functions.web.people import HEALTH, Identify, local_user, require
@@ -55,6 +56,7 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.register_blueprint(country_pages.blueprint(runtime))
     app.register_blueprint(new_pages.blueprint(runtime))
     app.register_blueprint(queue_pages.blueprint(runtime))
+    app.register_blueprint(schedule_pages.blueprint(runtime))
     app.register_blueprint(reference.blueprint())
     app.register_blueprint(upload_pages.blueprint(runtime))
     app.register_blueprint(health_pages.blueprint(runtime))

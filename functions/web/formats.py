@@ -39,6 +39,7 @@ NAVIGATION = (
     ("pages.jobs", "Jobs", ("pages", "results", "plans", "compare")),
     ("countries.overview", "Models", ("countries",)),
     ("new.page", "New request", ("new", "uploads")),
+    ("schedules.overview", "Schedules", ("schedules",)),
     ("queues.page", "Queues", ("queues",)),
     ("health.page", "Health", ("health",)),
     ("reference.api", "API", ("reference",)),

@@ -19,7 +19,7 @@ RECENT = timedelta(days=30)
 """Jobs that have ended are counted if they were accepted within this time."""
 COUNTED = 1000
 """How far jobs that have ended are counted."""
-MORE_FILTERS = ("revision", "queue", "requested_by", "request_id")
+MORE_FILTERS = ("revision", "queue", "requested_by", "schedule", "request_id")
 """Filters that are shown when they are asked for."""
 
 

@@ -118,6 +118,13 @@ def _people(world: World, done: str) -> None:
     for letter in world.ports.jobs.find(DeadLetter):
         world.web.post(f"/api/v1/dead-letters/{letter.key}:replay")
     world.deliver()
+    request = {name: value for name, value in world.request("").items() if name != "request_id"}
+    schedule = {"version": 0, "schedule": {"cron": "* * * * *", "request": request}}
+    assert world.web.put("/api/v1/schedules/often", json=schedule).status_code == 200
+    world.clock.pass_(minutes=1)
+    world.sweep()
+    world.run()
+    assert "Succeeded" in world.web.get("/schedules/often").text
 
 
 def test_nobody_does_what_they_may_not(recorded: Recorded) -> None:

@@ -25,11 +25,15 @@ from contracts.api import (
     ListQuery,
     LogQuery,
     Move,
+    NewSchedule,
     NewSettings,
     NewUpload,
     QueueDetail,
     QueueList,
     Replayed,
+    ScheduleAnswer,
+    ScheduleList,
+    SchedulePreview,
     SelfTest,
     UploadList,
     UploadsQuery,
@@ -54,11 +58,12 @@ from contracts.plans import PlanOffer, PlanQuestion
 from contracts.preview import Preview, SourceQuestion
 from contracts.request import TrainRequest
 from contracts.result import Allocation
+from contracts.schedule import ScheduleText
 from functions.runtime import Runtime
 from functions.web.openapi import document
 from functions.web.problems import BadRange, Changed, NoCurves, Refused, TooMany, Unknown, Unreadable
 from functions.web.routes import Route
-from functions.web.v1 import attempts, jobs, models, plans, queues, sources
+from functions.web.v1 import attempts, jobs, models, plans, queues, schedules, sources
 
 ANY_FILE = "application/octet-stream"
 
@@ -195,6 +200,34 @@ ROUTES: tuple[Route, ...] = (
         Allocation,
         body=PlanQuestion,
         problems=(NoCurves,),
+    ),
+    Route("GET", "/schedules", schedules.list_schedules, ScheduleList, query=ListQuery),
+    Route("POST", "/schedules:preview", schedules.preview_schedule, SchedulePreview, body=ScheduleText),
+    Route("GET", "/schedules/{schedule}", schedules.get_schedule, ScheduleAnswer),
+    Route(
+        "PUT",
+        "/schedules/{schedule}",
+        schedules.put_schedule,
+        ScheduleAnswer,
+        body=NewSchedule,
+        problems=(Changed,),
+        role="act",
+    ),
+    *(
+        Route(
+            "POST",
+            f"/schedules/{{schedule}}:{verb}",
+            call,
+            ScheduleAnswer,
+            problems=(Changed,),
+            role="act",
+        )
+        for verb, call in (
+            ("enable", schedules.enable_schedule),
+            ("disable", schedules.disable_schedule),
+            ("delete", schedules.delete_schedule),
+            ("run", schedules.run_schedule),
+        )
     ),
     Route("GET", "/queues", queues.list_queues, QueueList),
     Route("GET", "/queues/{queue}", queues.get_queue, QueueDetail),
