@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from contracts.batch import Batch, BatchState
 from contracts.job import Job, JobState
 from contracts.names import dataset
-from contracts.schedule import Schedule
+from contracts.schedule import BatchTemplate, Schedule
 from functions.message import Message
 from functions.schedules.runs import until
 from functions.sweep.handler import handle
@@ -170,3 +171,21 @@ def test_the_query_of_a_run_gets_the_days_of_the_run_as_parameters(world: World)
         "date"
     ].to_pylist()
     assert (f"{min(days):%F}", f"{max(days):%F}", len(days)) == ("2022-03-28", "2024-04-29", 110)
+
+
+def test_a_batch_comes_again_as_one_batch_with_a_job_for_each_row(world: World):
+    rows = [{"country": "DE"}, {"country": "AT", "window.end": "last full month"}]
+    base = template(world, window={"end": "last full week"})
+    scheduled(world, request=None, batch=BatchTemplate(base=base, rows=rows))
+    for _ in range(14 * 24):
+        world.clock.pass_(hours=1)
+        sweep(world)
+    told = known(world).runs
+    assert [run.request_id for run in told] == ["weekly@20261130T050000Z", "weekly@20261123T050000Z"]
+    for run, ends in zip(told, (("2026-11-29", "2026-10-31"), ("2026-11-22", "2026-10-31")), strict=True):
+        batch = world.ports.jobs.get(Batch, run.batch_id or "")
+        assert batch is not None
+        assert (batch.state, batch.name, batch.jobs) == (BatchState.FINISHED, run.request_id, 2)
+        jobs = world.ports.jobs.find(Job, batch_id=batch.batch_id)
+        found = {job.country: (job.request["window"]["end"], job.schedule) for job in jobs}
+        assert found == {"DE": (ends[0], "weekly"), "AT": (ends[1], "weekly")}

@@ -26,9 +26,10 @@ def text(**changes: Any) -> dict[str, Any]:
         **demo_request("x", iterations=5, trials=1),
         "source": {"kind": "object", "name": "sources/DE/a.csv"},
         "window": {"start": "last 104 full weeks", "end": "last full week"},
-        **changes.pop("request", {}),
     }
     del request["request_id"]
+    if "batch" not in changes:
+        request |= changes.pop("request", {})
     return {"cron": "0 6 * * MON", "time_zone": "Europe/Berlin", "request": request, **changes}
 
 
@@ -95,6 +96,16 @@ def test_who_has_not_seen_the_present_version_changes_nothing(site: Site) -> Non
             ["request.engine", "request.schedule", "request.window.end"],
         ),
         ({"request": {"queue": "no", "source": {"kind": "table"}}}, ["request.source.table.connection"]),
+        (
+            {
+                "request": None,
+                "batch": {
+                    "base": {"country": "DE", "schedule": "x"},
+                    "rows": [{"columns.paid_media.7": "tv", "window.end": "soon"}],
+                },
+            },
+            ["batch.base.schedule", "batch.rows[0].window.end", "batch.rows[0].columns.paid_media"],
+        ),
         ({"request": {"window": {"start": "today", "end": "last full year"}}}, ["request.window"]),
     ],
 )
