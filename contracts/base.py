@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -127,6 +127,16 @@ class Exchanged(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+def filled(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What was said, with defaults where nothing was."""
+    inner = {
+        name: filled(said[name], value)
+        for name, value in defaults.items()
+        if isinstance(value, dict) and isinstance(said.get(name), dict)
+    }
+    return {**defaults, **said, **inner}
+
+
 def canonical_json(value: Any) -> str:
     """The one spelling of a JSON value: keys sorted, no spaces, numbers as they were sent."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -203,10 +213,15 @@ def _shown(name: object) -> str:
     return str(name).encode(errors="backslashreplace").decode()
 
 
-def error_lines(error: ValidationError) -> list[str]:
-    """Every problem of a failed validation as `path: what is wrong`, in the order of the fields."""
-    lines = [line for problem in error.errors(include_url=False) for line in _lines(problem)]
-    return list(dict.fromkeys(lines))
+def error_lines(
+    error: ValidationError, but: Callable[[str, tuple[int | str, ...]], bool] = lambda *_: False
+) -> list[str]:
+    """Every problem of a failed validation as `path: what is wrong`, in the order of the fields.
+
+    Without those for whose kind and path `but` is true.
+    """
+    problems = [one for one in error.errors(include_url=False) if not but(one["type"], one["loc"])]
+    return list(dict.fromkeys(line for problem in problems for line in _lines(problem)))
 
 
 def _lines(problem: Mapping[str, Any]) -> list[str]:

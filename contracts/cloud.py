@@ -199,13 +199,15 @@ _HALF_ACCEPTED = "extract died after it accepted a request and before it extract
 _LOOK = "a person looks into a source before asking for it"
 _FORMER = "only where a training continues a former result"
 
+_MAPPINGS = ("mappings", "mapping-versions")
+
 RIGHTS: dict[str, Rights] = {
     "extract": Rights(
         publishes=(TRAIN_REQUESTS, BATCH_STEPS, JOB_FINISHED, SWEEP_REQUESTS, DEAD_LETTERS),
         reads=("drop-zone/", "datasets/", "prepared/", "sources/", BATCHES),
         creates=("datasets/", PREVIEWS, BATCHES),
         lists=("drop-zone/", "sources/"),
-        documents=("jobs", "uploads", "extracts", "batches"),
+        documents=("jobs", "uploads", "extracts", "batches", *_MAPPINGS),
         warehouses=True,
         seldom={
             "read:sources/": "a request whose source is a file in the bucket",
@@ -298,6 +300,7 @@ RIGHTS: dict[str, Rights] = {
             "in-use",
             "batches",
             "schedules",
+            *_MAPPINGS,
         ),
         signs=True,
         seldom={
@@ -332,6 +335,7 @@ INDEXES: tuple[Index, ...] = (
     Index("jobs", ("batch_id", "state")),
     Index("jobs", ("state",), DUE),
     Index("jobs", ("queue", "state"), TURN),
+    Index("jobs", ("mapping",)),
     Index("uploads", ("state",)),
     Index("uploads", ("state",), PASSED["since"]),
     Index("uploads", ("country", "state")),
@@ -339,6 +343,9 @@ INDEXES: tuple[Index, ...] = (
     Index("schedules", ("state",), DUE),
     Index("batches", ("state",)),
     Index("batches", ("launching",)),
+    Index("mappings", ("state",)),
+    Index("mappings", ("country",)),
+    Index("mapping-versions", ("mapping",)),
 )
 """Every query with conditions has one, or several that are merged; a query without any needs none. Both
 families refuse all others."""
@@ -357,6 +364,7 @@ COLLECTIONS = (
     "in-use",
     "schedules",
     "batches",
+    *_MAPPINGS,
 )
 
 

@@ -49,13 +49,3 @@ def _unsaid(whole: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]
         if value not in (None, False, [], {}):
             left[name] = value
     return left
-
-
-def filled(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """What was said, with defaults where nothing was."""
-    inner = {
-        name: filled(said[name], value)
-        for name, value in defaults.items()
-        if isinstance(value, dict) and isinstance(said.get(name), dict)
-    }
-    return {**defaults, **said, **inner}

@@ -19,6 +19,7 @@ from contracts.base import (
     OfRevision,
     SchemaVersion,
     Timestamp,
+    filled,
 )
 from contracts.posterior import PosteriorShort
 from contracts.problem import Problem
@@ -153,6 +154,20 @@ class FileVersion(Exchanged):
     generation: int = Field(description="version of the object")
 
 
+class UsedMapping(Exchanged):
+    """The version of a mapping that a job was accepted with; later versions change no job."""
+
+    country: OfCountry
+    name: str = Field(description="name of the mapping")
+    version: int = Field(description="version of the mapping")
+    settings: dict[str, Any] = Field(description="what that version says")
+
+    @property
+    def key(self) -> str:
+        """Country and name of the mapping."""
+        return f"{self.country}/{self.name}"
+
+
 class TimelineEntry(Exchanged):
     """One step of a job's way."""
 
@@ -199,6 +214,10 @@ class Job(Document):
     defaults: dict[str, Any] = Field(
         {}, description="what the request does not say and its numbers depend on, as it was at acceptance"
     )
+    settings: UsedMapping | None = Field(
+        None, description="the mapping that the request refers to; left out: it refers to none"
+    )
+    mapping: str = Field("", description="country and name of that mapping, as `DE/weekly`; empty: none")
     upload: FileVersion | None = Field(None, description="the uploaded data file, if the job began with one")
     replaces: str | None = Field(None, description="job that began with a part of the uploaded file")
     replaced_by: str | None = Field(None, description="job of the whole file, if this one began with a part")
@@ -254,6 +273,11 @@ class Job(Document):
     def key(self) -> str:
         """The job id."""
         return self.job_id
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The request with what its mapping says where the request says nothing itself; before defaults."""
+        return filled(self.request, self.settings.settings) if self.settings else self.request
 
     @property
     def stamp(self) -> str:

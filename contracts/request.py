@@ -250,6 +250,22 @@ class Resample(Authored):
     )
 
 
+class SettingsReference(Authored):
+    """A mapping: a named settings document of a country, in one version."""
+
+    name: Slug = Field(description="name of the mapping")
+    version: int | None = Field(
+        None, ge=1, description="version of the mapping; left out: the newest when the request is accepted"
+    )
+    country: Country | None = Field(
+        None, description="country that the mapping belongs to; left out: that of the request"
+    )
+
+
+def _as_reference(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
 Size = Literal["auto", "small", "medium", "large"]
 
 
@@ -262,6 +278,15 @@ class TrainRequest(ModelConfig):
     )
     country: Country = Field(description="country or market, under which the result is filed")
     revision: Slug = Field(description="name of the series of models that this one belongs to")
+    settings: Annotated[
+        SettingsReference | None,
+        BeforeValidator(_as_reference, json_schema_input_type=SettingsReference | Slug | None),
+    ] = Field(
+        None,
+        description="mapping that says what the request does not say itself, field by field: its "
+        "name, or name and version; what is required can then be the mapping's; left out: the request says "
+        "everything",
+    )
     source: Source = Field(description="where the data are")
     sheet: Annotated[PlainName, StringConstraints(min_length=1, max_length=100)] | None = Field(
         None, description="name of the sheet of an Excel workbook; left out: the first that is visible"
@@ -271,6 +296,11 @@ class TrainRequest(ModelConfig):
     )
     country_value: CountryValue | None = Field(
         None, description="value of `country_column` for this country; left out: `country`"
+    )
+    aliases: dict[ColumnName, Annotated[list[ColumnName], Field(min_length=1, max_length=20)]] = Field(
+        {},
+        description="other names that a column may have in the data; where the data have no column of its "
+        "name, the first of these that they have is read as it",
     )
     derived: list[Derived] = Field(
         [], description="columns computed from others, in this order, before the checks"
@@ -326,6 +356,23 @@ class TrainRequest(ModelConfig):
         return self
 
     @model_validator(mode="after")
+    def _aliases_are_other_names(self) -> Self:
+        meant = [other for others in self.aliases.values() for other in others]
+        used = {name for _, name in self.columns.roles()}
+        problems = []
+        for name, others in self.aliases.items():
+            for other in others:
+                if other == name or other in used:
+                    problems.append(f"aliases.{name}: '{other}' is itself a column that the request names")
+                elif meant.count(other) > 1:
+                    problems.append(
+                        f"aliases.{name}: '{other}' is given {meant.count(other)} times; say it once"
+                    )
+        if problems:
+            raise FieldProblems(problems)
+        return self
+
+    @model_validator(mode="after")
     def _sheet_of_a_file(self) -> Self:
         if self.sheet is not None and self.source.kind != "object":
             raise FieldProblems(["sheet: is only used with a source of kind object"])
@@ -338,6 +385,8 @@ class TrainRequest(ModelConfig):
 
 SETTINGS_FIELDS = frozenset(TrainRequest.model_fields) - {"request_id", "source"}
 """What the settings beside an upload may say: the file itself gives the rest."""
+MAPPING_FIELDS = SETTINGS_FIELDS - {"schema_version", "country", "settings", "requested_by", "validate_only"}
+"""What a mapping may say: what many requests have in common."""
 
 
 class SettingsError(ValueError):

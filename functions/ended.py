@@ -40,8 +40,8 @@ def log_end(runtime: Runtime, job: Job, **figures: Any) -> None:
 def asked(job: Job, settings: Settings) -> dict[str, str]:
     """Engine and size that a job's request asks for, valid or not; those that count if it does not say."""
     return {
-        "engine": _short(job.request.get("engine"), settings.engines[0]),
-        "size": _short(job.request.get("size"), "auto"),
+        "engine": _short(job.asked.get("engine"), settings.engines[0]),
+        "size": _short(job.asked.get("size"), "auto"),
     }
 
 

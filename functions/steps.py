@@ -9,8 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from contracts import names
-from contracts.base import canonical_json, error_lines
-from contracts.defaults import filled
+from contracts.base import canonical_json, error_lines, filled
 from contracts.events import (
     JOB_FINISHED,
     TRAIN_REQUESTS,
@@ -129,7 +128,7 @@ def _paths(job: Job) -> ResultPaths:
         validation=validation,
         results=names.results(job),
         model_summary=names.model_summary(job),
-        onepager=None if job.request.get("pictures") == "none" else f"{names.results(job)}onepager.png",
+        onepager=None if job.asked.get("pictures") == "none" else f"{names.results(job)}onepager.png",
     )
 
 
@@ -215,7 +214,7 @@ def request_of(job: Job) -> TrainRequest:
         NotYet: it was accepted by a newer version, and says something that this one does not know.
     """
     try:
-        return TrainRequest.model_validate(filled(job.request, job.defaults))
+        return TrainRequest.model_validate(filled(job.asked, job.defaults))
     except ValidationError as error:
         wait_for_newer(error)
         raise BadRequest("this version does not take the request any more", error_lines(error)) from error

@@ -675,7 +675,7 @@ def _report(place: Place, origin: str, job: JobAnswer) -> None:
 
 
 def _summary(place: Place, job: JobAnswer) -> ModelSummary | None:
-    if job.state is not JobState.SUCCEEDED or job.request.get("validate_only") is True:
+    if job.state is not JobState.SUCCEEDED or job.asked.get("validate_only") is True:
         return None
     files = {file.name: file for file in place.client.files(job, job.attempt)}
     file = files.get("model_summary.json")

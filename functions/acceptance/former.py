@@ -38,7 +38,7 @@ def _problems(job: Job, request: TrainRequest, across: bool) -> Iterator[str]:
         yield f"has no result any more: {job.deletion.by} had its files deleted"
         return
     try:
-        former = TrainRequest.model_validate(job.request)
+        former = TrainRequest.model_validate(job.asked)
     except ValidationError:
         yield "has a request that is not valid, or not any more; its result cannot be continued"
         return

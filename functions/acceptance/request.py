@@ -12,8 +12,10 @@ from contracts.base import WHOLE, canonical_json, error_lines
 from contracts.defaults import unsaid_numbers
 from contracts.engines import request_problems
 from contracts.job import PRIORITIES, FileVersion, Job, JobState, TimelineEntry
+from contracts.mapping import request_problems_so_far
 from contracts.request import TrainRequest, job_id_for
 from functions.acceptance.former import former_errors
+from functions.acceptance.mapping import Asked, asked_for
 from functions.errors import BadRequest, Permanent
 from functions.ports import Conflict
 from functions.runtime import Runtime
@@ -61,12 +63,13 @@ def accept_from(runtime: Runtime, person: str, body: dict[str, Any], problems: l
         raise RequestIdReused.of(job)
     is_new = job is None
     if job is None:
-        problems = problems_of(runtime, body, problems)
+        asked = asked_for(runtime, body)
+        problems = problems_of(runtime, asked, problems)
         if not job_id and not any(problem.startswith("request_id: ") for problem in problems):
             problems = [f"request_id: {REQUEST_ID}", *problems]
         if problems:
             raise BadRequest(f"{len(problems)} problem(s) in the request", problems)
-        job = store(runtime, new_job(runtime, job_id, str(key), body, True, note=f"sent by {person}"))
+        job = store(runtime, new_job(runtime, job_id, str(key), asked, True, note=f"sent by {person}"))
     if job.state is JobState.ACCEPTED:
         wake(runtime, job)
     return job, is_new
@@ -82,10 +85,10 @@ def is_same(job: Job, key: str, body: dict[str, Any]) -> bool:
     return job.request_id == key and canonical_json(job.request) == canonical_json(body)
 
 
-def problems_of(runtime: Runtime, body: dict[str, Any], problems: list[str]) -> list[str]:
+def problems_of(runtime: Runtime, asked: Asked, problems: list[str]) -> list[str]:
     """Every problem of a request, each once: those known already, then those of its contract."""
     told = {problem.partition(": ")[0] for problem in problems}
-    found = request_errors(runtime, body) if WHOLE not in told else []
+    found = _errors(runtime, asked) if WHOLE not in told else []
     return [*problems, *(problem for problem in found if problem.partition(": ")[0] not in told)]
 
 
@@ -93,7 +96,7 @@ def new_job(
     runtime: Runtime,
     job_id: str,
     key: str,
-    body: dict[str, Any],
+    asked: Asked,
     valid: bool,
     upload: FileVersion | None = None,
     note: str = "",
@@ -104,8 +107,10 @@ def new_job(
     return Job(
         job_id=job_id,
         request_id=key,
-        request=body,
-        defaults=_defaults(runtime, body) if valid else {},
+        request=asked.request,
+        defaults=_defaults(runtime, asked.whole) if valid else {},
+        settings=asked.mapping,
+        mapping=asked.mapping.key if asked.mapping else "",
         upload=upload,
         accepted_at=now,
         updated_at=now,
@@ -113,7 +118,7 @@ def new_job(
         timeline=[TimelineEntry(at=now, state=JobState.ACCEPTED, attempt=1, note=note)],
         batch_id=row and row.batch_id,
         batch_row=row and row.row,
-        **_usable(body),
+        **_usable(asked.whole),
     )
 
 
@@ -154,16 +159,24 @@ def _usable(body: dict[str, Any]) -> dict[str, Any]:
     return usable
 
 
+def _errors(runtime: Runtime, asked: Asked) -> list[str]:
+    if asked.problems:  # what a mapping would say is not known
+        return [*asked.problems, *request_problems_so_far(asked.request)]
+    found = request_errors(runtime, asked.whole)
+    return [asked.told(problem) for problem in found]
+
+
 def request_errors(runtime: Runtime, body: dict[str, Any]) -> list[str]:
     """Every problem of a request: against its contract, and against what this installation has."""
     try:
         request = TrainRequest.model_validate(body)
     except ValidationError as error:
         return error_lines(error)
-    return list(_installation_errors(runtime, request))
+    return list(installation_errors(runtime, request))
 
 
-def _installation_errors(runtime: Runtime, request: TrainRequest) -> Iterator[str]:
+def installation_errors(runtime: Runtime, request: TrainRequest) -> Iterator[str]:
+    """What a request asks for that this installation has not."""
     settings = runtime.settings
     if request.queue not in settings.queues:
         yield f"queue: no queue is named '{request.queue}'; there are: {', '.join(settings.queues)}"

@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.events import JOB_FINISHED, RequestRefused
 from contracts.job import FileVersion, Job, JobState
+from functions.acceptance.mapping import asked_for
 from functions.acceptance.request import BatchRow, RequestIdReused, is_same, new_job, problems_of, store
 from functions.ended import log_end
 from functions.errors import BadRequest
@@ -29,7 +30,7 @@ def accept(
     """
     job = runtime.ports.jobs.get(Job, job_id)
     if job is None:
-        job = _create(runtime, job_id, key, body, upload, problems_of(runtime, body, more_errors or []), row)
+        job = _create(runtime, job_id, key, body, upload, more_errors or [], row)
     elif not is_same(job, key, body):
         _refuse(runtime, job)
         return None
@@ -47,10 +48,12 @@ def _create(
     key: str,
     body: dict[str, Any],
     upload: FileVersion | None,
-    errors: list[str],
+    more_errors: list[str],
     row: BatchRow | None,
 ) -> Job:
-    job = new_job(runtime, job_id, key, body, not errors, upload, row=row)
+    asked = asked_for(runtime, body)
+    errors = problems_of(runtime, asked, more_errors)
+    job = new_job(runtime, job_id, key, asked, not errors, upload, row=row)
     if not errors:
         return store(runtime, job)
     problem = BadRequest(f"{len(errors)} problem(s) in the request", errors).problem

@@ -46,10 +46,10 @@ def _from_object(
 ) -> ObjectInfo:
     from functions.extract.decode import write_batches
     from functions.extract.rows import rows_of_object
-    from functions.validate.source import required
+    from functions.validate.source import possible_names
 
     objects = runtime.ports.objects
-    read = rows_of_object(objects, source, required(request), request.sheet)
+    read = rows_of_object(objects, source, possible_names(request), request.sheet)
     with read as rows, objects.writer(name, metadata) as out:
         write_batches(rows, out)
     return existing(runtime, name)

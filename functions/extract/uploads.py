@@ -20,6 +20,7 @@ from functions.extract.accept import accept
 from functions.extract.dataset import extract
 from functions.extract.gathering import gather
 from functions.extract.growing import forget_beginning, replace_beginning
+from functions.extract.mapping import read_in
 from functions.extract.pairing import belong, data_for, is_of_country, is_settings, settings_for
 from functions.extract.parts import folder_of, folders_for, is_part
 from functions.message import Message
@@ -100,6 +101,7 @@ def _settings_arrived(runtime: Runtime, country: str, settings: ObjectInfo) -> N
     found = runtime.ports.jobs.find(Upload, country=country, state="WAITING")
     waiting = [upload for upload in found if not upload.settings]
     if is_of_country(settings.name, country):
+        read_in(runtime, country, settings)
         for upload in waiting:
             if upload.generation:  # 0: a folder of parts that is incomplete
                 start(runtime, upload, settings)

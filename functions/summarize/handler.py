@@ -124,7 +124,7 @@ def summarize(ports: Ports, job: Job) -> ModelSummary:
         revision=job.revision,
         accepted_at=job.accepted_at,
         requested_by=job.requested_by,
-        labels=job.request.get("labels", {}),
+        labels=job.asked.get("labels", {}),
         dependent=best.dependent,
         dependent_type=best.dependent_type,
         window_start=str(best.window.start),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -99,8 +99,39 @@ def required(request: TrainRequest) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in made]
 
 
+def possible_names(request: TrainRequest) -> list[str]:
+    """Every name that a column of the request may have in the dataset."""
+    return [other for name in required(request) for other in (name, *request.aliases.get(name, ()))]
+
+
+def aliases_in(request: TrainRequest, there: Collection[str]) -> dict[str, str]:
+    """The columns that are called otherwise in a dataset: their names there, and in the request."""
+    found = {}
+    for name in required(request):
+        alias = next((other for other in request.aliases.get(name, ()) if other in there), None)
+        if alias is not None and name not in there:
+            found[alias] = name
+    return found
+
+
+def _by_request_names(table: pa.Table, request: TrainRequest, findings: Findings) -> pa.Table:
+    """The table with the columns that the request knows by another name under its own."""
+    renamed = aliases_in(request, table.column_names)
+    for alias, name in renamed.items():
+        findings.change("alias", f"column '{alias}' of the data is read as '{name}'", "", name)
+    unused = [name for name in request.aliases if name not in required(request)]
+    if unused:
+        findings.warning(
+            "alias-unused",
+            f"aliases are given for columns that the request does not use: {some(unused)}",
+            "correct their names in `aliases`, or remove them",
+        )
+    return table.rename_columns([renamed.get(name, name) for name in table.column_names])
+
+
 def check_columns(table: pa.Table, request: TrainRequest, findings: Findings) -> pa.Table:
     """The table with each name once, after every missing, repeated and unused column was reported."""
+    table = _by_request_names(table, request, findings)
     used = set(required(request))
     table = _usable(_each_once(table, used, findings), used, findings)
     _check_missing(table, request, findings)

@@ -42,7 +42,7 @@ class Compared:
     @property
     def asked(self) -> dict[str, str]:
         """What was asked, defaults filled in, by the path of each field."""
-        request = {key: value for key, value in self.job.request.items() if key not in _SAME_FOR_ALL}
+        request = {key: value for key, value in self.job.asked.items() if key not in _SAME_FOR_ALL}
         return dict(_flat({**request, **(self.summary.inputs if self.summary else {})}))
 
     @property

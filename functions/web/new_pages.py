@@ -11,6 +11,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from contracts.problem import Problem, Violation, violations
+from functions.acceptance.mapping import asked_for
 from functions.acceptance.readable import readable
 from functions.acceptance.request import RequestIdReused, accept_from, problems_of
 from functions.errors import BadRequest, Unavailable
@@ -68,7 +69,8 @@ def blueprint(runtime: Runtime) -> Blueprint:
         body, problems = readable(json.dumps(draft.document).encode())
         body = checking(body) if only_check else body
         if draft.violations:
-            return show(draft.with_violations(violations(problems_of(runtime, body, problems))))
+            problems = problems_of(runtime, asked_for(runtime, body), problems)
+            return show(draft.with_violations(violations(problems)))
         try:
             job, _ = retry_on_conflict(lambda: accept_from(runtime, asking(), body, problems))
         except BadRequest as error:

@@ -42,6 +42,7 @@ PATH_PARAMETERS: dict[str, PathParameter] = {
     "attempt": PathParameter(r"[1-9][0-9]{0,5}", "attempt of the job, counted from 1", int),
     "country": PathParameter(r"[A-Za-z0-9][A-Za-z0-9_-]{0,15}", "a country, as requests name it"),
     "schedule": PathParameter(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "name of a schedule"),
+    "mapping": PathParameter(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "name of a mapping"),
     "queue": PathParameter(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "name of a queue"),
     "sol_id": PathParameter(r"[0-9]{1,9}_[0-9]{1,9}_[0-9]{1,9}", "name of a model"),
     "letter_id": PathParameter(r"[^/:]{1,200}", "id of a dead letter"),

@@ -27,6 +27,7 @@ from contracts.base import WHOLE, canonical_json
 from contracts.job import Job
 from contracts.problem import violations
 from contracts.request import TrainRequest
+from functions.acceptance.mapping import asked_for
 from functions.acceptance.readable import readable
 from functions.acceptance.request import RequestIdReused, accept_from, problems_of
 from functions.errors import BadMessage, BadRequest
@@ -152,10 +153,11 @@ def validate_job(runtime: Runtime, query: ValidateQuery, body: bytes) -> Validit
         require_editor()
         job, _ = _accepted(runtime, checking(request), problems)
         return _created(job, 202)
-    problems = problems_of(runtime, request, problems)
+    asked = asked_for(runtime, request)
+    problems = problems_of(runtime, asked, problems)
     if problems:
         return Validity(valid=False, violations=violations(problems), normalized=None)
-    whole = TrainRequest.model_validate(request).model_dump(mode="json", by_alias=True)
+    whole = TrainRequest.model_validate(asked.whole).model_dump(mode="json", by_alias=True)
     return Validity(valid=True, violations=[], normalized=whole)
 
 

@@ -54,6 +54,18 @@ from contracts.comparison import (
 )
 from contracts.figures import ModelFigures
 from contracts.job import DeadLetter, ModelInUse, Queue
+from contracts.mapping import (
+    EffectiveRequest,
+    MappingCheck,
+    MappingDocument,
+    MappingHistory,
+    MappingList,
+    MappingNote,
+    MappingQuestion,
+    MappingsQuery,
+    NewMapping,
+    VersionQuery,
+)
 from contracts.plans import PlanOffer, PlanQuestion
 from contracts.preview import Preview, SourceQuestion
 from contracts.request import TrainRequest
@@ -63,7 +75,7 @@ from functions.runtime import Runtime
 from functions.web.openapi import document
 from functions.web.problems import BadRange, Changed, NoCurves, Refused, TooMany, Unknown, Unreadable
 from functions.web.routes import Route
-from functions.web.v1 import attempts, jobs, models, plans, queues, schedules, sources
+from functions.web.v1 import attempts, jobs, mappings, models, plans, queues, schedules, sources
 
 ANY_FILE = "application/octet-stream"
 
@@ -192,6 +204,44 @@ ROUTES: tuple[Route, ...] = (
         problems=(Changed,),
         role="act",
     ),
+    Route("GET", "/mappings", mappings.list_mappings, MappingList, query=MappingsQuery),
+    Route("GET", "/mappings/{country}/{mapping}", mappings.get_mapping, MappingDocument, query=VersionQuery),
+    Route(
+        "PUT",
+        "/mappings/{country}/{mapping}",
+        mappings.put_mapping,
+        MappingDocument,
+        body=NewMapping,
+        problems=(Changed,),
+        role="act",
+        statuses=(200, 201),
+    ),
+    Route(
+        "POST",
+        "/mappings/{country}/{mapping}:delete",
+        mappings.delete_mapping,
+        MappingDocument,
+        body=MappingNote,
+        problems=(Refused, Changed),
+        role="act",
+    ),
+    Route(
+        "GET",
+        "/mappings/{country}/{mapping}/history",
+        mappings.list_mapping_history,
+        MappingHistory,
+        query=ListQuery,
+    ),
+    Route(
+        "POST",
+        "/mappings/{country}/{mapping}:check",
+        mappings.check_mapping,
+        MappingCheck,
+        body=MappingQuestion,
+        problems=(TooMany, Unreadable),
+        role="act",
+    ),
+    Route("GET", "/jobs/{job_id}/request", mappings.get_effective_request, EffectiveRequest),
     Route("GET", "/jobs/{job_id}/plans", plans.get_plan_offer, PlanOffer, problems=(NoCurves,)),
     Route(
         "POST",

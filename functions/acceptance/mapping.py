@@ -1,0 +1,96 @@
+"""The mapping that a request refers to, and what both say together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.base import filled
+from contracts.job import UsedMapping
+from contracts.mapping import (
+    MappingDocument,
+    MappingVersion,
+    said_by_mapping,
+    used,
+    version_key,
+)
+from contracts.request import SettingsReference
+from functions.ports import JobStore
+from functions.runtime import Runtime
+
+_NAMES = 100
+"""Mappings of a country among which one that is spelt alike is looked for."""
+_SHOWN = 10
+_REFERENCE: TypeAdapter[SettingsReference] = TypeAdapter(SettingsReference)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, and the version of the mapping that it refers to as it is now."""
+
+    request: dict[str, Any]
+    """As it was sent."""
+    mapping: UsedMapping | None = None
+    problems: list[str] = field(default_factory=list)
+    """Why the mapping is not to be had."""
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """What request and mapping say together; what the request says wins, field by field."""
+        return filled(self.request, self.mapping.settings) if self.mapping else self.request
+
+    def told(self, problem: str) -> str:
+        """A problem, `path: what is wrong`, with the mapping where that is to blame."""
+        path = problem.partition(": ")[0]
+        if self.mapping is None or not said_by_mapping(path, self.request, self.mapping.settings):
+            return problem
+        return f"{problem} (mapping {self.mapping.key}, version {self.mapping.version}, says so)"
+
+
+def asked_for(runtime: Runtime, request: dict[str, Any]) -> Asked:
+    """What a request asks for; its mapping is read here and nowhere else, once for each job."""
+    said = request.get("settings")
+    if said is None:
+        return Asked(request)
+    try:
+        reference = _REFERENCE.validate_python({"name": said} if isinstance(said, str) else said)
+    except ValidationError:
+        return Asked(request)  # its contract tells what is wrong with it
+    country = reference.country or request.get("country")
+    if not isinstance(country, str):
+        return Asked(request, problems=["settings: say `country`, to which the mapping belongs"])
+    found, problem = _found(runtime.ports.jobs, f"{country}/{reference.name}", reference.version)
+    return Asked(request, found, [problem] if problem else [])
+
+
+def _found(jobs: JobStore, key: str, version: int | None) -> tuple[UsedMapping | None, str]:
+    newest = jobs.get(MappingDocument, key)
+    if newest is None:
+        return None, _unknown(jobs, key)
+    if version in (None, newest.number) and newest.state == "DELETED":
+        return None, (
+            f"settings: mapping {key} was deleted by {newest.by} on {newest.at:%Y-%m-%d}; name another one, "
+            f"or say with `version` which of its versions 1 to {newest.number - 1} is meant"
+        )
+    if version in (None, newest.number):
+        return used(newest), ""
+    former = jobs.get(MappingVersion, version_key(key, version)) if version else None
+    if former is None or former.state == "DELETED":
+        return None, (
+            f"settings.version: mapping {key} has no version {version}; its newest is {newest.number}"
+        )
+    return used(former), ""
+
+
+def _unknown(jobs: JobStore, key: str) -> str:
+    country, _, name = key.partition("/")
+    known = jobs.find(MappingDocument, limit=_NAMES, country=country, state="ACTIVE")
+    names = sorted(one.name for one in known)
+    near = get_close_matches(name, names, n=1, cutoff=0.6)
+    shown = [*names[:_SHOWN], *(["…"] if len(names) > _SHOWN else [])]
+    there = f"there are: {', '.join(shown)}" if names else "it has none"
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"settings: {country} has no mapping '{name}'; {hint}{there}"

@@ -1,0 +1,144 @@
+"""Mappings: each change is a new version; those before it stay, with who made them.
+
+The newest version is one document. Whoever replaces it first keeps a copy of it under its number (created if
+absent), so that no version is ever missing, wherever a writer dies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from contracts.base import canonical_json
+from contracts.job import FileVersion, Job, JobState
+from contracts.mapping import (
+    MappingDocument,
+    MappingVersion,
+    changes,
+    sample_request,
+    settings_problems,
+)
+from contracts.request import MAPPING_FIELDS, TrainRequest
+from functions.acceptance.request import MAX_REQUEST_BYTES, installation_errors
+from functions.errors import BadRequest, Permanent
+from functions.ports import Conflict, JobStore
+from functions.runtime import Runtime
+
+Check = Callable[[MappingDocument | None], None]
+"""Raises if the newest version is not the one that somebody saw."""
+_WAITING = tuple(state.value for state in JobState if not state.terminal)
+
+
+class InUse(Permanent):
+    """A mapping that something refers to cannot be deleted."""
+
+    type = "mapping-in-use"
+    title = "The mapping is in use"
+
+
+def write(
+    runtime: Runtime,
+    key: tuple[str, str],
+    settings: Mapping[str, Any],
+    by: str,
+    note: str = "",
+    check: Check = lambda _: None,
+    file: FileVersion | None = None,
+) -> MappingDocument:
+    """The mapping of a country and name after it says these settings; the same settings are no new version.
+
+    Raises:
+        BadRequest: no request could use them; with every problem.
+        Conflict: somebody else has just written it; look again.
+    """
+    country, name = key
+    problems = problems_of(runtime, settings, country)
+    if problems:
+        raise BadRequest(f"{len(problems)} problem(s) in the mapping", problems)
+    known = runtime.ports.jobs.get(MappingDocument, f"{country}/{name}")
+    check(known)
+    said = known.settings if known else {}
+    if known and known.state == "ACTIVE" and canonical_json(said) == canonical_json(settings):
+        return known
+    new = MappingDocument(
+        country=country,
+        name=name,
+        settings=dict(settings),
+        by=by,
+        at=runtime.ports.clock.now(),
+        note=note,
+        file=file or (known.file if known else None),
+        changes=changes(said, settings),
+    )
+    return _stored(runtime.ports.jobs, known, new)
+
+
+def delete(
+    runtime: Runtime, key: str, by: str, note: str = "", check: Check = lambda _: None
+) -> MappingDocument:
+    """End a mapping: no request can refer to it without a version any more. Its versions stay.
+
+    Raises:
+        KeyError: there is none.
+        InUse: a job that has not ended was accepted with it.
+        Conflict: somebody else has just written it; look again.
+    """
+    known = runtime.ports.jobs.get(MappingDocument, key)
+    if known is None:
+        raise KeyError(key)
+    check(known)
+    if known.state == "DELETED":
+        return known
+    users = list(used_by(runtime, key))
+    if users:
+        raise InUse(f"mapping {key} is used by {', '.join(users)}; it can be deleted when they have ended")
+    end = {
+        "settings": {},
+        "by": by,
+        "at": runtime.ports.clock.now(),
+        "note": note,
+        "changes": changes(known.settings, {}),
+        "state": "DELETED",
+    }
+    return _stored(runtime.ports.jobs, known, known.model_copy(update=end))
+
+
+def used_by(runtime: Runtime, key: str, most: int = 5) -> Iterator[str]:
+    """What uses a mapping: some of the jobs that were accepted with it and have not ended."""
+    for job in runtime.ports.jobs.find(Job, limit=most, mapping=key, state=_WAITING):
+        yield f"job {job.job_id}"
+
+
+def problems_of(runtime: Runtime, settings: Mapping[str, Any], country: str) -> list[str]:
+    """What is wrong with settings, whatever a request adds to them."""
+    size = len(canonical_json(settings).encode())
+    if size > MAX_REQUEST_BYTES:
+        return [f"settings: is larger than {MAX_REQUEST_BYTES >> 10} KiB"]
+    problems = settings_problems(settings, country)
+    if problems:
+        return problems
+    try:
+        request = TrainRequest.model_validate(sample_request(settings, country))
+    except ValidationError:  # requests say the rest
+        return []
+    return list(installation_errors(runtime, request))
+
+
+def from_file(settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the settings of a country's folder say as a mapping; None if they only refer to one."""
+    if settings.get("settings") is not None:
+        return None
+    return {name: value for name, value in settings.items() if name in MAPPING_FIELDS}
+
+
+def _stored(jobs: JobStore, known: MappingDocument | None, new: MappingDocument) -> MappingDocument:
+    if known is None:
+        created = jobs.create(new)
+        if created is None:
+            raise Conflict(f"mapping {new.key} was created by somebody else")
+        return created
+    former = {**dict(known), "version": 0, "mapping": known.key, "number": known.number}
+    jobs.create(MappingVersion.model_validate(former))
+    return jobs.replace(new, known.version)
