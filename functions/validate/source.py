@@ -126,7 +126,8 @@ def _by_request_names(table: pa.Table, request: TrainRequest, findings: Findings
             f"aliases are given for columns that the request does not use: {some(unused)}",
             "correct their names in `aliases`, or remove them",
         )
-    return table.rename_columns([renamed.get(name, name) for name in table.column_names])
+    names = [renamed.get(name, name) for name in table.column_names]
+    return table.rename_columns(names).replace_schema_metadata(table.schema.metadata)
 
 
 def check_columns(table: pa.Table, request: TrainRequest, findings: Findings) -> pa.Table:

@@ -28,7 +28,7 @@ BEYOND_SCHEMAS = [positive_data_acceptance]
 PLAIN = {"Accept-Encoding": "identity"}
 SAYS_SO = {"validate_job"}
 """Answers 200 with what is wrong."""
-NEEDS_OTHERS = {"preview_source", "run_selftest"}
+NEEDS_OTHERS = {"check_mapping", "preview_source", "run_selftest"}
 """Wait for answers of functions, which do not run here."""
 
 
