@@ -42,7 +42,7 @@ class FieldChange(Exchanged):
     after: str | None = Field(description="what this version says, as JSON, perhaps cut; None: nothing")
 
 
-class _Version(Document):
+class _Version(Exchanged):
     """What one version says, and who made it."""
 
     country: OfCountry
@@ -62,7 +62,7 @@ class _Version(Document):
     )
 
 
-class MappingDocument(_Version):
+class MappingDocument(_Version, Document):
     """A mapping in its newest version; each write is a version, so `version` is its number."""
 
     kind: ClassVar[str] = "mappings"
@@ -78,7 +78,7 @@ class MappingDocument(_Version):
         return self.version
 
 
-class MappingVersion(_Version):
+class MappingVersion(_Version, Document):
     """A version of a mapping that a newer one has replaced. Never changed."""
 
     kind: ClassVar[str] = "mapping-versions"

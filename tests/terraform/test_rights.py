@@ -53,6 +53,10 @@ def _uploads(world: World) -> None:
     world.sweep()
     objects.create("drop-zone/AT/request.yaml", demo_settings(5, 1).encode())
     world.run()
+    for adstock in (b"weibull_cdf", b"weibull_pdf"):  # read in as versions of a mapping
+        settings = demo_settings(5, 1).encode() + b"adstock: " + adstock
+        objects.replace("drop-zone/AT/request.yaml", settings, if_generation=None)
+        world.deliver()
     objects.create("drop-zone/CH/sales.request.yaml", demo_settings(5, 1).encode())
     objects.create("drop-zone/CH/sales.csv", demo_csv(generate(seed=12, country="CH")))
     world.run()
@@ -105,6 +109,11 @@ def _people(world: World, done: str) -> None:
         ),
     ):
         assert world.web.get(path).status_code == 200, path
+    for settings in ({"adstock": "geometric"}, {"adstock": "weibull_cdf"}):
+        answer = world.web.put(
+            "/api/v1/mappings/DE/w", json={"settings": settings}, headers={"If-Match": "*"}
+        )
+        assert answer.status_code in (200, 201)
     world.act(cancelled, "cancel")
     world.deliver()
     world.clock.pass_(minutes=20)
