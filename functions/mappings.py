@@ -21,6 +21,8 @@ from contracts.mapping import (
     settings_problems,
 )
 from contracts.request import MAPPING_FIELDS, TrainRequest
+from contracts.schedule import Schedule
+from functions.acceptance.mapping import referred
 from functions.acceptance.request import MAX_REQUEST_BYTES, installation_errors
 from functions.errors import BadRequest, Permanent
 from functions.ports import Conflict, JobStore
@@ -82,7 +84,7 @@ def delete(
 
     Raises:
         KeyError: there is none.
-        InUse: a job that has not ended was accepted with it.
+        InUse: a schedule refers to it, or a job that has not ended was accepted with it.
         Conflict: somebody else has just written it; look again.
     """
     known = runtime.ports.jobs.get(MappingDocument, key)
@@ -93,7 +95,7 @@ def delete(
         return known
     users = list(used_by(runtime, key))
     if users:
-        raise InUse(f"mapping {key} is used by {', '.join(users)}; it can be deleted when they have ended")
+        raise InUse(f"mapping {key} is used by {', '.join(users)}; let them end, or change them, first")
     end = {
         "settings": {},
         "by": by,
@@ -106,9 +108,20 @@ def delete(
 
 
 def used_by(runtime: Runtime, key: str, most: int = 5) -> Iterator[str]:
-    """What uses a mapping: some of the jobs that were accepted with it and have not ended."""
+    """What uses a mapping: schedules that refer to it, and some of the jobs with it that have not ended."""
+    for schedule in runtime.ports.jobs.find(Schedule, state=("ENABLED", "DISABLED")):
+        if key in _references(schedule):
+            yield f"schedule {schedule.name}"
     for job in runtime.ports.jobs.find(Job, limit=most, mapping=key, state=_WAITING):
         yield f"job {job.job_id}"
+
+
+def _references(schedule: Schedule) -> set[str]:
+    """The mappings that the requests of a schedule refer to, by country and name."""
+    bodies = [schedule.request] if schedule.request is not None else []
+    if schedule.batch is not None:
+        bodies += [{**schedule.batch.base, **row} for row in schedule.batch.rows]
+    return {key for body in bodies if (key := referred(body)) is not None}
 
 
 def problems_of(runtime: Runtime, settings: Mapping[str, Any], country: str) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from contracts.base import filled
 from contracts.job import UsedMapping
@@ -24,7 +25,6 @@ from functions.runtime import Runtime
 _NAMES = 100
 """Mappings of a country among which one that is spelt alike is looked for."""
 _SHOWN = 10
-_REFERENCE: TypeAdapter[SettingsReference] = TypeAdapter(SettingsReference)
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,30 @@ class Asked:
         return f"{problem} (mapping {self.mapping.key}, version {self.mapping.version}, says so)"
 
 
+def reference_of(request: Mapping[str, Any]) -> tuple[str, SettingsReference] | None:
+    """Country and reference of the mapping that a request refers to; None if it says none that is valid."""
+    said = request.get("settings")
+    try:
+        reference = SettingsReference.model_validate({"name": said} if isinstance(said, str) else said)
+    except ValidationError:
+        return None
+    country = reference.country or request.get("country")
+    return (country if isinstance(country, str) else ""), reference
+
+
+def referred(request: Mapping[str, Any]) -> str | None:
+    """Country and name of the mapping that a request refers to, as `DE/weekly`; None: it refers to none."""
+    found = reference_of(request)
+    return f"{found[0]}/{found[1].name}" if found else None
+
+
 def asked_for(runtime: Runtime, request: dict[str, Any]) -> Asked:
     """What a request asks for; its mapping is read here and nowhere else, once for each job."""
-    said = request.get("settings")
-    if said is None:
+    said = reference_of(request)
+    if said is None:  # if it is not valid, its contract tells what is wrong with it
         return Asked(request)
-    try:
-        reference = _REFERENCE.validate_python({"name": said} if isinstance(said, str) else said)
-    except ValidationError:
-        return Asked(request)  # its contract tells what is wrong with it
-    country = reference.country or request.get("country")
-    if not isinstance(country, str):
+    country, reference = said
+    if not country:
         return Asked(request, problems=["settings: say `country`, to which the mapping belongs"])
     found, problem = _found(runtime.ports.jobs, f"{country}/{reference.name}", reference.version)
     return Asked(request, found, [problem] if problem else [])

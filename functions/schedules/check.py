@@ -8,6 +8,7 @@ from typing import Any
 from contracts.base import WHOLE
 from contracts.batch import BatchRequest, requests_of
 from contracts.schedule import Schedule, ScheduleText, run_id
+from functions.acceptance.mapping import asked_for
 from functions.acceptance.request import problems_of
 from functions.runtime import Runtime
 from functions.schedules.occurrences import NoSuchTime, occurrences, zone
@@ -72,5 +73,9 @@ def _given(said: dict[str, Any]) -> list[str]:
 
 def _placed(where: str, told: list[str], runtime: Runtime, body: dict[str, Any]) -> list[str]:
     places = {line.partition(": ")[0] for line in told}
-    found = [line for line in problems_of(runtime, body, []) if line.partition(": ")[0] not in places]
+    found = [
+        line
+        for line in problems_of(runtime, asked_for(runtime, body), [])
+        if line.partition(": ")[0] not in places
+    ]
     return [f"{where}.{line}".replace(f"{where}.{WHOLE}", where) for line in (*told, *found)]

@@ -151,6 +151,18 @@ def test_a_mapping_that_a_waiting_job_uses_is_not_deleted(world: World) -> None:
     assert put(world, said(world)).json["version"] == 3
 
 
+def test_a_mapping_that_a_schedule_refers_to_is_not_deleted(world: World) -> None:
+    put(world, said(world))
+    template = {"base": asking(world, "", "weekly"), "rows": [{"country": "AT"}, {"country": "DE"}]}
+    del template["base"]["request_id"]
+    template["base"]["settings"] = {"name": "weekly", "country": "DE"}
+    body = {"cron": "0 6 * * MON", "batch": template}
+    saved = world.web.put("/api/v1/schedules/mondays", json={"version": 0, "schedule": body})
+    assert saved.status_code == 200, saved.json
+    refused = world.web.post("/api/v1/mappings/DE/weekly:delete", json={})
+    assert (refused.status_code, "schedule mondays" in refused.json["detail"]) == (409, True)
+
+
 def test_the_settings_of_a_folder_are_the_next_version_of_its_mapping(world: World) -> None:
     drop(world, FOLDER_SETTINGS, SETTINGS)
     first = newest(world)
