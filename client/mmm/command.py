@@ -583,7 +583,8 @@ def _next_and_last(found: ScheduleAnswer) -> list[str]:
     lines += [f"  next  {at:%Y-%m-%d %H:%M} UTC" for at in found.next]
     for one in found.runs:
         lines.append(f"  came  {_run(one)}  {one.job_id or one.batch_id or ''}".rstrip())
-        lines += [f"        - {error}" for error in (one.problem.errors if one.problem else [])]
+        if one.problem:
+            lines += [f"        - {why}" for why in one.problem.errors or [one.problem.detail]]
     return lines
 
 

@@ -42,16 +42,15 @@ def schedule_problems(runtime: Runtime, schedule: Schedule) -> list[str]:
         zone(schedule.time_zone)
     except NoSuchTime as error:
         problems.append(f"time_zone: {error}")
+        schedule = schedule.model_copy(update={"time_zone": "UTC"})
     try:
-        following = next(occurrences(schedule.cron, "UTC", at), None)
+        following = next(occurrences(schedule.cron, schedule.time_zone, at), None)
         if following is None:
             problems.append(f"cron: '{schedule.cron}' never comes")
+        at = following or at
     except NoSuchTime as error:
         problems.append(f"cron: {error}")
-    if not problems:
-        at = next(occurrences(schedule.cron, schedule.time_zone, at), at)
-        problems += _request_problems(runtime, schedule, at)
-    return problems
+    return problems + _request_problems(runtime, schedule, at)
 
 
 def _request_problems(runtime: Runtime, schedule: Schedule, at: datetime) -> list[str]:

@@ -80,7 +80,10 @@ def test_who_has_not_seen_the_present_version_changes_nothing(site: Site) -> Non
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"cron": "0 25 * * *", "time_zone": "Berlin"}, ["cron", "time_zone"]),
+        (
+            {"cron": "0 25 * * *", "time_zone": "Berlin", "request": {"queue": "no"}},
+            ["cron", "time_zone", "request.queue"],
+        ),
         ({"cron": "0 0 0 * * *"}, ["schedule.cron"]),
         ({"cron": "@daily", "every": 7}, ["schedule.cron", "schedule.every"]),
         ({"cron": "0 0 31 2,4 *"}, ["cron"]),

@@ -78,6 +78,16 @@ def _parts(upload: tuple[Path, Path] | None) -> dict[str, Callable[[], list[Figu
 
         return measure(FOLDER / "growth")
 
+    def weeks() -> list[Figure]:
+        from infra.local.bench.weeks import measure
+
+        return measure(FOLDER / "weeks")
+
+    def markets() -> list[Figure]:
+        from infra.local.bench.markets import measure
+
+        return measure(FOLDER / "markets")
+
     return {
         "search": search,
         "hypervolume": hypervolume,
@@ -87,6 +97,8 @@ def _parts(upload: tuple[Path, Path] | None) -> dict[str, Callable[[], list[Figu
         "pipeline": pipeline,
         "extract": extract,
         "growth": growth,
+        "weeks": weeks,
+        "markets": markets,
     }
 
 
