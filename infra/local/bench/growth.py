@@ -22,7 +22,7 @@ from contracts.request import job_id_for
 from functions.adapters.embedded import Embedded
 from functions.adapters.embedded.warehouse import load_table
 from functions.log import Log
-from functions.ports import Execution, ExecutionState, Ports
+from functions.ports import Execution, ExecutionState, JobStore, Ports
 from functions.runtime import Runtime, use
 from functions.web.app import create_app
 from infra.local.bench.figures import Figure
@@ -34,53 +34,97 @@ SIZES = (1_000, 10_000, 100_000)
 ROUNDS = 9
 WAITING = 0.1
 """The part of the past jobs that waits, in a queue that is paused."""
+_TICKS = 5
+"""Ticks of sweep in a round: one takes so little that noise would be most of a single figure."""
+_Cost = tuple[float, int]
+"""CPU milliseconds, and documents read."""
 _PAGES = ("/", "/?state=SUCCEEDED", "/?country=DE&state=FAILED", "/dead-letters")
 
 
 def measure(folder: Path, sizes: tuple[int, ...] = SIZES, rounds: int = ROUNDS) -> list[Figure]:
-    """CPU of each handler, sweep tick, page and start of the host, beside as many jobs as `sizes`."""
-    folder.mkdir(parents=True)
-    costs = [_costs(folder / str(size), size, rounds) for size in sizes]
-    beside = " → ".join(f"{size:,}" for size in sizes) + " jobs of the past"
-    return [_figure(what, [cost[what] for cost in costs], beside) for what in costs[0]]
+    """CPU and documents read of each handler, tick, page and start of the host, beside so many jobs.
 
-
-def _figure(what: str, ms: list[float], beside: str) -> Figure:
-    values = " → ".join(f"{value:.1f}" for value in ms)
-    return Figure(what, values, "CPU ms", f"{ms[-1] / ms[0]:.2f} ×; {beside}")
-
-
-def _costs(folder: Path, size: int, rounds: int) -> dict[str, float]:
-    system = _System(folder)
-    template = system.job(0)
-    _fill(system.ports, template, size)
-    system.spent.clear()
+    The systems take turns, so that what else the machine does meanwhile weighs on all of them alike.
+    """
+    systems = [_filled(folder / str(size), size) for size in sizes]
     for number in range(1, rounds + 1):
-        system.job(number)
-        system.sweep()
-    costs = {name: median(spent) for name, spent in sorted(system.spent.items())}
-    for page in _PAGES:
-        costs[f"page {page}"] = median(_cpu_ms(lambda page=page: system.show(page)) for _ in range(rounds))  # type: ignore[misc]
-    costs["host start and stop"] = median(_cpu_ms(lambda: _start(folder)) for _ in range(3))
-    return costs
+        for system in systems:
+            system.round(number)
+    beside = " → ".join(f"{size:,}" for size in sizes) + " jobs of the past"
+    return [
+        _figure(what, [system.spent[what] for system in systems], beside) for what in sorted(systems[0].spent)
+    ]
+
+
+def _figure(what: str, spent: list[list[_Cost]], beside: str) -> Figure:
+    ms, read = ([median(cost[of] for cost in costs) for costs in spent] for of in (0, 1))
+    values = " → ".join(f"{value:.1f}" for value in ms)
+    documents = " → ".join(f"{count:.0f}" for count in read)
+    return Figure(what, values, "CPU ms", f"{ms[-1] / ms[0]:.2f} ×; {documents} documents read; {beside}")
+
+
+def _filled(folder: Path, size: int) -> _System:
+    folder.mkdir(parents=True)
+    system = _System(folder)
+    _fill(system.ports, system.job(0), size)
+    system.spent.clear()
+    return system
+
+
+class _Counted:
+    """A job store that counts the documents that it gives."""
+
+    def __init__(self, jobs: JobStore) -> None:
+        self._jobs = jobs
+        self.read = 0
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._jobs, name)
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            found = call(*args, **kwargs)
+            if name not in ("create", "replace", "count"):
+                self.read += len(found) if isinstance(found, list) else found is not None
+            return found
+
+        return counted
 
 
 class _System:
     """The whole system in this process, stepped by hand; a training only leaves its files."""
 
     def __init__(self, folder: Path) -> None:
-        self.spent: dict[str, list[float]] = defaultdict(list)
+        self.spent: dict[str, list[_Cost]] = defaultdict(list)
+        self._folder = folder
         settings = local_settings(folder).model_copy(update={"queues": {"default": 2, "paused": 2}})
         table = pa.Table.from_pandas(generate(weeks=104).table, preserve_index=False)
         load_table(folder / "warehouse", CONNECTION, "main", "weekly_sales", table)
         self._clock = _Clock()
         self._embedded = Embedded(folder, self._clock, push=self._push)
         self._trainings = _Trainings()
-        self.ports = replace(self._embedded.ports(), launcher=self._trainings)
+        ports = self._embedded.ports()
+        self._counted = _Counted(ports.jobs)
+        self.ports = replace(ports, jobs=self._counted, launcher=self._trainings)
         log = Log("text", (folder / "bench.log").open("w", encoding="utf-8"))
-        runtime = Runtime(self.ports, settings, log)
-        use(runtime)
-        self._functions, self._web = Client(functions_app()), create_app(runtime).test_client()
+        self._runtime = Runtime(self.ports, settings, log)
+        use(self._runtime)
+        self._functions, self._web = Client(functions_app()), create_app(self._runtime).test_client()
+
+    def round(self, number: int) -> None:
+        """One of everything."""
+        use(self._runtime)
+        self.job(number)
+        for _ in range(_TICKS):
+            self.sweep()
+        for page in _PAGES:
+            self._spend(f"page {page}", lambda page=page: self.show(page))  # type: ignore[misc]
+        self._spend("host start and stop", lambda: _start(self._folder))
+
+    def _spend(self, what: str, call: Callable[[], object]) -> None:
+        read, begun = self._counted.read, time.process_time()
+        call()
+        ms = 1000 * (time.process_time() - begun)
+        self.spent[what].append((ms, self._counted.read - read))
 
     def job(self, number: int) -> Job:
         """Run one job to its end, a while after the one before."""
@@ -113,9 +157,10 @@ class _System:
             pass
 
     def _push(self, endpoint: str, envelope: dict[str, Any]) -> None:
-        begun = time.process_time()
+        self._spend(f"function {endpoint}", lambda: self._receive(endpoint, envelope))
+
+    def _receive(self, endpoint: str, envelope: dict[str, Any]) -> None:
         answer = self._functions.post(f"/{endpoint}", json=envelope)
-        self.spent[f"function {endpoint}"].append(1000 * (time.process_time() - begun))
         if answer.status_code != 204:
             raise RuntimeError(f"{endpoint}: {answer.status_code} {answer.get_data(as_text=True)}")
 
@@ -180,12 +225,6 @@ def _fill(ports: Ports, template: Job, size: int) -> None:
             "deadline": template.updated_at + timedelta(days=1) if waits else None,
         }
         ports.jobs.create(template.model_copy(update=past))
-
-
-def _cpu_ms(call: Callable[[], object]) -> float:
-    begun = time.process_time()
-    call()
-    return 1000 * (time.process_time() - begun)
 
 
 def _start(folder: Path) -> None:
