@@ -337,10 +337,9 @@ class Simulation:
 
     def sent_by_a_newer_version(self, message: sqlite3.Row) -> None:
         """A message of ours on its way says something that this version does not know."""
-        with suppress(ValueError, TypeError):
-            data = json.dumps({**json.loads(message["data"]), "invented_later": "said"}).encode()
-            with self.embedded._database.transaction() as connection:
-                connection.execute("UPDATE deliveries SET data = ? WHERE id = ?", (data, message["id"]))
+        data = json.dumps({**json.loads(message["data"]), "invented_later": "said"}).encode()
+        with self.embedded._database.transaction() as connection:
+            connection.execute("UPDATE deliveries SET data = ? WHERE id = ?", (data, message["id"]))
 
     def announce_again(self, name: str) -> None:
         info = self.raw.objects.stat(name)
