@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 from flask import Blueprint, Response, json, render_template, request
 
 from contracts.result import Allocation, Figures, Gain
 from functions.runtime import Runtime
 from functions.web import plan_picture, plans
 from functions.web.problems import Unknown
+from functions.web.tables import csv_text
 
 _ALL = "all channels"
 _SPENT = ("spend", "response", "carry_out")
@@ -52,9 +50,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
     @pages.get("/jobs/<job_id:job_id>/plan.csv")
     def table(job_id: str) -> Response:
         _, answer = told(job_id)
-        text = io.StringIO()
-        csv.writer(text).writerows(rows(answer))
-        return _saved(text.getvalue(), "text/csv; charset=utf-8", f"{job_id}-plan.csv")
+        return _saved(csv_text(rows(answer)), "text/csv; charset=utf-8", f"{job_id}-plan.csv")
 
     @pages.get("/jobs/<job_id:job_id>/plan.json")
     def document(job_id: str) -> Response:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 from flask import Blueprint, Response, json, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Answer
 
@@ -19,6 +16,7 @@ from functions.web import actions, archive, charts, files, logs, results, views
 from functions.web.actions import job_of
 from functions.web.people import asking
 from functions.web.problems import Unknown
+from functions.web.tables import csv_text
 from functions.web.v1.attempts import in_attempt
 
 DATA = {"extracted": names.dataset, "prepared": names.prepared}
@@ -107,15 +105,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
 
 def _csv(table: charts.Table, name: str) -> Response:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(table.columns)
-    writer.writerows([["" if cell is None else _harmless(cell) for cell in row] for row in table.rows])
-    response = Response(text.getvalue(), content_type="text/csv; charset=utf-8")
+    text = csv_text([table.columns, *table.rows])
+    response = Response(text, content_type="text/csv; charset=utf-8")
     response.headers.set("Content-Disposition", "attachment", filename=name)
     return response
-
-
-def _harmless(cell: str | float) -> str | float:
-    """Text that a spreadsheet would take for a formula gets an apostrophe."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@" else cell

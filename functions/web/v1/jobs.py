@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -37,12 +35,11 @@ from functions.web import actions, views
 from functions.web.people import asking, require_editor
 from functions.web.problems import BadBody, Refused
 from functions.web.routes import Answered, expected
+from functions.web.tables import csv_text
 from functions.web.v1.paging import page
 
 EXPORTED = 10_000
 """How many jobs a table holds at most."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a text begins that a spreadsheet would compute; an apostrophe before it keeps it a text."""
 _OF_RESULT = ("r2", "nrmse", "rssd", "worst")
 COLUMNS = (
     *("job_id", "request_id", "country", "revision", "queue", "requested_by", "state", "attempt"),
@@ -90,29 +87,21 @@ def export_jobs(runtime: Runtime, query: JobFilters) -> Response:
 
 
 def _csv(runtime: Runtime, query: JobFilters) -> Iterator[str]:
-    yield _line(COLUMNS)
+    yield csv_text([COLUMNS])
     asked = JobsQuery(**query.model_dump(exclude_unset=True), page_size=100)
     for _ in range(EXPORTED // asked.page_size):
         listed = list_jobs(runtime, asked)
-        for row in listed.jobs:
-            yield _line([_cell(row, name) for name in COLUMNS])
+        yield csv_text([_cell(row, name) for name in COLUMNS] for row in listed.jobs)
         if not listed.next_page_token:
             return
         asked = asked.model_copy(update={"page_token": listed.next_page_token})
 
 
-def _cell(row: JobRow | JobAnswer, name: str) -> str:
+def _cell(row: JobRow | JobAnswer, name: str) -> str | float | None:
     value = getattr(row.result if name in _OF_RESULT else row, name, None)
     if isinstance(value, datetime):
         return value.isoformat()
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA) and not isinstance(value, int | float) else text
-
-
-def _line(cells: Sequence[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue()
+    return value if isinstance(value, int | float | None) else str(value)
 
 
 def get_job(runtime: Runtime, job_id: str) -> JobAnswer:
