@@ -334,10 +334,12 @@ def out_of_memory(error: BaseException | None) -> bool:
     """Whether an error, or what it came of, says that there was no memory left."""
     if error is None:
         return False
-    said = getattr(error, "errno", None) == errno.ENOMEM or "can't start new thread" in str(error)
+    said = getattr(error, "errno", None) == errno.ENOMEM or any(words in str(error) for words in _NO_ROOM)
     return isinstance(error, MemoryError) or said or out_of_memory(error.__cause__ or error.__context__)
 
 
+_NO_ROOM = ("can't start new thread", "failed to map segment")
+"""What is said where a thread, or a library of the system, finds no room."""
 _TOO_LARGE = Problem(
     type=OUT_OF_MEMORY,
     title="The training needs more memory than it may have; choose a larger size or fewer candidates",

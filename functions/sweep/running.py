@@ -77,7 +77,9 @@ HEARTBEAT_LOST = Problem(
 
 
 _TOO_LARGE = re.compile(
-    r"exit code:? 137\b|signal:? 9\b|out.of.memory|allocate memory|memory limit|bad_alloc", re.IGNORECASE
+    r"exit code:? 137\b|signal:? 9\b|out.of.memory|allocate memory|memory limit|bad_alloc"
+    r"|failed to map segment",
+    re.IGNORECASE,
 )
 """How platforms and libraries say that memory was short; who takes too much is killed by signal 9."""
 

@@ -349,6 +349,18 @@ def test_a_folder_whose_database_is_gone_or_damaged_is_not_begun_anew(tmp_path: 
     assert Embedded(tmp_path).objects.read(OUTCOME) == b"1"
 
 
+def test_a_folder_in_which_there_were_only_uploads_is_not_begun_anew_either(tmp_path: Path) -> None:
+    upload = tmp_path / "bucket/drop-zone/DE/sales.csv"
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(b"1")
+    embedded = Embedded(tmp_path)  # the files may be put there first
+    embedded.lock()
+    embedded.close()
+    (tmp_path / "state.db").write_bytes(b"")
+    with pytest.raises(DamagedFolder, match="used before"):
+        Embedded(tmp_path)
+
+
 def test_time_comes_from_the_clock(tmp_path: Path, clock: StepClock) -> None:
     objects = Embedded(tmp_path, clock).objects
     first = objects.create("a", b"1")

@@ -21,6 +21,7 @@ from functions.ports import Clock, Ports
 
 _OURS = ("datasets", "training-configs", "outcomes", "model_summary")
 """Prefixes in the bucket under which only this program writes."""
+_LOCK = "host.lock"
 _ABANDONED_S = 24 * 3600.0
 
 
@@ -52,7 +53,7 @@ class Embedded:
         than HTTP; `bus`, `launcher`: how they work.
 
         Raises:
-            DamagedFolder: it holds objects, but its database is damaged, empty or missing.
+            DamagedFolder: it was used before, and its database is damaged, empty or missing.
         """
         self.folder = folder.resolve()
         self.clock: Clock = clock or SystemClock()
@@ -85,7 +86,7 @@ class Embedded:
         Raises:
             FolderInUse: another host runs on it.
         """
-        lock = (self.folder / "host.lock").open("a+")
+        lock = (self.folder / _LOCK).open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -117,13 +118,13 @@ class Embedded:
 
 
 def _refuse_emptied(folder: Path) -> None:
-    """A new database beside objects of a former one would forget every job without a word."""
+    """A new database in the place of a former one would forget every job, and start every upload again."""
     state = folder / "state.db"
     if state.exists() and state.stat().st_size:
         return
     ours = [folder / "bucket" / prefix for prefix in _OURS]
-    if any(path.is_dir() and any(path.iterdir()) for path in ours):
+    if (folder / _LOCK).exists() or any(path.is_dir() and any(path.iterdir()) for path in ours):
         raise DamagedFolder(
-            f"{state} is missing or empty, but {folder / 'bucket'} holds objects: "
+            f"{state} is missing or empty, although the folder was used before: "
             "restore state.db from a backup, or choose another folder"
         )

@@ -34,7 +34,10 @@ log = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parents[3]
 _INHERITED = ("PATH", "HOME", "LANG")
 _KILLED = "killed"
-_LAST_WORDS = 300  # bytes
+_LAST_WORDS = 8_000  # bytes
+_LAST_LINES, _LINE = 3, 200  # and characters of each
+_TRACE = ("  File ", "    ", "Traceback ", "During handling ", "The above exception ")
+"""How the lines begin that only say where in a program an error was."""
 _SERVER_LOG = "warm.log"
 _ORDER = "order-"
 _SERVERS = 3
@@ -244,7 +247,8 @@ class SubprocessLauncher:
         with self._log(task).open("rb") as log:
             log.seek(-min(_LAST_WORDS, log.seek(0, os.SEEK_END)), os.SEEK_END)
             lines = log.read().decode(errors="replace").splitlines()
-        return "".join(f": {line.strip()}" for line in lines[-3:])
+        words = [line.strip()[:_LINE] for line in lines if line.strip() and not line.startswith(_TRACE)]
+        return "".join(f": {line}" for line in words[-_LAST_LINES:])
 
     def _log(self, task: sqlite3.Row) -> Path:
         return self._logs / f"{task['execution']}-{task['task_index']}.log"

@@ -59,8 +59,8 @@ def measure(folder: Path, sizes: tuple[int, ...] = SIZES, rounds: int = ROUNDS) 
 def _figure(what: str, spent: list[list[_Cost]], beside: str) -> Figure:
     ms, read = ([median(cost[of] for cost in costs) for costs in spent] for of in (0, 1))
     values = " → ".join(f"{value:.1f}" for value in ms)
-    documents = " → ".join(f"{count:.0f}" for count in read)
-    return Figure(what, values, "CPU ms", f"{ms[-1] / ms[0]:.2f} ×; {documents} documents read; {beside}")
+    documents = f"; {' → '.join(f'{count:.0f}' for count in read)} documents read" if any(read) else ""
+    return Figure(what, values, "CPU ms", f"{ms[-1] / ms[0]:.2f} ×{documents}; {beside}")
 
 
 def _filled(folder: Path, size: int) -> _System:
