@@ -110,6 +110,17 @@ class SplitQuestion(Authored):
         description="your own plans, by name: what would each earn? The spend over the dates by spend "
         "column, in currency or as a change such as `-5 %`; a channel left out stays as it was",
     )
+    region: ColumnName | None = Field(
+        None,
+        description="name of a region, where the data have regions: only its money and what that earns; left "
+        "out: all regions together",
+    )
+    by_region: bool = Field(
+        False,
+        description="only where the data have regions: true, money may also move between regions, and bounds "
+        "are those of each channel in each region; false, a channel's money stays divided among the regions "
+        "as it was",
+    )
 
     @field_validator("total")
     @classmethod
@@ -134,11 +145,19 @@ class SplitQuestion(Authored):
         ignored = [name for name in _IGNORED[self.scenario] if getattr(self, name)]
         if ignored:
             raise FieldProblems(f"{name}: not used with scenario {self.scenario}" for name in ignored)
+        national = [name for name in ("region", "channel_budgets", "plans") if getattr(self, name)]
+        if self.by_region and national:
+            raise FieldProblems(f"{name}: not used with by_region" for name in national)
         return self
 
     def bounds_of(self, channel: str) -> ChannelBounds:
         """The bounds of a channel without a budget of its own."""
         return self.channel_bounds.get(channel, self.bounds or BOUNDS[self.scenario])
+
+    @property
+    def of_regions(self) -> bool:
+        """Whether it is asked about a region, or about each of them."""
+        return self.by_region or self.region is not None
 
     @property
     def bounding(self) -> str:
@@ -210,7 +229,7 @@ class BudgetQuestion(SplitQuestion):
     @model_validator(mode="after")
     def _possible_dates(self) -> Self:
         if self.method == "robyn":
-            unknown = [name for name in ("pattern", "plans") if getattr(self, name)]
+            unknown = [name for name in ("pattern", "plans", "region", "by_region") if getattr(self, name)]
             if unknown:
                 raise FieldProblems(f"{name}: not used with method robyn" for name in unknown)
         if self.start and self.end and self.end < self.start:

@@ -604,6 +604,9 @@ class ModelConfig(Authored):
                 for name in getattr(question, field):
                     if name not in paid:
                         yield f"{path}.{field}.{name}: not a spend column"
+            if question.of_regions and not self.columns.region:
+                field = "by_region" if question.by_region else "region"
+                yield f"{path}.{field}: columns.region names no column; name it, or leave this out"
             for plan, spends in question.plans.items():
                 for name in spends:
                     if name not in paid:

@@ -346,6 +346,19 @@ class AllocatedChannel(Exchanged):
     gain: Gain | None = Field(None, description="method posterior: after over before, response and carry-out")
 
 
+class AllocatedRegion(Exchanged):
+    """The budget answer for one region."""
+
+    name: str = Field(description="its name")
+    historical: Figures = Field(description="see channels; of all of them in the region")
+    before: Figures | None = Field(None, description="see channels; of all of them in the region")
+    after: Figures | None = Field(None, description="see channels; of all of them in the region")
+    gain: Gain | None = Field(None, description="see channels; of all of them in the region")
+    channels: list[AllocatedChannel] = Field(
+        [], description="the paid channels in the region; empty in a summary"
+    )
+
+
 class PlannedSpend(Exchanged):
     """What a plan spends and earns with one channel."""
 
@@ -417,6 +430,10 @@ class Allocation(Exchanged):
         "the data as in the same periods a year before, or evenly",
     )
     plans: list[PlanAnswer] = Field([], description="what the plans of the question would earn")
+    region: str | None = Field(None, description="the region that was asked about; left out: all together")
+    regions: list[AllocatedRegion] = Field(
+        [], description="asked by region: each of them; everything else here is their sum"
+    )
 
     def short(self) -> BudgetShort:
         """The answer in short."""

@@ -157,12 +157,18 @@ def judged(best: BestModel) -> SummarizedModel:
 
 
 def _answers(ports: Ports, folder: str) -> list[Allocation]:
-    """The answers to the budget questions of the request, in their order."""
+    """The answers to the budget questions of the request, in their order; of regions without channels."""
     manifest = Manifest.model_validate_json(ports.objects.read(f"{folder}manifest.json"))
     numbers = {answer_number(file.name): file.name for file in manifest.files}
-    return [
+    found = [
         Allocation.model_validate_json(ports.objects.read(f"{folder}{name}"))
         for number, name in sorted((number, name) for number, name in numbers.items() if number)
+    ]
+    return [
+        answer.model_copy(
+            update={"regions": [region.model_copy(update={"channels": []}) for region in answer.regions]}
+        )
+        for answer in found
     ]
 
 

@@ -239,13 +239,26 @@ def check_days(dates: Sequence[date], interval: Interval, model: ModelConfig, fi
 
 
 def check_budget(
-    dates: Sequence[date], interval: Interval, request: TrainRequest, findings: Findings
+    dates: Sequence[date],
+    parts: Mapping[str, pd.DataFrame],
+    interval: Interval,
+    request: TrainRequest,
+    findings: Findings,
 ) -> None:
-    """The dates of the budget questions lie in the data, or after them where that can be answered."""
+    """The dates of the budget questions lie in the data, or after them where that can be answered.
+
+    A region that is asked about is one of `parts`, the posterior's only.
+    """
     for path, question in request.questions:
         obstacles = list(budget_obstacles(dates, interval, path, question))
         if lies_after(dates, interval, question) and request.posterior is None:
             message = f"{path}.start {question.start} lies after the data, where only the posterior answers"
             obstacles.append(Obstacle("budget-after", message, "leave `posterior: off` out"))
+        if question.of_regions and request.posterior is None:
+            message = f"{path} asks about regions, of which only the posterior knows"
+            obstacles.append(Obstacle("budget-region", message, "leave `posterior: off` out"))
+        if question.region and question.region not in parts:
+            message = f"{path}.region '{question.region}' is no region of the data; there are: {some(parts)}"
+            obstacles.append(Obstacle("budget-region", message, "write the region as the data do"))
         for obstacle in obstacles:
             findings.error(*obstacle)

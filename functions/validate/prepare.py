@@ -210,7 +210,7 @@ def _check(
         dates = frame[columns.date].dt.date.to_list()
         window = resolve(dates, interval, request.window, findings)
         plan.check_components(dates, interval, request, findings)
-        plan.check_budget(dates, interval, request, findings)
+        plan.check_budget(dates, parts, interval, request, findings)
         plan.check_days(dates, interval, request, findings)
     if window and interval:
         inside = frame.iloc[window.first_row - 1 : window.last_row]

@@ -127,6 +127,22 @@ def test_a_request_cannot_use_the_country_column_as_region() -> None:
         request(resample={"aggregate": {}})
 
 
+def test_a_budget_question_names_a_region_of_the_data() -> None:
+    assert validated(by_region(), asked(budget={"region": "South"})).table is not None
+    finding = only(validated(by_region(), asked(budget={"region": "south"})), "budget-region")
+    assert "budget.region 'south'" in finding.message
+    assert "North, South, West" in finding.message
+    off = {"posterior": "off", "search": {"best_by": "error_score"}}
+    assert (
+        "posterior: off"
+        in only(validated(by_region(), asked(budget={"by_region": True}, **off)), "budget-region").advice
+    )
+    with pytest.raises(ValidationError, match=r"budget\.by_region: columns\.region names no column"):
+        request(budget={"by_region": True})
+    with pytest.raises(ValidationError, match="region: not used with by_region"):
+        asked(budget={"by_region": True, "region": "South"})
+
+
 def test_a_study_of_a_region_is_compared_with_that_region() -> None:
     frame = by_region()
     spent = float(frame.query("area == 'South'")["tv_S"].iloc[9:13].sum())

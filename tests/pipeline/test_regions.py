@@ -7,11 +7,13 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import yaml
 
 from contracts import names
 from contracts.job import Job, JobState
 from contracts.posterior import PosteriorDocument
+from contracts.result import Allocation
 from infra.local.demo_data import demo_settings, generate
 from tests.pipeline.world import World
 
@@ -25,6 +27,8 @@ def test_an_upload_by_region_gets_an_answer_for_each_and_for_all(tmp_path: Path)
     settings = yaml.safe_load(demo_settings(50, 2))
     settings["columns"]["region"] = "area"
     settings["posterior"] = {"draws": 200}
+    settings["budgets"] = [{"name": "free", "by_region": True}, {"name": "south", "region": "Süd"}]
+    settings.pop("budget", None)
     put = world.ports.objects.replace
     put("drop-zone/AT/sales.csv", pd.concat(parts).to_csv(index=False).encode(), if_generation=None)
     put("drop-zone/AT/sales.request.yaml", yaml.safe_dump(settings).encode(), if_generation=None)
@@ -46,5 +50,15 @@ def test_an_upload_by_region_gets_an_answer_for_each_and_for_all(tmp_path: Path)
     spent = sum(float(part["tv_spend"].sum()) for part in parts)
     spends = {channel["name"]: channel.get("spend") for channel in best["channels"]}
     assert abs(spends["tv_spend"] / spent - 1) < 1e-9
+    free = Allocation.model_validate_json(read(f"{result}allocator.json"))
+    assert [region.name for region in free.regions] == list(NAMES)
+    assert world.ports.objects.stat(f"{result}allocator.png").size > 10_000
+    table = pd.read_csv(io.BytesIO(read(f"{result}{free.sol_id}_max_response_reallocated.csv")))
+    assert table["optmSpend"].sum() == pytest.approx(free.before.spend)
+    assert list(table["region"].unique()) == list(NAMES)
+    south = Allocation.model_validate_json(read(f"{result}allocator-2.json"))
+    assert south.region == "Süd"
+    media = [channel.name for channel in south.channels]
+    assert south.before.spend == pytest.approx(float(parts[1][media].to_numpy().sum()))
     trust = json.loads(read(f"{result}trust.json"))
     assert any("of the totals" in note for note in trust["notes"])

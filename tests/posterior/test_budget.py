@@ -270,7 +270,7 @@ def test_no_split_on_a_grid_earns_more_than_the_answer(found: Posterior) -> None
     today = answer.plan.spend
     steps = np.linspace(0.2, 2.5, 47)
     curves = [
-        channel.earned(found, steps * spend).sum(axis=2).mean(axis=0)
+        channel.earned(steps * spend).sum(axis=2).mean(axis=0)
         for channel, spend in zip(answer.plan.channels, today, strict=True)
     ]
     best = -np.inf
@@ -391,7 +391,7 @@ def test_a_plan_of_today_s_spends_gains_nothing_and_others_what_their_spends_ear
     assert cut.gain.q95 < 0
     assert cut.gain.mean == pytest.approx(less.gain.mean)
     place = [channel.name for channel in answer.plan.channels].index("c2")
-    earned = answer.plan.channels[place].earned(found, np.array([12_000.0]))[:, 0].sum(axis=1)
+    earned = answer.plan.channels[place].earned(np.array([12_000.0]))[:, 0].sum(axis=1)
     raised = next(channel for channel in given.channels if channel.name == "c2")
     assert raised.gain.mean == pytest.approx((earned - answer.before[place].sum(axis=1)).mean())
     table = documents.plans_table(written)
@@ -442,3 +442,24 @@ def test_who_follows_the_answer_earns_most_of_what_can_be_earned() -> None:
     assert min(answer.share for answer in answers) > 0.7
     assert np.median([answer.share for answer in answers]) > 0.9
     assert sum(answer.held for answer in answers) >= 2
+
+
+def test_money_for_many_curves_is_split_so_that_no_unit_earns_more_elsewhere() -> None:
+    """As by region; most curves are S-shaped, and what the next unit earns is equal where it may move."""
+    random, count = np.random.default_rng(1), 120
+    today, shapes = random.lognormal(8, 1, count), []
+    for spend in today:
+        spends = np.linspace(0, 1, 41) ** 2 * 2 * spend
+        power, half = random.choice([1.0, 2.5]), spend * random.uniform(0.3, 1.5)
+        effect = spends**power / (spends**power + half**power)
+        shapes.append(Curve(spends, effect * spend * random.uniform(1, 5)))
+    curves, low, high = Curves(shapes), 0.5 * today, 2 * today
+    found = best_split(curves, low, high, float(today.sum()))
+    assert found.sum() == pytest.approx(today.sum(), rel=1e-12)
+    free = (found > low * 1.001) & (found < high * 0.999)
+    assert free.sum() > 20
+    slopes = curves.slope(found)[free]
+    assert slopes.max() / slopes.min() < 1.01
+    efficiency = curves.response(today).sum() / today.sum()
+    reached = most_at_roas(curves, low, high, 1.02 * efficiency)
+    assert curves.response(reached).sum() / reached.sum() == pytest.approx(1.02 * efficiency, rel=1e-3)

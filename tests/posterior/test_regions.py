@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,11 @@ import pytest
 from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig
 from tests.posterior.data import WORLDS, config
+from trainer.engines.native.budget.reallocation import Infeasible
 from trainer.posterior import Posterior, document, posterior_by_region
 from trainer.posterior.budget import allocate
+from trainer.posterior.budget import document as budget
+from trainer.posterior.budget.split import Curve, Curves, best_split
 
 ROAS = {"north": (3.0, 1.0), "south": (4.0, 1.0), "west": (2.0, 2.0)}
 SIZE = {"north": 1.0, "south": 0.3, "west": 2.0}
@@ -102,6 +106,83 @@ def test_what_a_period_earned_is_the_sum_of_the_regions_and_so_is_a_budget_answe
     assert np.allclose(today, found.contribution.mean(axis=0), rtol=1e-9)
     assert answer.spend[0] > answer.plan.spend[0]  # c1 earns more
     assert (answer.gain.sum(axis=0) > 0).mean() > 0.9
+
+
+def test_money_that_may_move_between_regions_earns_nearly_what_the_truth_allows(
+    country: Country, found: Posterior
+) -> None:
+    answer = allocate(found, BudgetQuestion(by_region=True))
+    told, fixed = budget.document(answer), budget.document(allocate(found, BudgetQuestion()))
+    assert told.before is not None
+    assert fixed.before is not None
+    assert told.before.earned.mean == pytest.approx(fixed.before.earned.mean, rel=1e-9)
+    assert told.gain.mean > fixed.gain.mean
+    spends = {(r.name, c.name): c.after.spend for r in told.regions for c in r.channels}
+    assert sum(spends.values()) == pytest.approx(told.before.spend, rel=1e-9)
+    for channel in told.channels:
+        of_regions = sum(spends[name, channel.name] for name in ROAS)
+        assert channel.after.spend == pytest.approx(of_regions, rel=1e-9)
+    for region in told.regions:
+        gains = sum(channel.gain.mean for channel in region.channels)
+        assert region.gain.mean == pytest.approx(gains, rel=1e-6)
+    assert spends["south", "c2"] == 0
+    cells = [
+        (name, channel) for name in ROAS for channel in ("c1", "c2") if (name, channel) != ("south", "c2")
+    ]
+    true = [_true_curve(country, name, channel) for name, channel in cells]
+    today = np.array([curve.spend for curve in true])
+    best = best_split(Curves([curve.curve for curve in true]), 0.5 * today, 2 * today, float(today.sum()))
+
+    def gained(proposed: np.ndarray) -> float:
+        pairs = zip(true, proposed, strict=True)
+        return sum(float(curve.curve(spend) - curve.curve(curve.spend)) for curve, spend in pairs)
+
+    assert gained(np.array([spends[cell] for cell in cells])) > 0.9 * gained(best) > 0
+    assert told.gain.q05 < gained(np.array([spends[cell] for cell in cells])) < told.gain.q95
+
+
+class TrueCurve(NamedTuple):
+    spend: float
+    curve: Curve
+
+
+def _true_curve(country: Country, region: str, channel: str) -> TrueCurve:
+    """What a channel really earns in a region, from nothing to twice what was spent."""
+    part = country.regions[country.regions["region"] == region]
+    spends = part[["c1", "c2"]].to_numpy()
+    i = ("c1", "c2").index(channel)
+    spent, most = float(spends[:, i].sum()), max(float(spends[:, i].max()), 1.0)
+    today = (spends[:, i] / (spends[:, i] + most)).sum()
+    factors = np.linspace(0, 2, 81)
+    shown = spends[:, i] * factors[:, None]
+    earned = (shown / (shown + most)).sum(axis=1) / today * spent * ROAS[region][i]
+    return TrueCurve(spent, Curve(factors * spent, earned))
+
+
+def test_a_question_about_one_region_is_about_its_money(found: Posterior) -> None:
+    answer = budget.document(allocate(found, BudgetQuestion(region="west", total="+10 %")))
+    west = next(region.found for region in found.regions if region.name == "west")
+    assert answer.region == "west"
+    assert answer.before.spend == pytest.approx(sum(channel.spend for channel in west.paid))
+    assert answer.after.spend == pytest.approx(1.1 * answer.before.spend)
+    assert answer.before.response == pytest.approx(west.contribution.sum(axis=1).mean(), rel=1e-9)
+    with pytest.raises(Infeasible, match="no region 'east'; there are: north, south, west"):
+        allocate(found, BudgetQuestion(region="east"))
+
+
+@pytest.mark.parametrize("pattern", ["last_year", "even"])
+def test_after_the_data_each_region_spends_as_it_did_a_year_before(
+    country: Country, found: Posterior, pattern: str
+) -> None:
+    dates = {"start": "2024-01-01", "end": "2024-03-31", "pattern": pattern}
+    told = budget.document(allocate(found, BudgetQuestion(by_region=True, scenario="historical", **dates)))
+    year = country.regions[country.regions["date"].between("2023-01-02", "2023-04-02")]
+    for region in told.regions:
+        spent = year[year["region"] == region.name][["c1", "c2"]].to_numpy().sum()
+        if pattern == "last_year":
+            assert region.historical.spend == pytest.approx(spent)
+    fixed = budget.document(allocate(found, BudgetQuestion(scenario="historical", **dates)))
+    assert fixed.historical.response == pytest.approx(told.historical.response, rel=1e-9)
 
 
 def test_a_study_of_the_country_is_told_to_all_its_regions(country: Country, found: Posterior) -> None:

@@ -106,7 +106,7 @@ class RobynEngine:
             (question, robyn_answer.answers(question, posterior))
             for _, question in self._begun.config.questions
         ]
-        robyns = asked[0][0] if asked and asked[0][1] and self._in_data(asked[0][0]) else None
+        robyns = asked[0][0] if asked and asked[0][1] and self._takes(asked[0][0]) else None
         with TemporaryDirectory(prefix="robyn-") as scratch:
             ready = Path(scratch) / "shares"
             ready.mkdir()
@@ -155,9 +155,13 @@ class RobynEngine:
                 elif question is robyns:
                     robyn_answer.annotate(room, question, str(reason))
                 else:
-                    robyn_answer.refuse(room, question, _best(folder)[0], f"{reason} {_NOT_ASKED}")
+                    why = robyn_answer.NO_REGIONS if question.of_regions else _NOT_ASKED
+                    robyn_answer.refuse(room, question, _best(folder)[0], f"{reason} {why}")
 
-    def _in_data(self, question: BudgetQuestion) -> bool:
+    def _takes(self, question: BudgetQuestion) -> bool:
+        """Whether Robyn can be asked: not about regions, nor about dates after the data."""
+        if question.of_regions:
+            return False
         dates = dates_of(self._data, self._begun.config)
         return not series.lies_after(dates.tolist(), interval_of(dates), question)
 

@@ -16,6 +16,8 @@ CARRY_OVER = (
     "however little is spent. Large cuts look cheaper than the model itself says."
 )
 
+NO_REGIONS = "It knows no regions, so a question about them has no answer."
+
 
 def answers(question: BudgetQuestion, posterior: JobPosterior | None) -> str | None:
     """Why Robyn's allocator answers, if it does: it was asked, or there is no posterior to ask."""

@@ -16,7 +16,7 @@ from contracts.posterior import PosteriorDocument
 from trainer.engines.native.budget.reallocation import Infeasible
 from trainer.engines.native.records import Inputs
 from trainer.engines.tables import write_csv
-from trainer.posterior.budget import allocate, picture, plans_picture
+from trainer.posterior.budget import allocate, picture, plans_picture, regions_picture
 from trainer.posterior.budget import document as budget
 from trainer.posterior.budget.curves import curves
 from trainer.posterior.document import document
@@ -56,7 +56,11 @@ class JobPosterior:
         if question.scenario != "historical":
             kind = self.found.model.inputs.dependent_type
             write_csv(budget.table(written, kind), folder / f"{solution}_{question.scenario}_reallocated.csv")
-            if self.draws:
+            if self.draws and question.by_region:
+                regions_picture.draw(
+                    written, self.found.model.inputs.dependent_name, folder / "allocator.png"
+                )
+            elif self.draws:
                 picture.draw(answer, written, folder / "allocator.png")
         if written.plans:
             write_csv(budget.plans_table(written), folder / f"{solution}_plans.csv")

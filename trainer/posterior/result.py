@@ -197,14 +197,8 @@ class Posterior:
         Both are its modelled column; `before` begins with the data's first period. The first is earned in the
         P periods, what `before` carries into them included, the second after them, without further media,
         from `asked` alone. Adstock and inflexion are those of training. In units of the dependent variable.
+        Of data by region each region is asked, not their sum.
         """
-        if self.regions:
-            start = len(before)
-            shares = zip(self._parts(channel), self._shares(channel, start + len(asked)), strict=True)
-            return _sum(
-                one.earned(i, before * share[:start], asked * share[start:], factors, draws)
-                for (one, i), share in shares
-            )
         largest = float(self.channels[channel].series.max())
         out = np.empty((len(draws), len(factors), 2))
         eta = np.ascontiguousarray(self.hyperparameters[draws, channel])

@@ -112,6 +112,9 @@ def _answer_budget(
     if posterior and not reason:
         posterior.answer_budget(question, result.best.solution, result.best.contributions, folder)
         return
+    if question.of_regions:
+        robyn_answer.refuse(folder, question, result.best.solution, f"{reason} {robyn_answer.NO_REGIONS}")
+        return
     _answer_as_robyn(result, question, folder, log, draws=draws)
     robyn_answer.annotate(folder, question, str(reason))
 

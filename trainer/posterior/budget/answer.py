@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.budget import DEFAULT_TARGET, BudgetQuestion, amount_of
 from trainer.engines.common import Floats
@@ -19,6 +20,8 @@ from trainer.posterior.result import Posterior
 
 POINTS = 41
 """Of each curve, closer to each other where little is spent."""
+FEWEST, MOST_CURVES = 200, 60_000
+"""Draws that a curve is the mean of, at least; and draws of all curves together, unless these are more."""
 _TOLERANCE = 1e-6
 """Relative excess up to which a target counts as reachable."""
 
@@ -87,7 +90,7 @@ class BudgetAnswer:
     def _exactly(self, spends: Floats) -> Floats:
         return np.array(
             [
-                channel.earned(self.found, np.array([spend]))[:, 0]
+                channel.earned(np.array([spend]))[:, 0]
                 for channel, spend in zip(self.plan.channels, spends, strict=True)
             ]
         )
@@ -97,12 +100,14 @@ def allocate(found: Posterior, question: BudgetQuestion) -> BudgetAnswer:
     """The spends that are expected to earn most, within what the question allows.
 
     What is earned is the contribution in the periods, earlier spend as it was, and what is still earned after
-    them by what was spent in them. Expected is the mean over all draws.
+    them by what was spent in them. Expected is the mean over all draws; of many channels and regions curves
+    are means over fewer of them, at least 200. Asked by region, a channel of each region counts as one.
 
     Raises:
         Infeasible: the question has no answer; the text says why, in figures, and what would help.
         InvalidInputs: a channel that the model does not have.
     """
+    found = _asked_about(found, question)
     inputs = found.model.inputs
     reallocation.check_names(inputs, question)
     asked = plan(found, question)
@@ -137,8 +142,10 @@ def allocate(found: Posterior, question: BudgetQuestion) -> BudgetAnswer:
         highest = limits[1]
     tops = np.maximum(highest, today)
     spends = np.array([top * np.linspace(0, 1, POINTS) ** 2 for top in tops])
+    parts = sum(len(channel.parts) for channel in asked.channels)
+    some = found.some(max(FEWEST, MOST_CURVES // max(parts, 1)))
     curves = np.array(
-        [_curve(channel, found, spend) for channel, spend in zip(asked.channels, spends, strict=True)]
+        [_curve(channel, spend, some) for channel, spend in zip(asked.channels, spends, strict=True)]
     )
     means = Curves([_mean(*both) for both in zip(spends, curves, strict=True)])
     kind, earned = inputs.dependent_type, float(means.response(today).sum())
@@ -148,6 +155,18 @@ def allocate(found: Posterior, question: BudgetQuestion) -> BudgetAnswer:
     else:
         spend = _at_target(means, limits, target, question, asked, revenue=kind == "revenue")
     return BudgetAnswer(found, question, asked, factors, limits, spends, curves, spend, budget, target, plans)
+
+
+def _asked_about(found: Posterior, question: BudgetQuestion) -> Posterior:
+    """The posterior of the region that is asked about; of a question about all of them the whole one."""
+    if question.of_regions and not found.regions:
+        raise Infeasible("there is no posterior by region, so nothing is known of regions; the log says why")
+    if question.region is None:
+        return found
+    regions = {region.name: region.found for region in found.regions}
+    if question.region not in regions:
+        raise Infeasible(f"there is no region '{question.region}'; there are: {', '.join(regions)}")
+    return regions[question.region]
 
 
 def _spends(asked: Plan, name: str, spends: Mapping[str, float | str]) -> Floats:
@@ -164,9 +183,9 @@ def _spends(asked: Plan, name: str, spends: Mapping[str, float | str]) -> Floats
     return found
 
 
-def _curve(channel: PlannedChannel, found: Posterior, spends: Floats) -> Floats:
+def _curve(channel: PlannedChannel, spends: Floats, draws: NDArray[np.int64]) -> Floats:
     """(S, F) earned, in the periods and after them."""
-    earned: Floats = channel.earned(found, spends).sum(axis=2)
+    earned: Floats = channel.earned(spends, draws).sum(axis=2)
     return earned
 
 

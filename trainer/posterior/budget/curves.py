@@ -74,7 +74,7 @@ def _dates(found: Posterior, name: str, span: Span) -> CurveDates:
 
 def _channel(found: Posterior, channel: PlannedChannel) -> CurveChannel:
     spend = channel.spend or channel.usual
-    if channel.place is None or not spend > 0:
+    if not channel.parts or not spend > 0:
         nothing = [0.0] * len(FACTORS)
         return CurveChannel(
             name=channel.name,
@@ -87,11 +87,11 @@ def _channel(found: Posterior, channel: PlannedChannel) -> CurveChannel:
         )
     spends = spend * np.array(FACTORS)
     some = found.some(DRAWS)
-    drawn = channel.earned(found, spends, some)
+    drawn = channel.earned(spends, some)
     earned = drawn.sum(axis=2)
     unit = float(earned.max()) / LEVELS or 1.0
     levels = np.rint(earned / unit).astype(np.int64)
-    response, carry_out = _means(drawn.mean(axis=0), channel.earned(found, spends[_EXACT]).mean(axis=0)).T
+    response, carry_out = _means(drawn.mean(axis=0), channel.earned(spends[_EXACT]).mean(axis=0)).T
     return CurveChannel(
         name=channel.name,
         today=channel.spend,

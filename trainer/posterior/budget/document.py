@@ -11,6 +11,7 @@ import pandas as pd
 from contracts.budget import BudgetQuestion
 from contracts.result import (
     AllocatedChannel,
+    AllocatedRegion,
     Allocation,
     Earned,
     Figures,
@@ -34,10 +35,10 @@ def document(
         solution: solID of the best model.
         contributions: what that model says each variable contributed, a row per date of the window.
     """
-    inputs, plan, everything = answer.found.model.inputs, answer.plan, slice(None)
+    inputs, plan = answer.found.model.inputs, answer.plan
     asked = answer.question.scenario
     own = None
-    if contributions is not None and plan.span.pattern == "as_spent":
+    if contributions is not None and plan.span.pattern == "as_spent" and not answer.question.of_regions:
         rows = contributions.loc[contributions.index.isin(pd.DatetimeIndex(plan.dates))]
         own = rows[[channel.modelled for channel in plan.channels]].sum().to_numpy(dtype=float)
     return Allocation(
@@ -54,19 +55,39 @@ def document(
         periods=len(plan.dates),
         budget=answer.budget if asked == "max_response" else None,
         target=answer.target if asked == "target_efficiency" else None,
-        **_figures(answer, everything, own),
+        **_figures(answer, list(range(len(plan.channels))), own),
         channels=[
-            AllocatedChannel(
-                name=channel.name,
-                modelled=channel.modelled,
-                **_figures(answer, slice(i, i + 1), own),
-                bounds=_bounds(answer, i) if asked != "historical" else None,
-            )
-            for i, channel in enumerate(plan.channels)
+            _channel(answer, [i for i, one in enumerate(plan.channels) if one.name == name], own)
+            for name in dict.fromkeys(channel.name for channel in plan.channels)
         ],
         pattern=plan.span.pattern,
         plans=[_planned(answer, name) for name in answer.plans],
+        region=answer.question.region,
+        regions=list(_regions(answer)),
     )
+
+
+def _channel(answer: BudgetAnswer, places: list[int], own: Floats | None) -> AllocatedChannel:
+    """Of one planned channel, or of the same channel in all regions."""
+    channel, historical = answer.plan.channels[places[0]], answer.question.scenario == "historical"
+    return AllocatedChannel(
+        name=channel.name,
+        modelled=channel.modelled,
+        **_figures(answer, places, own),
+        bounds=None if historical else _bounds(answer, places),
+    )
+
+
+def _regions(answer: BudgetAnswer) -> Iterator[AllocatedRegion]:
+    channels = answer.plan.channels
+    for name in dict.fromkeys(channel.region for channel in channels):
+        if name is not None:
+            places = [i for i, channel in enumerate(channels) if channel.region == name]
+            yield AllocatedRegion(
+                name=name,
+                **_figures(answer, places, None),
+                channels=[_channel(answer, [i], None) for i in places],
+            )
 
 
 def _planned(answer: BudgetAnswer, name: str) -> PlanAnswer:
@@ -96,19 +117,25 @@ def refusal(question: BudgetQuestion, solution: str, reason: str) -> Allocation:
         scenario=question.scenario,
         feasible=False,
         reason=reason,
+        region=question.region,
     )
 
 
 def table(found: Allocation, kind: str) -> pd.DataFrame:
     """A row per channel, under Robyn's names where it has the same; money and response over the dates.
 
+    Of an answer by region a row per region and channel.
+
     `kind` is `revenue` or `conversion`.
     """
-    rows = [_row(channel, conversions=kind == "conversion") for channel in found.channels]
+    regions = [region.name for region in found.regions for _ in region.channels]
+    channels = [one for region in found.regions for one in region.channels] or found.channels
+    rows = [_row(channel, conversions=kind == "conversion") for channel in channels]
     head = {
         "solID": found.sol_id,
         "dep_var_type": kind,
-        "channels": [channel.modelled for channel in found.channels],
+        **({"region": regions} if regions else {}),
+        "channels": [channel.modelled for channel in channels],
         "date_min": str(found.start),
         "date_max": str(found.end),
         "periods": f"{found.periods} {found.interval}s",
@@ -166,14 +193,18 @@ def _row(channel: AllocatedChannel, *, conversions: bool) -> dict[str, float | N
     return row | {f"gain_{name}": value for name, value in channel.gain.model_dump().items()}
 
 
-def _figures(answer: BudgetAnswer, channels: slice, own: Floats | None) -> dict[str, Figures | Gain | None]:
+def _figures(
+    answer: BudgetAnswer, channels: list[int], own: Floats | None
+) -> dict[str, Figures | Gain | None]:
+    """Of some of the planned channels together."""
     spent = float(answer.plan.spend[channels].sum())
     before = answer.before[channels].sum(axis=0)
     found: dict[str, Figures | Gain | None] = {
         "historical": _past(answer, spent, float(before.mean(axis=0)[0])),
         "model": None if own is None else _past(answer, spent, float(own[channels].sum())),
     }
-    one, historical = channels.start, answer.question.scenario == "historical"
+    one = channels[0] if len(channels) == 1 else None
+    historical = answer.question.scenario == "historical"
     if not historical or answer.plans:
         following = None if one is None else answer.next_before[one]
         found["before"] = _earned(answer, spent, before, following)
@@ -226,9 +257,11 @@ def _quantiles(draws: Floats) -> dict[str, float]:
     return {"mean": float(draws.mean()), "q05": q05, "q50": q50, "q95": q95}
 
 
-def _bounds(answer: BudgetAnswer, i: int) -> SpendBounds:
-    low, high = (_finite(float(factor)) for factor in answer.factors[:, i])
-    return SpendBounds(low=low, high=high, spend=[float(limit) for limit in answer.limits[:, i]])
+def _bounds(answer: BudgetAnswer, places: list[int]) -> SpendBounds:
+    limits, spent = answer.limits[:, places].sum(axis=1), answer.plan.spend[places].sum()
+    factors = answer.factors[:, places[0]] if len(places) == 1 else limits / (spent or np.nan)
+    low, high = (_finite(float(factor)) for factor in factors)
+    return SpendBounds(low=low, high=high, spend=[float(limit) for limit in limits])
 
 
 def _finite(value: float) -> float | None:
@@ -242,11 +275,13 @@ def _notes(answer: BudgetAnswer) -> Iterator[str]:
             "These dates lie after the data: today is what was spent in the same periods a year before, "
             f"spread {how}; price per exposure is the mean of the last year."
         )
+    known = {channel.name for channel in answer.plan.channels if channel.parts}
+    unknown = {channel.name: channel for channel in answer.plan.channels if channel.name not in known}
     for channel, spend in zip(answer.plan.channels, answer.spend, strict=True):
-        if channel.place is None:
+        if unknown.pop(channel.name, None):
             yield (
                 f"{channel.name}: it had no media in the window, so nothing is known of what it earns; it is "
                 "taken to earn nothing"
             )
-        elif channel.spend == 0 and spend > 0:
+        elif channel.parts and channel.spend == 0 and spend > 0:
             yield f"{channel.name}: nothing was spent in these dates; the proposed spend is spread evenly"

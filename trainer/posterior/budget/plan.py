@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,34 +27,50 @@ class Span:
 
 
 @dataclass(frozen=True, eq=False)
+class Part:
+    """A channel in one region, in data without regions in all of the country."""
+
+    found: Posterior
+    place: int
+    """In `found`."""
+    before: Floats
+    """The modelled column up to the periods."""
+    pattern: Floats
+    """(P,) the modelled column in the periods: as it was, or if nothing was spent, even and of one unit."""
+    times: float
+    """What the pattern is multiplied by with a factor of 1."""
+
+
+@dataclass(frozen=True, eq=False)
 class PlannedChannel:
     """A paid channel over the periods asked about, its pattern multiplied by a factor."""
 
     name: str
     """Its spend column."""
     modelled: str
-    place: int | None
-    """In the posterior; None: the data say nothing about it."""
+    region: str | None
+    """Of an answer by region."""
+    draws: NDArray[np.int64]
+    """Positions of all draws."""
+    parts: tuple[Part, ...]
+    """One for each region that has the channel; none: the data say nothing about it."""
     spend: float
     """What was spent in the periods, after the data in the same periods a year before, in currency."""
     cost: float
     """What the pattern costs with a factor of 1, in currency."""
-    before: Floats
-    """The modelled column up to the periods."""
-    pattern: Floats
-    """(P,) the modelled column in the periods: as it was, or if nothing was spent, even and of one unit."""
     usual: float
     """What so many periods of the last year cost on average, in currency."""
 
-    def earned(self, found: Posterior, spends: Floats, draws: NDArray[np.int64] | None = None) -> Floats:
+    def earned(self, spends: Floats, draws: NDArray[np.int64] | None = None) -> Floats:
         """(S, F, 2) what spends (F,) earn in the periods and after them, in units of the dependent.
 
         `draws` are the positions of the draws that are asked; left out: all of them.
         """
-        asked = found.every if draws is None else draws
-        if self.place is None:
-            return np.zeros((len(asked), len(spends), 2))
-        return found.earned(self.place, self.before, self.pattern, np.asarray(spends) / self.cost, asked)
+        asked = self.draws if draws is None else draws
+        earned, factors = np.zeros((len(asked), len(spends), 2)), np.asarray(spends) / self.cost
+        for part in self.parts:
+            earned += part.found.earned(part.place, part.before, part.pattern, factors * part.times, asked)
+        return earned
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +81,7 @@ class Plan:
     """(P,) first days."""
     span: Span
     channels: tuple[PlannedChannel, ...]
-    """(c,) in the order of Robyn's allocator: by the name of the modelled column."""
+    """(c,) in the order of Robyn's allocator, by the name of the modelled column; or so for each region."""
 
     @property
     def spend(self) -> Floats:
@@ -74,20 +91,20 @@ class Plan:
 
 def plan(found: Posterior, question: BudgetQuestion) -> Plan:
     """The plan of a question; raises Infeasible for dates about which there is nothing to say."""
-    inputs = found.model.inputs
+    inputs, by_region = found.model.inputs, question.by_region
     dates = inputs.dates.tolist()
     if lies_after(dates, inputs.interval, question):
         obstacles = [str(one) for one in budget_obstacles(dates, inputs.interval, "budget", question)]
         if obstacles:
             raise Infeasible("\n".join(obstacles))
         after = rows_after(dates, inputs.interval, question)
-        return planned(found, Span(after.start, len(after), question.pattern or "last_year"))
+        return planned(found, Span(after.start, len(after), question.pattern or "last_year"), by_region)
     rows = asked_rows(inputs, question)
-    return planned(found, Span(inputs.first + rows.start, len(rows), "as_spent"))
+    return planned(found, Span(inputs.first + rows.start, len(rows), "as_spent"), by_region)
 
 
-def planned(found: Posterior, span: Span) -> Plan:
-    """The plan of some periods."""
+def planned(found: Posterior, span: Span, by_region: bool = False) -> Plan:
+    """The plan of some periods; `by_region` with a channel for each channel of each region."""
     inputs = found.model.inputs
     dates = inputs.dates.tolist()
     dates += following(dates, inputs.interval, max(span.first + span.periods - len(dates), 0))
@@ -95,11 +112,33 @@ def planned(found: Posterior, span: Span) -> Plan:
     return Plan(
         dates=tuple(np.array(asked, dtype="datetime64[D]")),
         span=span,
-        channels=tuple(_channel(found, i, span) for i in channel_order(inputs)),
+        channels=tuple(_channels(found, span, by_region)),
     )
 
 
-def _channel(found: Posterior, i: int, span: Span) -> PlannedChannel:
+def _channels(found: Posterior, span: Span, by_region: bool) -> Iterator[PlannedChannel]:
+    order = channel_order(found.model.inputs)
+    if by_region:
+        for region in found.regions:
+            yield from (_channel(region.found, i, span, region.name) for i in order)
+    elif found.regions:
+        yield from (_together([_channel(region.found, i, span) for region in found.regions]) for i in order)
+    else:
+        yield from (_channel(found, i, span) for i in order)
+
+
+def _together(regions: Sequence[PlannedChannel]) -> PlannedChannel:
+    """A channel of all regions, whose money is divided among them as it was, or else as it usually is."""
+    spend, usual = (sum(getattr(one, name) for one in regions) for name in ("spend", "usual"))
+    parts = []
+    for one in regions:
+        times = float(one.spend > 0) if spend > 0 else one.usual / usual if usual > 0 else 1 / len(regions)
+        parts += [replace(part, times=times) for part in one.parts]
+    cost = spend if spend > 0 else 1.0
+    return replace(regions[0], parts=tuple(parts), spend=spend, cost=cost, usual=usual)
+
+
+def _channel(found: Posterior, i: int, span: Span, region: str | None = None) -> PlannedChannel:
     inputs = found.model.inputs
     name = inputs.spend_names[i]
     names = [channel.name for channel in found.paid]
@@ -118,14 +157,15 @@ def _channel(found: Posterior, i: int, span: Span) -> PlannedChannel:
         spend, pattern = float(spends[gap:].sum()), spends[gap:] / price
     if not spend > 0:
         pattern = np.full(span.periods, 1 / span.periods / price)
+    part = [Part(found, names.index(name), before, pattern, 1.0)] if name in names else []
     return PlannedChannel(
         name=name,
         modelled=inputs.paid[i],
-        place=names.index(name) if name in names else None,
+        region=region,
+        draws=found.every,
+        parts=tuple(part),
         spend=spend,
         cost=spend if spend > 0 else 1.0,
-        before=before,
-        pattern=pattern,
         usual=usual,
     )
 

@@ -2,7 +2,8 @@
 
 What channels earn adds up, and each depends on its own spend only. So on a grid of a thousand steps of money
 dynamic programming over the channels finds the best of all splits, S-shaped curves or not; from there
-sequential quadratic programming goes on between the steps.
+sequential quadratic programming goes on between the steps. Of many curves, as of the channels of many
+regions, that would take minutes; there the grid is laid again, finer, around what was found.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ from trainer.engines.native.budget.allocator import descend
 
 STEPS = 1000
 """Of the grid, from the least to the most that can be spent in all."""
+MANY = 30
+"""Curves from which on the grid is made finer instead."""
+_ROUNDS, _FINER, _NEAR = 6, 4, 2
+"""How often, by which factor, and how many steps of the former grid the finer one reaches, up and down."""
+_BISECTIONS = 14
 _ALIKE = 1e-12
 """Relative difference below which two amounts are the same."""
 
@@ -67,6 +73,8 @@ def best_split(curves: Curves, low: Floats, high: Floats, budget: float) -> Floa
         return _settled(low, low, high, budget)
     grid = _Grid(curves, low, high, step)
     start = _settled(grid.split(STEPS), low, high, budget)
+    if len(low) > MANY:
+        return _finer(curves, low, high, budget, start, step)
     rule = {"type": "eq", "fun": lambda spend: spend.sum() - budget, "jac": np.ones_like}
     found = _settled(descend(curves, low, high, start, rule, budget), low, high, budget)
     return max((start, found), key=lambda spend: curves.response(spend).sum())
@@ -90,12 +98,35 @@ def most_at_roas(curves: Curves, low: Floats, high: Floats, roas: float) -> Floa
     grid, earned, spends = _frontier(curves, low, high)
     reached = np.flatnonzero(earned >= roas * spends * (1 - _ALIKE))
     start = np.clip(grid.split(int(reached[-1])), low, high) if grid else low
+    if grid and len(low) > MANY:
+        least, most = float(start.sum()), float(high.sum())
+        for _ in range(_BISECTIONS):
+            middle = (least + most) / 2
+            found = best_split(curves, low, high, middle)
+            if slack(found) >= 0:
+                start, least = found, middle
+            else:
+                most = middle
+        return start
     rule = {"type": "ineq", "fun": slack, "jac": lambda spend: curves.slope(spend) - roas}
     found = descend(
         curves, low, high, start, rule, max(float(start.sum()), _ALIKE * float(high.sum()), _ALIKE)
     )
     allowed = [found] if slack(found) >= -1e-9 * roas * found.sum() else []
     return max((start, *allowed), key=lambda spend: curves.response(spend).sum())
+
+
+def _finer(curves: Curves, low: Floats, high: Floats, budget: float, start: Floats, step: float) -> Floats:
+    """The best split of `budget` near `start`, which spends it, on grids of ever smaller steps."""
+    for _ in range(_ROUNDS):
+        bottom, top = np.maximum(start - _NEAR * step, low), np.minimum(start + _NEAR * step, high)
+        steps = int(np.ceil((budget - bottom.sum()) / step * _FINER))
+        if steps < 1:
+            break
+        step = (budget - bottom.sum()) / steps
+        found = _settled(_Grid(curves, bottom, top, step, steps).split(steps), low, high, budget)
+        start = max((start, found), key=lambda spend: curves.response(spend).sum())
+    return start
 
 
 def _frontier(curves: Curves, low: Floats, high: Floats) -> tuple[_Grid | None, Floats, Floats]:
@@ -110,19 +141,19 @@ def _frontier(curves: Curves, low: Floats, high: Floats) -> tuple[_Grid | None, 
 class _Grid:
     """The best splits of 0, 1, ... steps of money over all channels, above what each must have."""
 
-    def __init__(self, curves: Curves, low: Floats, high: Floats, step: float) -> None:
-        self.low, self.high, self.step = low, high, step
-        self.most = np.zeros(STEPS + 1)
+    def __init__(self, curves: Curves, low: Floats, high: Floats, step: float, steps: int = STEPS) -> None:
+        self.low, self.high, self.step, self.steps = low, high, step, steps
+        self.most = np.zeros(steps + 1)
         self.choices: list[NDArray[np.int64]] = []
         for curve, least, largest in zip(curves.curves, low, high, strict=True):
-            count = min(int(np.ceil((largest - least) / step * (1 - _ALIKE))), STEPS)
+            count = min(int(np.ceil((largest - least) / step * (1 - _ALIKE))), steps)
             self._add(curve(np.minimum(least + step * np.arange(count + 1), largest)))
 
     def _add(self, earned: Floats) -> None:
         """One more channel, which earns (levels,) with 0, 1, ... steps."""
-        best, choice = np.full(STEPS + 1, -np.inf), np.zeros(STEPS + 1, dtype=np.int64)
+        best, choice = np.full(self.steps + 1, -np.inf), np.zeros(self.steps + 1, dtype=np.int64)
         for level, one in enumerate(earned):
-            total = self.most[: STEPS + 1 - level] + one
+            total = self.most[: self.steps + 1 - level] + one
             better = total > best[level:]
             best[level:][better] = total[better]
             choice[level:][better] = level
