@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from itertools import accumulate
 from typing import Literal, Self
@@ -77,15 +78,45 @@ class CurvesDocument(Exchanged):
     factors: list[float] = Field(description="what a channel's `spend` is multiplied by; ascending from 0")
     dates: list[CurveDates] = Field(description="the dates that can be asked about")
     notes: list[str] = Field([], description="what must be known to read them")
+    regions: list[str] = Field([], description="regions whose curves are in curves_regions.json")
 
     @model_validator(mode="after")
     def _even(self) -> Self:
-        count = len(self.factors)
         for dates in self.dates:
-            for channel in dates.channels:
-                lengths = {len(channel.response), len(channel.carry_out), *map(len, channel.steps)}
-                if lengths != {count}:
-                    raise ValueError(f"{dates.name}, {channel.name}: a curve has not {count} values")
-            if len({len(channel.steps) for channel in dates.channels if channel.steps}) > 1:
-                raise ValueError(f"{dates.name}: channels have different numbers of draws")
+            _check(dates.name, dates.channels, len(self.factors))
         return self
+
+
+class RegionCurves(Exchanged):
+    """The curves of one region."""
+
+    name: str = Field(description="its name")
+    dates: list[CurveDates] = Field(description="the dates that can be asked about, the same in every region")
+
+
+class RegionCurvesDocument(Exchanged):
+    """curves_regions.json: what curves.json tells of all regions together, told of each of them.
+
+    It has fewer dates and, of many regions, fewer draws. Row k of every channel of every region is the same
+    draw, so that they add up, and what regions spend and are expected to earn adds up to that of curves.json.
+    """
+
+    schema_version: SchemaVersion = SCHEMA_VERSION
+    factors: list[float] = Field(description="as in curves.json")
+    regions: list[RegionCurves] = Field(description="in the order of their names")
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        for dates in zip(*(region.dates for region in self.regions), strict=True):
+            channels = [channel for one in dates for channel in one.channels]
+            _check(dates[0].name, channels, len(self.factors))
+        return self
+
+
+def _check(dates: str, channels: Sequence[CurveChannel], count: int) -> None:
+    for channel in channels:
+        lengths = {len(channel.response), len(channel.carry_out), *map(len, channel.steps)}
+        if lengths != {count}:
+            raise ValueError(f"{dates}, {channel.name}: a curve has not {count} values")
+    if len({len(channel.steps) for channel in channels if channel.steps}) > 1:
+        raise ValueError(f"{dates}: channels have different numbers of draws")

@@ -122,6 +122,15 @@ class Attempt:
         return f"{self.shares}{task}.{suffix}"
 
     @property
+    def chains(self) -> str:
+        """Prefix of the chains of the posterior by region that tasks have drawn."""
+        return f"{self.scratch}chain-"
+
+    def chain(self, number: int) -> str:
+        """A chain, drawn to its first length by one of several tasks."""
+        return f"{self.chains}{number}.npz"
+
+    @property
     def merge(self) -> str:
         """Which task makes the result from the shares."""
         return f"{self.scratch}merge.json"

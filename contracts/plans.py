@@ -52,3 +52,4 @@ class PlanOffer(Exchanged):
     interval: Interval = Field(description="length of a period")
     dates: list[OfferedDates] = Field(description="the dates that it offers")
     notes: list[str] = Field([], description="what must be known to ask")
+    regions: list[str] = Field([], description="regions that can be asked about, each or all of them")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, RootModel
 
 from contracts.base import SCHEMA_VERSION, Exchanged, SchemaVersion
 from contracts.changes import ChannelChange
-from contracts.curves import CurvesDocument, Pattern
+from contracts.curves import CurvesDocument, Pattern, RegionCurvesDocument
 from contracts.figures import ModelFigures
 from contracts.posterior import PosteriorDocument, PosteriorShort
 from contracts.series import Interval
@@ -510,6 +510,7 @@ _BY_NAME: dict[str, type[BaseModel]] = {
     "trust.json": TrustDocument,
     "figures.json": ModelFigures,
     "curves.json": CurvesDocument,
+    "curves_regions.json": RegionCurvesDocument,
 }
 
 

@@ -90,6 +90,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "frozen_batch": batch.FrozenBatch,
     "batch_step": batch.BatchStep,
     "batch_finished": batch.BatchFinished,
+    "curves_regions": curves.RegionCurvesDocument,
     "problem": problem.Problem,
 }
 """Every contract by the name of its schema and of its example."""

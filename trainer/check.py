@@ -17,7 +17,8 @@ import pandas as pd
 from contracts.model import ModelConfig
 from trainer.engines.base import Host, Material
 from trainer.engines.registry import load
-from trainer.posterior.job import Asked, ByRegion
+from trainer.posterior.job import Asked
+from trainer.posterior.regions import ByRegion
 from trainer.trust.job import Judge
 
 _WEEKS = 120

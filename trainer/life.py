@@ -39,7 +39,9 @@ from trainer.console import Console
 from trainer.engines.base import Engine, EngineError, Host, Material, SearchProgress
 from trainer.engines.registry import load
 from trainer.heartbeat import Pulse
-from trainer.posterior.job import Asked, ByRegion
+from trainer.posterior.job import Asked
+from trainer.posterior.regions import ByRegion
+from trainer.posterior.sampling import CHAINS
 from trainer.timings import Steps, cpu_seconds, peak_memory_mb
 from trainer.transfer import download, upload
 from trainer.trust.job import Judge
@@ -149,20 +151,29 @@ class Life:
         if self.index >= tasks:
             self.done = SEARCHED
             return None
-        engine = self._engine(config, folder)
+        engine, asked = self._engine(config, folder, tasks)
         shares = [self.attempt.share(task, engine.share_suffix) for task in range(tasks)]
         if self.objects.stat(shares[self.index]) is None:
             share, ours = folder / f"share.{engine.share_suffix}", trials_of(self.index, tasks, trials)
             iterations = len(ours) * config.model.search.iterations
             self.progress = Progress(trials=len(ours), iterations=iterations)
             engine.search(ours, share)
+            for number, chain in asked.begun.items():
+                create_once(self.runtime, self.attempt.chain(number), chain)
             self.pulse.beat()  # so that the task that merges sees the whole log and progress
             with self.steps("upload"):
                 upload(self.runtime, shares[self.index], share)
         self.done = max(self.done, SEARCHED)
-        return self._merged(engine, config, shares, folder) if self._merges(shares) else None
+        if not self._merges(shares):
+            return None
+        names = [info.name for info in self.objects.list(self.attempt.chains)]
+        for number in range(CHAINS):
+            if (name := self.attempt.chain(number)) in names:
+                asked.begun[number] = self.objects.read(name)
+        return self._merged(engine, config, shares, folder)
 
-    def _engine(self, config: TrainingConfig, folder: Path) -> Engine:
+    def _engine(self, config: TrainingConfig, folder: Path, tasks: int) -> tuple[Engine, Asked]:
+        """The engine, and what it asks for the posterior."""
         with self.steps("load"):
             prepared = folder / "prepared.parquet"
             download(self.objects, config.prepared, prepared)
@@ -170,10 +181,19 @@ class Life:
             cores = self.runtime.settings.cores or os.cpu_count() or 1
             by_region = self._by_region(config, folder)
             asked = Asked(cores, self.steps, self.console, self.steps.tell, by_region)
+            if tasks > 1:
+                drawn = trials_of(self.index, tasks, CHAINS)
+                asked.chains = range(drawn.start - 1, drawn.stop - 1)
             host = Host(
-                cores, self.steps, self._progressed, self.console, asked, Judge(asked, config.warnings)
+                cores,
+                self.steps,
+                self._progressed,
+                self.console,
+                asked,
+                Judge(asked, config.warnings),
+                asked.begin,
             )
-            return load(config.engine)(material, host)
+            return load(config.engine)(material, host), asked
 
     def _by_region(self, config: TrainingConfig, folder: Path) -> ByRegion | None:
         """The prepared data by region; None if there are no regions."""

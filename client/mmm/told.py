@@ -81,6 +81,7 @@ def budget_lines(answers: Sequence[Allocation]) -> list[str]:
     lines = []
     for answer in answers:
         name = f"budget {answer.name}" if answer.name else "budget"
+        name += f" in {answer.region}" if answer.region else ""
         if not answer.feasible:
             lines.append(f"  {name}: no answer: {answer.reason}")
             continue
@@ -91,6 +92,12 @@ def budget_lines(answers: Sequence[Allocation]) -> list[str]:
             )
             moved = f"{amount(answer.before.spend)} → {amount(answer.after.spend)}"
             lines.append(f"{head}: {moved}{_gained(answer.gain)}: {spends}")
+        lines += [
+            f"{head}: {region.name}: {amount(region.before.spend)} → {amount(region.after.spend)}"
+            f"{_gained(region.gain)}"
+            for region in answer.regions
+            if region.before and region.after
+        ]
         lines += [
             f"{head}: plan {plan.name}: {amount(plan.after.spend)}{_gained(plan.gain)}"
             for plan in answer.plans

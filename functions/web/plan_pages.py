@@ -23,7 +23,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
     def asked(job_id: str) -> plans.Asked:
         job, curves = plans.curves_of(ports, job_id)
-        return plans.ask(job, curves, request.args.to_dict())
+        return plans.ask(ports, job, curves, request.args.to_dict())
 
     def told(job_id: str) -> tuple[plans.Asked, Allocation]:
         found = asked(job_id)
@@ -78,16 +78,19 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
 
 def rows(answer: Allocation) -> list[list[object]]:
-    """The answer as a table: a row per plan and channel, and of all channels together."""
+    """The answer as a table: a row per plan and channel, and of all channels together; by region of each."""
     ratio = answer.metric or "roas"
-    found: list[list[object]] = [["plan", "channel", *_SPENT, *_EARNED, ratio, *_GAINED]]
+    found: list[list[object]] = [["plan", "region", "channel", *_SPENT, *_EARNED, ratio, *_GAINED]]
 
-    def add(plan: str, channel: str, figures: Figures | None, gain: Gain | None) -> None:
+    def add(
+        plan: str, channel: str, figures: Figures | None, gain: Gain | None, region: str = answer.region or ""
+    ) -> None:
         if figures is None:
             return
         found.append(
             [
                 plan,
+                region,
                 channel,
                 *(getattr(figures, name) for name in _SPENT),
                 *(getattr(figures.earned, name.removeprefix("earned_"), None) for name in _EARNED),
@@ -102,6 +105,13 @@ def rows(answer: Allocation) -> list[list[object]]:
     add("proposed", _ALL, answer.after, answer.gain)
     for one in answer.channels:
         add("proposed", one.name, one.after, one.gain)
+    for region in answer.regions:
+        add("today", _ALL, region.before, None, region.name)
+        for one in region.channels:
+            add("today", one.name, one.before, None, region.name)
+        add("proposed", _ALL, region.after, region.gain, region.name)
+        for one in region.channels:
+            add("proposed", one.name, one.after, one.gain, region.name)
     for plan in answer.plans:
         add(plan.name, _ALL, plan.after, plan.gain)
         for channel in plan.channels:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from contracts import names
 from contracts.base import error_lines
-from contracts.curves import CurvesDocument
+from contracts.curves import CurvesDocument, RegionCurvesDocument
 from contracts.job import Job, JobState
 from contracts.plans import OfferedDates, PlanOffer, PlanQuestion
 from contracts.result import Allocation
@@ -20,7 +20,7 @@ from functions.web import planner
 from functions.web.actions import job_of
 from functions.web.problems import NoCurves
 
-CURVES = "curves.json"
+CURVES, BY_REGION = "curves.json", "curves_regions.json"
 COMPARED = 3
 """Plans of one's own that the page compares at once."""
 DEFAULT = ("last-52", "last-364", "last-12")
@@ -48,13 +48,22 @@ def curves_of(ports: Ports, job_id: str) -> tuple[Job, CurvesDocument]:
     return job, CurvesDocument.model_validate_json(text)
 
 
-def answered(job: Job, curves: CurvesDocument, question: PlanQuestion) -> Allocation:
+def answered(ports: Ports, job: Job, curves: CurvesDocument, question: PlanQuestion) -> Allocation:
     """The answer to a question about a job.
 
     Raises:
         planner.Unanswerable: the curves do not hold what it asks.
     """
-    return planner.answer(curves, question, job.result.sol_id if job.result else "")
+    regions = regions_of(ports, job, curves) if question.of_regions else None
+    return planner.answer(curves, question, job.result.sol_id if job.result else "", regions)
+
+
+def regions_of(ports: Ports, job: Job, curves: CurvesDocument) -> RegionCurvesDocument | None:
+    """The curves of each region of a finished job, if there are any."""
+    if not curves.regions:
+        return None
+    text = ports.objects.read(f"{names.results(job)}{BY_REGION}")
+    return RegionCurvesDocument.model_validate_json(text)
 
 
 @dataclass(frozen=True)
@@ -74,25 +83,30 @@ class Asked:
         return self.values.get(name, "")
 
 
-def ask(job: Job, curves: CurvesDocument, values: Mapping[str, str]) -> Asked:
+def ask(ports: Ports, job: Job, curves: CurvesDocument, values: Mapping[str, str]) -> Asked:
     """Read the fields of the page's form, and answer.
 
-    The fields: `dates`, `scenario`, `total`, `target`, `low`, `high`; of the i-th channel `low-i`, `high-i`
+    The fields: `dates`, `scenario`, `total`, `target`, `low`, `high`, `region`,
+    `by_region`; of the i-th channel `low-i`, `high-i`
     and `budget-i`; of the k-th plan `plan-k` (its name) and `plan-k-i` (the i-th channel's spend). What is
     empty is left out.
     """
-    offer = planner.offer(curves)
+    region = values.get("region", "")
+    regions = regions_of(ports, job, curves) if region in curves.regions else None
+    asked = planner.of_region(curves, regions, region) if regions else curves
+    offer = planner.offer(asked)
     by_name = {dates.name: dates for dates in offer.dates}
     usual = next((name for name in DEFAULT if name in by_name), offer.dates[0].name)
     name = values.get("dates") or usual
     dates = by_name.get(name, by_name[usual])
     kept = {key: text.strip() for key, text in values.items() if text.strip()}
     lines: list[str] = []
-    body = _body(kept, dates, lines) | {"dates": name}
+    body = _body(kept, dates, lines) | {"dates": name, "region": region or None}
+    body["by_region"] = bool(values.get("by_region"))
     answer = None
     try:
         question = PlanQuestion.model_validate(body)
-        answer = None if lines else answered(job, curves, question)
+        answer = None if lines else answered(ports, job, curves, question)
     except ValidationError as error:
         lines += error_lines(error)
     except planner.Unanswerable as error:

@@ -242,6 +242,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     (r"trust\.json", "Answers", "whether the result can be trusted"),
     (r"allocator\.json", "Answers", "the budget answer"),
     (r"curves\.json", "Answers", "response curves with their intervals"),
+    (r"curves_regions\.json", "Answers", "response curves of each region"),
     (r"figures.*\.json", "Answers", "what the charts show"),
     (r"refresh\.json", "Answers", "what the refresh continues"),
     (r"validation\.json", "Data", "what was found and changed in the data"),

@@ -62,3 +62,33 @@ def test_an_upload_by_region_gets_an_answer_for_each_and_for_all(tmp_path: Path)
     assert south.before.spend == pytest.approx(float(parts[1][media].to_numpy().sum()))
     trust = json.loads(read(f"{result}trust.json"))
     assert any("of the totals" in note for note in trust["notes"])
+
+
+def test_a_job_of_several_tasks_has_the_same_posterior(tmp_path: Path) -> None:
+    parts = [generate(seed=seed, country="AT").table.assign(area=name) for name, seed in NAMES.items()]
+    parts[1]["promotion"] = parts[0]["promotion"]
+    data = pd.concat(parts).to_csv(index=False).encode()
+    found = []
+    for size in ("small", "large"):
+        world = World(tmp_path / size)
+        settings = yaml.safe_load(demo_settings(30, 2)) | {"size": size, "posterior": {"draws": 200}}
+        settings["columns"]["region"] = "area"
+        settings["pictures"] = "none"
+        put = world.ports.objects.replace
+        put("drop-zone/AT/sales.csv", data, if_generation=None)
+        put("drop-zone/AT/sales.request.yaml", yaml.safe_dump(settings).encode(), if_generation=None)
+        world.deliver()
+        assert len(world.tasks()) == (1 if size == "small" else 2)
+        world.run()
+        [job] = world.ports.jobs.find(Job)
+        assert job.state is JobState.SUCCEEDED, (job.error, job.findings)
+        chains = [info.name for info in world.ports.objects.list(names.Attempt(job.job_id, 1).chains)]
+        assert len(chains) == (0 if size == "small" else 2)
+        result = names.results(job)
+        found.append(
+            [
+                world.ports.objects.read(f"{result}{name}")
+                for name in ("posterior_regions.parquet", "curves.json")
+            ]
+        )
+    assert found[0] == found[1]

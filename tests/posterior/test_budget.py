@@ -422,7 +422,7 @@ def test_dates_after_the_data_have_last_year_s_spends(found: Posterior, pattern:
     assert written.plans[0].gain.q95 < 0
     assert written.model is None
     gap = ask(found, start="2025-03-31", end="2025-06-29", scenario="historical", pattern=pattern)
-    assert len(gap.plan.channels[0].before) == len(inputs.dates) + 13
+    assert len(gap.plan.channels[0].parts[0].before) == len(inputs.dates) + 13
 
 
 def test_a_channel_without_spend_in_the_dates_can_get_a_budget_of_its_own(found: Posterior) -> None:

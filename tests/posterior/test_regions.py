@@ -10,13 +10,19 @@ import pandas as pd
 import pytest
 
 from contracts.budget import BudgetQuestion
+from contracts.curves import FACTORS
 from contracts.model import ModelConfig
+from contracts.plans import PlanQuestion
+from functions.web import planner
 from tests.posterior.data import WORLDS, config
 from trainer.engines.native.budget.reallocation import Infeasible
 from trainer.posterior import Posterior, document, posterior_by_region
 from trainer.posterior.budget import allocate
 from trainer.posterior.budget import document as budget
+from trainer.posterior.budget.curves import curves, curves_by_region
 from trainer.posterior.budget.split import Curve, Curves, best_split
+from trainer.posterior.regions import ByRegion, chains_by_region
+from trainer.trust import refits
 
 ROAS = {"north": (3.0, 1.0), "south": (4.0, 1.0), "west": (2.0, 2.0)}
 SIZE = {"north": 1.0, "south": 0.3, "west": 2.0}
@@ -94,6 +100,26 @@ def test_the_answer_is_the_same_on_two_cores(country: Country, found: Posterior)
     again = country.drawn(cores=2)
     assert np.array_equal(again.contribution, found.contribution)
     assert np.array_equal(again.regions[1].found.sigma, found.regions[1].found.sigma)
+
+
+@pytest.mark.parametrize("sweeps", [150, 600])
+def test_the_answer_is_the_same_whoever_drew_the_chains(country: Country, sweeps: int) -> None:
+    """Also if chains must go on (150 sweeps are too few)."""
+    given = country.regions, country.totals, country.config
+    written: dict[int, bytes] = {}
+    for number in range(2):
+        written |= chains_by_region(*given, column="region", numbers=[number], sweeps=sweeps)
+    whole = posterior_by_region(*given, column="region", sweeps=sweeps, longest=4)
+    for begun in ({1: written[1]}, written):
+        parts = posterior_by_region(*given, column="region", sweeps=sweeps, longest=4, begun=begun)
+        assert parts.sweeps == whole.sweeps
+        assert np.array_equal(parts.contribution, whole.contribution)
+        assert np.array_equal(parts.regions[2].found.sigma, whole.regions[2].found.sigma)
+    assert whole.sweeps > sweeps or sweeps == 600
+    other = country.config.model_copy(update={"search": country.config.search.model_copy(update={"seed": 9})})
+    again = posterior_by_region(*given[:2], other, column="region", sweeps=sweeps, longest=1)
+    stale = posterior_by_region(*given[:2], other, column="region", sweeps=sweeps, longest=1, begun=written)
+    assert np.array_equal(stale.contribution, again.contribution)
 
 
 def test_what_a_period_earned_is_the_sum_of_the_regions_and_so_is_a_budget_answer(
@@ -185,6 +211,39 @@ def test_after_the_data_each_region_spends_as_it_did_a_year_before(
     assert fixed.historical.response == pytest.approx(told.historical.response, rel=1e-9)
 
 
+def test_the_curves_of_regions_answer_as_a_job_does(found: Posterior) -> None:
+    national = curves(found)
+    regional = curves_by_region(found)
+    assert regional is not None
+    assert national.regions == [region.name for region in regional.regions] == list(ROAS)
+    for dates in regional.regions[0].dates:
+        [whole] = [one for one in national.dates if one.name == dates.name]
+        for i, channel in enumerate(whole.channels):
+            of_regions = [
+                one.channels[i]
+                for region in regional.regions
+                for one in region.dates
+                if one.name == dates.name
+            ]
+            assert sum(one.today for one in of_regions) == pytest.approx(channel.today)
+            today = [one.response[FACTORS.index(1)] for one in of_regions]
+            assert sum(today) == pytest.approx(channel.response[FACTORS.index(1)], rel=1e-9)
+    for asked in ({"by_region": True}, {"region": "west", "total": "+10 %"}):
+        job = budget.document(allocate(found, BudgetQuestion.model_validate(asked)))
+        plan = planner.answer(national, PlanQuestion.model_validate(asked), regions=regional)
+        assert plan.region == job.region
+        assert plan.gain.mean == pytest.approx(job.gain.mean, rel=0.02)
+        assert plan.before.earned.mean == pytest.approx(job.before.earned.mean, rel=1e-6)
+        for mine, theirs in zip(plan.regions, job.regions, strict=True):
+            assert mine.after.spend == pytest.approx(theirs.after.spend, rel=0.05)
+            assert mine.gain.q05 == pytest.approx(theirs.gain.q05, abs=0.05 * abs(job.gain.mean))
+        spends = {channel.name: channel.after.spend for channel in job.channels}
+        for channel in plan.channels:
+            assert channel.after.spend == pytest.approx(spends[channel.name], rel=0.05)
+    with pytest.raises(planner.Unanswerable, match="no region 'east'"):
+        planner.answer(national, PlanQuestion(region="east"), regions=regional)
+
+
 def test_a_study_of_the_country_is_told_to_all_its_regions(country: Country, found: Posterior) -> None:
     dates, spent = country.totals["date"], float(country.totals["c1"][20:40].sum())
     study = {
@@ -229,6 +288,21 @@ def test_a_study_of_one_region_tells_of_that_region(country: Country, found: Pos
         assert now < 0.75 * before if region == 0 else 0.85 < now / before < 1.15
     [note] = [note for note in studied.model.notes if "the study of c2" in note]
     assert note.endswith("is left out: c2 has no posterior [south]")
+
+
+def test_forecasts_and_refits_are_those_of_the_regions(country: Country, found: Posterior) -> None:
+    regions = ByRegion(country.regions, "region")
+    tried, stability, notes = refits.backtests(found, country.totals, country.config, 1, regions)
+    assert [one.periods for one in tried] == [4, 8, 12]
+    assert np.average([one.covered for one in tried], weights=[4, 8, 12]) > 0.7
+    for one in tried:
+        assert one.error < 0.6 * one.error_without_media
+    spends = {name: country.regions.query(f"region == '{name}'")["c1"].sum() for name in ROAS}
+    true = sum(spends[name] * ROAS[name][0] for name in ROAS) / sum(spends.values())
+    [c1, _] = stability
+    assert all(one.q05 < true < one.q95 for one in c1.refits)
+    assert c1.moved < 2.5
+    assert notes == []
 
 
 def test_the_document_tells_of_every_region_in_numbers_and_words(found: Posterior) -> None:

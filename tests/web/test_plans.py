@@ -112,6 +112,37 @@ def test_names_of_any_script_are_text_only(site: Site) -> None:
         assert HOSTILE not in site.client.get(path, query_string={"dates": "last-4"}).get_data(as_text=True)
 
 
+def test_money_may_be_planned_by_region(site: Site) -> None:
+    regional = json.loads((ROOT / EXAMPLES / "curves_regions.json").read_text(encoding="utf-8"))
+    names_of = [region["name"] for region in regional["regions"]]
+    documents = {"curves__json": {**CURVES, "regions": names_of}, "curves_regions__json": regional}
+    site.result(site.job(S.SUCCEEDED), **{name: json.dumps(one).encode() for name, one in documents.items()})
+    assert site.client.get(PLANS).json["regions"] == names_of
+    html = site.client.get(PAGE, query_string={"dates": "last-4", "by_region": "yes"}).text
+    assert all(f'<th scope="row">{name}</th>' in html for name in names_of)
+    query = {"dates": "last-4", "by_region": "yes"}
+    table = list(csv.DictReader(io.StringIO(site.client.get(f"{PAGE}.csv", query_string=query).text)))
+    proposed = [row for row in table if row["plan"] == "proposed" and row["channel"] == "all channels"]
+    assert [row["region"] for row in proposed] == ["", *names_of]
+    parts = [float(row["spend"]) for row in proposed]
+    assert parts[0] == pytest.approx(sum(parts[1:]))
+    south = {"dates": "last-4", "region": "South", "total": "+10 %"}
+    answer = site.client.post(PLANS, json=south).json
+    assert answer["region"] == "South"
+    assert answer["after"]["spend"] == pytest.approx(1.1 * answer["before"]["spend"])
+    assert answer["before"]["spend"] < parts[0]
+    html = site.client.get(PAGE, query_string=south).text
+    assert '<option value="South" selected>' in html
+    wrong = site.client.post(PLANS, json={"region": "East", "dates": "last-4"})
+    assert (wrong.status_code, "no region 'East'" in wrong.text) == (400, True)
+    assert "no curves_regions.json" in _without_regions(site)
+
+
+def _without_regions(site: Site) -> str:
+    site.result(site.job(S.SUCCEEDED, "weekly-2"), curves__json=json.dumps(CURVES).encode())
+    return site.client.post(PLANS.replace("-1/", "-2/"), json={"by_region": True, "dates": "last-4"}).text
+
+
 def test_a_job_without_curves_says_why(site: Site) -> None:
     site.job(S.RUNNING)
     site.result(site.job(S.SUCCEEDED, "weekly-2"))

@@ -54,6 +54,11 @@ prepared (None: nothing). Leaves the draws in the folder; None, with the reason 
 none."""
 
 
+BeginPosterior = Callable[[pd.DataFrame, ModelConfig, Any], None]
+"""Called when the trials of a task have been searched, with data, configuration and preparation as later
+`AskPosterior`; draws this task's part of a posterior that several tasks draw."""
+
+
 AskTrust = Callable[[pd.DataFrame, ModelConfig, Path], TrustDocument | None]
 """Called, after the posterior was asked for, with the same data and configuration and the folder in which the
 tables and best_model.json are; leaves trust.json there. None: nothing is checked."""
@@ -67,6 +72,10 @@ def _no_posterior(_data: pd.DataFrame, _config: ModelConfig, _folder: Path, _inp
     return None
 
 
+def _nothing_to_begin(_data: pd.DataFrame, _config: ModelConfig, _inputs: object) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Host:
     """What an engine may use, and where it reports to."""
@@ -77,6 +86,7 @@ class Host:
     log: Callable[[str], None]  # a line of console.log
     posterior: AskPosterior = _no_posterior
     trust: AskTrust = _no_trust
+    begin_posterior: BeginPosterior = _nothing_to_begin
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ class RobynEngine:
             out = Path(scratch)
             self._run(out, "--trials", f"{trials[0]}:{trials[-1]}", "--out", str(out), planned=len(trials))
             shutil.move(out / "share.rds", share)
+        self._host.begin_posterior(self._data, self._begun.believed(self._material.config), None)
 
     def finish(self, shares: Sequence[Path], folder: Path) -> None:
         """Merge the shares, choose the models, and leave every file of the result.

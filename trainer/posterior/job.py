@@ -11,18 +11,18 @@ from typing import Any
 import pandas as pd
 
 from contracts.budget import BudgetQuestion
-from contracts.model import CalibrationStudy, ModelConfig
+from contracts.model import ModelConfig
 from contracts.posterior import PosteriorDocument
 from trainer.engines.native.budget.reallocation import Infeasible
 from trainer.engines.native.records import Inputs
 from trainer.engines.tables import write_csv
 from trainer.posterior.budget import allocate, picture, plans_picture, regions_picture
 from trainer.posterior.budget import document as budget
-from trainer.posterior.budget.curves import curves
+from trainer.posterior.budget.curves import curves, curves_by_region
 from trainer.posterior.document import document
 from trainer.posterior.fit import posterior
 from trainer.posterior.model import NotOffered
-from trainer.posterior.regions import posterior_by_region
+from trainer.posterior.regions import ByRegion, chains_by_region, posterior_by_region
 from trainer.posterior.result import Posterior
 
 
@@ -68,17 +68,6 @@ class JobPosterior:
                 plans_picture.draw(written, self.found.model.inputs.dependent_name, folder / "plans.png")
 
 
-@dataclass(frozen=True, eq=False)
-class ByRegion:
-    """Prepared data with a row per period and region."""
-
-    table: pd.DataFrame
-    column: str
-    """The column that names the region."""
-    studies: tuple[CalibrationStudy, ...] = ()
-    """Those of one region each."""
-
-
 @dataclass
 class Asked:
     """What `Host.posterior` is in a job."""
@@ -90,10 +79,37 @@ class Asked:
     """Is told how far it is."""
     regions: ByRegion | None = None
     """The same data by region, if there are regions."""
+    chains: range = range(0)
+    """Of several tasks: the chains by region that this one draws when it has searched."""
+    begun: dict[int, bytes] = field(default_factory=dict, init=False)
+    """Chains by region that are drawn already, here or by other tasks."""
     found: Posterior | None = field(default=None, init=False)
     """What was answered last."""
     totals: Posterior | None = field(default=None, init=False)
     """The posterior of the country's totals: what was answered, unless that is by region."""
+
+    def begin(self, data: pd.DataFrame, config: ModelConfig, inputs: Inputs | None) -> None:
+        """Draw the chains of this task, if there are any.
+
+        Raises:
+            InvalidInputs: data and configuration do not fit together, a line per problem.
+        """
+        if self.regions is None or config.posterior is None or not self.chains:
+            return
+        with self.step("posterior"):
+            try:
+                self.begun = chains_by_region(
+                    self.regions.table,
+                    data,
+                    self.regions.asked(config),
+                    column=self.regions.column,
+                    numbers=self.chains,
+                    inputs=inputs,
+                    cores=self.cores,
+                    progress=self._progressed,
+                )
+            except NotOffered as reason:  # which the task that merges will find too
+                self.log(f"posterior: none by region: {reason}")
 
     def __call__(
         self, data: pd.DataFrame, config: ModelConfig, folder: Path, inputs: Inputs | None
@@ -124,6 +140,9 @@ class Asked:
             if found.converged:
                 text = curves(found).model_dump_json()
                 (folder / "curves.json").write_text(text, encoding="utf-8")
+                if by_region := curves_by_region(found):
+                    text = by_region.model_dump_json()
+                    (folder / "curves_regions.json").write_text(text, encoding="utf-8")
         self.found = found
         for line in (*answer.notes, f"posterior: {found.sweeps:,} sweeps; {' '.join(answer.sentences)}"):
             self.log(line)
@@ -134,16 +153,16 @@ class Asked:
         if self.regions is None:
             return None
         table, column = self.regions.table, self.regions.column
-        config = config.model_copy(update={"calibration": [*config.calibration, *self.regions.studies]})
         try:
             return posterior_by_region(
                 table,
                 data,
-                config,
+                self.regions.asked(config),
                 column=column,
                 inputs=inputs,
                 cores=self.cores,
                 progress=self._progressed,
+                begun=self.begun,
             )
         except NotOffered as reason:
             self.log(f"posterior: none by region, so that of their totals stands: {reason}")

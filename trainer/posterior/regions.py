@@ -6,17 +6,21 @@ country, and how much regions differ is learnt, so that small regions learn from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from contracts.model import ModelConfig
+from contracts.model import CalibrationStudy, ModelConfig
 from contracts.posterior import PosteriorConfig
 from trainer.engines.native.records import Inputs
 from trainer.posterior import kernel, regional
@@ -36,6 +40,21 @@ _CHUNK = 50
 """Sweeps between two reports of progress."""
 
 
+@dataclass(frozen=True, eq=False)
+class ByRegion:
+    """Prepared data with a row per period and region."""
+
+    table: pd.DataFrame
+    column: str
+    """The column that names the region."""
+    studies: tuple[CalibrationStudy, ...] = ()
+    """Those of one region each."""
+
+    def asked(self, config: ModelConfig) -> ModelConfig:
+        """What is asked of all regions together, and the studies of each."""
+        return config.model_copy(update={"calibration": [*config.calibration, *self.studies]})
+
+
 def posterior_by_region(
     regions: pd.DataFrame,
     data: pd.DataFrame,
@@ -47,26 +66,75 @@ def posterior_by_region(
     sweeps: int = SWEEPS,
     longest: int = LONGEST,
     progress: Progress = lambda *_: None,
+    begun: Mapping[int, bytes] = MappingProxyType({}),
 ) -> Posterior:
     """Draw from the posterior of all regions; what it says of the country is their sum, draw by draw.
 
-    `regions` has a row per period and region, which `column` names, `data` their totals. The result depends
-    on data, configuration and seed only, not on `cores`.
+    `regions` has a row per period and region, which `column` names, `data` their totals. `begun` are chains
+    that `chains_by_region` has drawn of the same. The result depends on data, configuration and seed only,
+    not on `cores` and `begun`.
 
     Raises:
         InvalidInputs: data and configuration do not fit together, a line per problem.
         NotOffered: there is no posterior of the country or of one of the regions; the text says why.
     """
-    settings = config.posterior or PosteriorConfig()
-    national = config.national
-    inputs = inputs or prepared(data, national)
-    country = modelling.build(data, national, inputs, settings)
-    parts = {str(name): part.reset_index(drop=True) for name, part in regions.groupby(column, sort=True)}
-    models = {name: _model(name, part, config, inputs, settings) for name, part in parts.items()}
-    country = replace(country, notes=(*country.notes, *_notes(country, models)))
-    problems = stacked(country, list(models.values()))
-    chains = _sampled(problems, config.search.seed, cores, sweeps, longest, progress)
-    return _read(country, models, settings, config.search.seed, chains)
+    asked = _Asked.of(regions, data, config, column, inputs)
+    seed = config.search.seed
+    chains = _sampled(asked.problems, seed, cores, sweeps, longest, progress, begun)
+    return _read(asked.country, asked.models, config.posterior or PosteriorConfig(), seed, chains)
+
+
+def chains_by_region(
+    regions: pd.DataFrame,
+    data: pd.DataFrame,
+    config: ModelConfig,
+    *,
+    column: str,
+    numbers: Iterable[int],
+    inputs: Inputs | None = None,
+    cores: int = 1,
+    sweeps: int = SWEEPS,
+    progress: Progress = lambda *_: None,
+) -> dict[int, bytes]:
+    """Some of the chains of `posterior_by_region`, which takes the same arguments, at their first length.
+
+    Raises:
+        InvalidInputs, NotOffered: as there.
+    """
+    asked, numbers = _Asked.of(regions, data, config, column, inputs), list(numbers)
+    told = _Told(progress, len(numbers) * sweeps)
+
+    def drawn(number: int) -> bytes:
+        return _first(asked.problems, (config.search.seed, number), sweeps, told).written()
+
+    with ThreadPoolExecutor(max(1, min(cores, len(numbers)))) as pool:
+        return dict(zip(numbers, pool.map(drawn, numbers), strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """The models of country and regions, and the sampler's arrays."""
+
+    country: Model
+    models: dict[str, Model]
+    problems: regional.Problems
+
+    @classmethod
+    def of(
+        cls,
+        regions: pd.DataFrame,
+        data: pd.DataFrame,
+        config: ModelConfig,
+        column: str,
+        inputs: Inputs | None,
+    ) -> _Asked:
+        settings, national = config.posterior or PosteriorConfig(), config.national
+        inputs = inputs or prepared(data, national)
+        country = modelling.build(data, national, inputs, settings)
+        parts = {str(name): part.reset_index(drop=True) for name, part in regions.groupby(column, sort=True)}
+        models = {name: _model(name, part, config, inputs, settings) for name, part in parts.items()}
+        country = replace(country, notes=(*country.notes, *_notes(country, models)))
+        return cls(country, models, stacked(country, list(models.values())))
 
 
 def _model(
@@ -219,13 +287,29 @@ class _Draws:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
 
 
+class _Told:
+    """Adds up the sweeps of all chains."""
+
+    def __init__(self, progress: Progress, planned: int) -> None:
+        self.progress, self.planned, self.done = progress, planned, 0
+
+    def __call__(self, sweeps: int) -> None:
+        self.done += sweeps
+        self.progress(self.done, self.planned)
+
+
 class _Chain:
+    """A chain; what another process goes on with says of which problem, seed and length it is."""
+
     def __init__(self, problems: regional.Problems, seed: Sequence[int]) -> None:
-        self.problems = problems
+        self.problems, self.seed = problems, tuple(seed)
         self.random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
         self.states, self.works = _states(problems), _works(problems)
         self.draws = _Draws.empty(0, problems)
-        regional.begin(problems, self.states, self.random, self.works)
+
+    def begin(self) -> None:
+        """From the prior."""
+        regional.begin(self.problems, self.states, self.random, self.works)
 
     def go_on(self, sweeps: int, burning: bool, told: Callable[[int], None]) -> None:
         """Sweep, and keep the draws unless the chain is still burning in."""
@@ -237,6 +321,48 @@ class _Chain:
             told(len(part.shapes))
         if not burning:
             self.draws = _Draws.joined([self.draws, draws])
+
+    def written(self) -> bytes:
+        """For `read_from`."""
+        text = json.dumps(self.random.bit_generator.state)
+        arrays = {f"state_{name}": values for name, values in self.states._asdict().items()}
+        arrays |= {f"draws_{name}": values for name, values in vars(self.draws).items()}
+        file = io.BytesIO()
+        np.savez(file, identity=np.array(self._identity), random=np.array(text), **arrays)
+        return file.getvalue()
+
+    def read_from(self, written: bytes, sweeps: int) -> bool:
+        """Go on where another process stopped after `sweeps`; False: it drew from another problem."""
+        with np.load(io.BytesIO(written), allow_pickle=False) as found:
+            draws = {name: found[f"draws_{name}"] for name in vars(self.draws)}
+            if str(found["identity"]) != self._identity or len(draws["shapes"]) != sweeps - sweeps // 3:
+                return False
+            self.draws = _Draws(**draws)
+            self.random.bit_generator.state = json.loads(str(found["random"]))
+            self.states = regional.States(**{name: found[f"state_{name}"] for name in self.states._fields})
+        return True
+
+    @cached_property
+    def _identity(self) -> str:
+        """Of problem and seed: Prophet's holidays differ a little between machines."""
+        found = hashlib.sha256(repr(self.seed).encode())
+        for values in self.problems:
+            found.update(np.ascontiguousarray(values).tobytes())
+        return found.hexdigest()
+
+
+def _first(
+    problems: regional.Problems, seed: Sequence[int], sweeps: int, told: _Told, written: bytes | None = None
+) -> _Chain:
+    """A chain at its first length, drawn here or read; a third of it is burn-in, whose draws are not kept."""
+    chain, burn_in = _Chain(problems, seed), sweeps // 3
+    if written and chain.read_from(written, sweeps):
+        told(sweeps)
+        return chain
+    chain.begin()
+    chain.go_on(burn_in, burning=True, told=told)
+    chain.go_on(sweeps - burn_in, burning=False, told=told)
+    return chain
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,20 +393,23 @@ class _Samples:
 
 
 def _sampled(
-    problems: regional.Problems, seed: int, cores: int, sweeps: int, longest: int, progress: Progress
+    problems: regional.Problems,
+    seed: int,
+    cores: int,
+    sweeps: int,
+    longest: int,
+    progress: Progress,
+    begun: Mapping[int, bytes],
 ) -> _Samples:
     """Chains as in `sampling.sample`: made twice as long until they agree on every channel of the country."""
-    done, burn_in, length = 0, sweeps // 3, sweeps
+    burn_in, length = sweeps // 3, sweeps
+    told = _Told(progress, CHAINS * length)
 
-    def told(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(done, CHAINS * length)
+    def first(number: int) -> _Chain:
+        return _first(problems, (seed, number), sweeps, told, begun.get(number))
 
     with ThreadPoolExecutor(max(1, min(cores, CHAINS))) as pool:
-        chains = list(pool.map(lambda k: _Chain(problems, (seed, k)), range(CHAINS)))
-        list(pool.map(partial(_Chain.go_on, sweeps=burn_in, burning=True, told=told), chains))
-        list(pool.map(partial(_Chain.go_on, sweeps=sweeps - burn_in, burning=False, told=told), chains))
+        chains = list(pool.map(first, range(CHAINS)))
         while True:
             dropped = length // 3 - burn_in
             found = _Samples(tuple(chain.draws.part(slice(dropped, None)) for chain in chains), length)
@@ -288,6 +417,7 @@ def _sampled(
             if agreed or 2 * length > longest * sweeps:
                 return found
             more, length = length, 2 * length
+            told.planned = CHAINS * length
             list(pool.map(partial(_Chain.go_on, sweeps=more, burning=False, told=told), chains))
 
 

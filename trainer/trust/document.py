@@ -14,11 +14,16 @@ from contracts.result import BestModel, ResultWarning
 from contracts.trust import Backtest, ChannelStability, Placebo, Planted, TrustDocument, TrustLine
 from trainer.engines.pictures.style import amount, percent
 from trainer.engines.tables import read_table
+from trainer.posterior.regions import ByRegion
 from trainer.posterior.result import Posterior
 from trainer.trust import refits
 from trainer.trust.thresholds import THRESHOLDS
 
-TOTALS = "forecasts and refits are those of the totals: without the regions they are less sure"
+TOTALS = (
+    "forecasts and refits are those of the totals: without the regions they are less sure; checks: full "
+    "forecasts and refits by region"
+)
+SIMULATED = "planted truth and placebos are those of the totals: without the regions they tell less apart"
 _ROBUST_SD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 _OUTLIER = 4.0
@@ -34,11 +39,12 @@ def judge(
     tell: Callable[[str], None] = lambda _: None,
     warnings: Sequence[ResultWarning] = (),
     by_region: Posterior | None = None,
+    regions: ByRegion | None = None,
 ) -> TrustDocument:
     """What speaks for and against the result in `folder`, whose tables and best_model.json are there.
 
     `found` is the posterior of the same data and configuration; without it nothing is forecast or refitted.
-    Of data by region it is that of the totals, and `by_region` what was drawn of all regions.
+    Of data by region it is that of the totals, and `by_region` what was drawn of `regions`.
     `tell` is told what is being done; `warnings` are
     those of validation.
     """
@@ -49,8 +55,12 @@ def judge(
         return _document(config, lines, notes=["no forecast and no refit: there is no posterior to judge"])
     lines += _sampler(by_region or found)
     tell("backtests")
-    tried, stability, notes = refits.backtests(found, data, config, cores)
-    notes += [TOTALS] if by_region else []
+    if by_region and config.checks == "full":
+        tried, stability, notes = refits.backtests(by_region, data, config, cores, regions)
+        notes.append(SIMULATED)
+    else:
+        tried, stability, notes = refits.backtests(found, data, config, cores)
+        notes += [TOTALS] if by_region else []
     lines += [*_backtest(tried), *_stability(stability)]
     if config.checks == "quick":
         return _document(config, lines, backtests=tried, stability=stability, notes=notes)

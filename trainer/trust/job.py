@@ -29,7 +29,15 @@ class Judge:
         with asked.step("trust"):
             by_region = asked.found if asked.found and asked.found.regions else None
             found = judge(
-                data, config, folder, asked.totals, asked.cores, asked.tell, self.warnings, by_region
+                data,
+                config,
+                folder,
+                asked.totals,
+                asked.cores,
+                asked.tell,
+                self.warnings,
+                by_region,
+                asked.regions,
             )
             (folder / "trust.json").write_text(found.model_dump_json(indent=1), encoding="utf-8")
         for line in found.lines:

@@ -15,6 +15,7 @@ from trainer.posterior import model as modelling
 from trainer.posterior.forecast import forecast, without_media
 from trainer.posterior.kernel import Floats
 from trainer.posterior.model import Channel, Model, NotOffered
+from trainer.posterior.regions import ByRegion, posterior_by_region
 from trainer.posterior.result import Posterior, read
 from trainer.posterior.sampling import sample
 from trainer.posterior.sentences import SURE
@@ -35,13 +36,16 @@ _NINETY_WIDTH = 3.29
 
 
 def backtests(
-    found: Posterior, data: pd.DataFrame, config: ModelConfig, cores: int
+    found: Posterior, data: pd.DataFrame, config: ModelConfig, cores: int, regions: ByRegion | None = None
 ) -> tuple[list[Backtest], list[ChannelStability], list[str]]:
-    """Forecasts of the last periods, how far each channel moves without them, and what could not be tried."""
+    """Forecasts of the last periods, how far each channel moves without them, and what could not be tried.
+
+    With `regions`, of which `found` is the posterior, they are refitted; `data` are their totals.
+    """
     tried, refits, notes = [], {}, []
     for periods in HORIZONS[found.model.inputs.interval]:
         try:
-            refit = _without_last(found, periods, data, config, cores)
+            refit = _without_last(found, periods, data, config, cores, regions)
         except NotOffered as reason:
             notes.append(f"backtest of {periods} periods: {reason}")
             continue
@@ -51,16 +55,33 @@ def backtests(
 
 
 def _without_last(
-    found: Posterior, periods: int, data: pd.DataFrame, config: ModelConfig, cores: int
+    found: Posterior,
+    periods: int,
+    data: pd.DataFrame,
+    config: ModelConfig,
+    cores: int,
+    regions: ByRegion | None,
 ) -> Posterior:
     """The posterior without the last periods of the window, and without studies that reach into them."""
     inputs = found.model.inputs
     shorter = replace(inputs, stop=inputs.stop - periods)
     first_left_out = inputs.dates[shorter.stop]
+    config = regions.asked(config) if regions else config
     studies = [study for study in config.calibration if np.datetime64(study.end) < first_left_out]
     asked = config.model_copy(update={"calibration": studies})
     if shorter.stop - shorter.first < 2 * periods:
         raise NotOffered("too few periods are left")
+    if regions:
+        return posterior_by_region(
+            regions.table,
+            data,
+            asked.model_copy(update={"posterior": found.settings}),
+            column=regions.column,
+            inputs=shorter,
+            cores=cores,
+            sweeps=SWEEPS,
+            longest=1,
+        )
     return _fit(modelling.build(data, asked, shorter, found.settings), found, cores)
 
 
@@ -74,7 +95,8 @@ def _backtest(found: Posterior, refit: Posterior, periods: int) -> Backtest:
     rows = slice(inputs.stop - periods, inputs.stop)
     actual = inputs.dependent[rows]
     random = np.random.default_rng([found.seed, periods])
-    drawn = forecast(refit, inputs.stop, refit.some(_DRAWS), random)
+    parts = [region.found for region in refit.regions] or [refit]
+    drawn = np.sum([forecast(part, inputs.stop, refit.some(_DRAWS), random) for part in parts], axis=0)
     low, middle, high = np.quantile(drawn, (0.05, 0.5, 0.95), axis=0)
     level = float(np.abs(actual).mean())
 

@@ -8,10 +8,11 @@ from functools import cached_property
 from math import inf, isfinite
 
 from contracts.budget import BOUNDS, DEFAULT_TARGET, amount_of
-from contracts.curves import CurveDates, CurvesDocument
+from contracts.curves import CurveDates, CurvesDocument, RegionCurves, RegionCurvesDocument
 from contracts.plans import OfferedChannel, OfferedDates, PlanOffer, PlanQuestion
 from contracts.result import (
     AllocatedChannel,
+    AllocatedRegion,
     Allocation,
     Earned,
     Figures,
@@ -42,7 +43,26 @@ def offer(curves: CurvesDocument) -> PlanOffer:
         interval=curves.interval,
         dates=[_offered(dates, curves.factors[-1]) for dates in curves.dates],
         notes=curves.notes,
+        regions=curves.regions,
     )
+
+
+def of_region(curves: CurvesDocument, regions: RegionCurvesDocument | None, name: str) -> CurvesDocument:
+    """The curves of one region.
+
+    Raises:
+        Unanswerable: there is no such region, or the result has no curves of regions.
+    """
+    by_name = {region.name: region for region in _regions(regions)}
+    if name not in by_name:
+        raise Unanswerable([f"region: there is no region '{name}'; there are: {', '.join(by_name)}"])
+    return curves.model_copy(update={"dates": by_name[name].dates})
+
+
+def _regions(regions: RegionCurvesDocument | None) -> list[RegionCurves]:
+    if regions is None:
+        raise Unanswerable(["region: the result has no curves_regions.json; ask a job"])
+    return regions.regions
 
 
 def _offered(dates: CurveDates, most: float) -> OfferedDates:
@@ -54,8 +74,15 @@ def _offered(dates: CurveDates, most: float) -> OfferedDates:
     )
 
 
-def answer(curves: CurvesDocument, question: PlanQuestion, solution: str = "") -> Allocation:
+def answer(
+    curves: CurvesDocument,
+    question: PlanQuestion,
+    solution: str = "",
+    regions: RegionCurvesDocument | None = None,
+) -> Allocation:
     """What the posterior expects of the spends that are asked for, or proposes; `solution`: the best model.
+
+    `regions` is needed where the question is about regions.
 
     Means are those of all draws, intervals those of the draws in the curves. A question that cannot be
     answered within its bounds is answered with the reason, as a job does.
@@ -63,23 +90,36 @@ def answer(curves: CurvesDocument, question: PlanQuestion, solution: str = "") -
     Raises:
         Unanswerable: the question names what is not there, or spends of which the curves know nothing.
     """
-    by_name = {dates.name: dates for dates in curves.dates}
-    if question.dates not in by_name:
-        there = ", ".join(by_name)
-        raise Unanswerable([f"dates: there are no dates '{question.dates}'; there are: {there}"])
-    asked = _Asked(curves, by_name[question.dates], question)
+    if question.region:
+        curves = of_region(curves, regions, question.region)
+    documents = [curves]
+    if question.by_region:
+        documents = [of_region(curves, regions, region.name) for region in _regions(regions)]
+    dates = [_dates(one, question.dates) for one in documents]
+    every = dates[0].model_copy(update={"channels": [channel for one in dates for channel in one.channels]})
+    names = [one.name for one in _regions(regions)] if question.by_region else []
+    asked = _Asked(curves, every, question, names)
     if problems := [*asked.unknown(), *asked.beyond()]:
         raise Unanswerable(problems)
     return asked.answer(solution)
 
 
+def _dates(curves: CurvesDocument, name: str) -> CurveDates:
+    by_name = {dates.name: dates for dates in curves.dates}
+    if name not in by_name:
+        raise Unanswerable([f"dates: there are no dates '{name}'; there are: {', '.join(by_name)}"])
+    return by_name[name]
+
+
 @dataclass(frozen=True)
 class _Asked:
-    """A question and what it is about; lists go with the channels."""
+    """A question and what it is about; lists go with the channels, by region with those of every region."""
 
     document: CurvesDocument
     dates: CurveDates
     question: PlanQuestion
+    regions: list[str]
+    """By region: their names; each has as many channels."""
 
     @cached_property
     def curves(self) -> list[Curve]:
@@ -92,6 +132,12 @@ class _Asked:
     @property
     def today(self) -> list[float]:
         return [channel.today for channel in self.dates.channels]
+
+    @cached_property
+    def channels(self) -> list[list[int]]:
+        """The places of each channel: one, by region one in every region."""
+        every = range(len(self.dates.channels))
+        return [[i for i in every if self.names[i] == name] for name in dict.fromkeys(self.names)]
 
     @property
     def revenue(self) -> bool:
@@ -115,10 +161,8 @@ class _Asked:
 
     def beyond(self) -> Iterator[str]:
         """Spends that the curves do not reach, and changes of nothing."""
-        for path, name, spend in self._spends():
-            if name not in self.names:
-                continue
-            curve = self.curves[self.names.index(name)]
+        for path, place, spend in self._spends():
+            curve = self.curves[place]
             if isinstance(spend, str) and not curve.channel.today > 0:
                 yield f"{path}: {spend} of no spend is nothing; it was 0 {self.span}; give an amount"
             elif curve.channel.spend and amount_of(spend, curve.channel.today) > curve.most * (
@@ -129,22 +173,21 @@ class _Asked:
                     f"{curve.most:,.2f} (today {curve.channel.today:,.2f}); ask for less, or ask a job"
                 )
 
-    def _spends(self) -> Iterator[tuple[str, str, float | str]]:
+    def _spends(self) -> Iterator[tuple[str, int, float | str]]:
+        """Every spend that is asked for or allowed, and the place of its channel; unknown ones left out."""
         for plan, spends in self.question.plans.items():
             for name, spend in spends.items():
-                yield f"plans.{plan}.{name}", name, spend
+                yield from ((f"plans.{plan}.{name}", i, spend) for i in self._places(name))
         for name, (_, high) in self.question.channel_budgets.items():
-            yield f"channel_budgets.{name}", name, high
-        for name, bounds in self.question.channel_bounds.items():
-            if name in self.names:
-                yield f"channel_bounds.{name}.high", name, bounds.high * self._today(name)
-        if self.question.bounds and self.question.scenario != "historical":
-            for name, spent in zip(self.names, self.today, strict=True):
-                if name not in self.question.channel_bounds and name not in self.question.channel_budgets:
-                    yield "bounds.high", name, self.question.bounds.high * spent
+            yield from ((f"channel_budgets.{name}", i, high) for i in self._places(name))
+        for i, (name, spent) in enumerate(zip(self.names, self.today, strict=True)):
+            if name in self.question.channel_bounds:
+                yield f"channel_bounds.{name}.high", i, self.question.channel_bounds[name].high * spent
+            elif self.question.bounds and name not in self.question.channel_budgets:
+                yield "bounds.high", i, self.question.bounds.high * spent
 
-    def _today(self, name: str) -> float:
-        return self.today[self.names.index(name)]
+    def _places(self, name: str) -> list[int]:
+        return [i for i, one in enumerate(self.names) if one == name]
 
     @cached_property
     def limits(self) -> tuple[list[float], list[float]]:
@@ -215,16 +258,48 @@ class _Asked:
             pattern=self.dates.pattern,
             historical=self._past(self.curves),
             before=self._figures(self.curves, self.today),
-            channels=[
-                AllocatedChannel(
-                    name=curve.channel.name,
-                    modelled=curve.channel.name,
-                    historical=self._past([curve]),
-                    before=self._figures([curve], [curve.channel.today], following=True),
-                )
-                for curve in self.curves
-            ],
+            channels=[self._channel(places) for places in self.channels],
+            region=self.question.region,
+            regions=[self._region(name) for name in self.regions],
         )
+
+    def _channel(self, places: Sequence[int], spends: Sequence[float] | None = None) -> AllocatedChannel:
+        """What was spent and, with `spends` of all channels, what is proposed, in some places together."""
+        curves, today = [self.curves[i] for i in places], [self.today[i] for i in places]
+        one = len(places) == 1
+        found = AllocatedChannel(
+            name=curves[0].channel.name,
+            modelled=curves[0].channel.name,
+            historical=self._past(curves),
+            before=self._figures(curves, today, following=one),
+        )
+        if spends is None:
+            return found
+        proposed = [spends[i] for i in places]
+        least, most = (sum(limit[i] for i in places) for limit in self.limits)
+        bounds = SpendBounds(
+            low=_ratio(least, sum(today)), high=_ratio(most, sum(today)), spend=[least, most]
+        )
+        after = self._figures(curves, proposed, following=one)
+        gain = self._gain(curves, proposed)
+        return found.model_copy(update={"after": after, "gain": gain, "bounds": bounds})
+
+    def _region(self, name: str, spends: Sequence[float] | None = None) -> AllocatedRegion:
+        count = len(self.names) // len(self.regions)
+        first = self.regions.index(name) * count
+        places = range(first, first + count)
+        curves, today = [self.curves[i] for i in places], [self.today[i] for i in places]
+        found = AllocatedRegion(
+            name=name,
+            historical=self._past(curves),
+            before=self._figures(curves, today),
+            channels=[self._channel([i], spends) for i in places],
+        )
+        if spends is None:
+            return found
+        proposed = [spends[i] for i in places]
+        after, gain = self._figures(curves, proposed), self._gain(curves, proposed)
+        return found.model_copy(update={"after": after, "gain": gain})
 
     def _refused(self, found: Allocation, reason: str) -> Allocation:
         return Allocation(
@@ -238,30 +313,23 @@ class _Asked:
             interval=found.interval,
             periods=found.periods,
             pattern=found.pattern,
+            region=found.region,
         )
 
     def _proposed(
         self, found: Allocation, spends: list[float], plans: list[PlanAnswer], **asked: float
     ) -> Allocation:
-        low, high = self.limits
-        channels = [
-            channel.model_copy(
-                update={
-                    "after": self._figures([curve], [spend], following=True),
-                    "gain": self._gain([curve], [spend]),
-                    "bounds": SpendBounds(
-                        low=_ratio(least, curve.channel.today),
-                        high=_ratio(most, curve.channel.today),
-                        spend=[least, most],
-                    ),
-                }
-            )
-            for channel, curve, spend, least, most in zip(
-                found.channels, self.curves, spends, low, high, strict=True
-            )
-        ]
+        channels = [self._channel(places, spends) for places in self.channels]
+        regions = [self._region(name, spends) for name in self.regions]
         after, gain = self._figures(self.curves, spends), self._gain(self.curves, spends)
-        new = {"after": after, "gain": gain, "channels": channels, "plans": plans, **asked}
+        new = {
+            "after": after,
+            "gain": gain,
+            "channels": channels,
+            "regions": regions,
+            "plans": plans,
+            **asked,
+        }
         return found.model_copy(update=new)
 
     def _plan(self, name: str, spends: Mapping[str, float | str]) -> PlanAnswer:
@@ -340,11 +408,11 @@ class _Asked:
                 f"No channel is moved above {self.document.factors[-1]:g} times its spend, which is as far "
                 "as the curves go; a job can go further."
             )
-        for channel in self.dates.channels:
-            if not channel.spend:
+        for places in self.channels:
+            if not any(self.curves[i].channel.spend for i in places):
                 yield (
-                    f"{channel.name}: it never had media, so nothing is known of what it earns; it is "
-                    "taken to earn nothing"
+                    f"{self.names[places[0]]}: it never had media, so nothing is known of what it earns; it "
+                    "is taken to earn nothing"
                 )
 
 

@@ -16,8 +16,8 @@ Earn = Callable[[float], float]
 
 STEPS = 400
 """Of the first grid, from the least to the most that can be spent in all."""
-_FINER = 120
-"""Steps of each finer grid."""
+_FINER, _OF_EACH = 120, 4
+"""Steps of each finer grid, and how many there are at least of each channel."""
 _ROUNDS = 4
 _NEAR = 2
 """How many steps of the former grid a finer one reaches, up and down."""
@@ -125,7 +125,7 @@ def _refined(
         candidate = _settled(grid.split(steps), low, high, budget)
         found = max((found, candidate), key=lambda spends: _earned(earns, spends))
         bottom, top = _around(found, low, high, _NEAR * step)
-        steps = _FINER
+        steps = max(_FINER, _OF_EACH * len(low))
     return found
 
 

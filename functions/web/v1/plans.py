@@ -22,6 +22,6 @@ def answer_plan(runtime: Runtime, job_id: str, body: PlanQuestion) -> Allocation
     """
     job, curves = plans.curves_of(runtime.ports, job_id)
     try:
-        return plans.answered(job, curves, body)
+        return plans.answered(runtime.ports, job, curves, body)
     except planner.Unanswerable as error:
         raise BadBody("the result cannot answer this", error.lines, violations(error.lines)) from error

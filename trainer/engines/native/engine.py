@@ -57,6 +57,13 @@ class NativeEngine:
         except InvalidInputs as error:
             raise EngineError(str(error)) from error
 
+    @property
+    def _believed(self) -> tuple[ModelConfig, Inputs]:
+        """What the posterior is asked with."""
+        begun, inputs = self._training
+        believed = begun.believed(self._material.config)
+        return believed, replace(inputs, bounds=believed.bounds)
+
     def search(self, trials: range, share: Path) -> None:
         """Run these trials, and leave every candidate in one file.
 
@@ -74,6 +81,7 @@ class NativeEngine:
                 inputs, plan, trials=trials, threads=host.cores, progress=_Tracker(host, plan.iterations)
             )
         write_share(found, share)
+        host.begin_posterior(self._data, *self._believed)
 
     def finish(self, shares: Sequence[Path], folder: Path) -> None:
         """Choose among all candidates, and write files and one-pagers into `folder`.
@@ -85,8 +93,8 @@ class NativeEngine:
         found = read_shares(shares)
         if len(shares) > 1:
             _check_agreement(inputs, found)
-        believed = begun.believed(self._material.config)
-        posterior = host.posterior(self._data, believed, folder, replace(inputs, bounds=believed.bounds))
+        believed, prepared = self._believed
+        posterior = host.posterior(self._data, believed, folder, prepared)
         choosing = _choosing(self._material.config, posterior, host.log)
         result = conclude(inputs, found, step=host.step, posterior=choosing)
         candidates, pareto = len(result.candidates), len(result.pareto)

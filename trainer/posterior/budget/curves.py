@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from contracts.curves import FACTORS, CurveChannel, CurveDates, CurvesDocument
+from contracts.curves import (
+    FACTORS,
+    CurveChannel,
+    CurveDates,
+    CurvesDocument,
+    RegionCurves,
+    RegionCurvesDocument,
+)
 from contracts.series import YEAR, Interval
 from trainer.engines.common import Floats
 from trainer.posterior.budget.plan import PlannedChannel, Span, planned
@@ -14,6 +22,8 @@ from trainer.posterior.result import Posterior
 
 DRAWS = 200
 """Joint draws that are written."""
+FEWEST, MOST_DRAWS, MOST_CHANNELS = 40, 12_000, 300
+"""By region: draws at least, draws of all channels of all regions together, and such channels at most."""
 LEVELS = 10_000
 """What the largest value of a channel counts in units; what is written is right to half of one."""
 LAST: dict[Interval, tuple[int, ...]] = {
@@ -42,7 +52,39 @@ def curves(found: Posterior) -> CurvesDocument:
         factors=list(FACTORS),
         dates=[_dates(found, name, span) for name, span in _spans(found)],
         notes=notes if few else [],
+        regions=[region.name for region in found.regions] if _by_region(found) else [],
     )
+
+
+def curves_by_region(found: Posterior) -> RegionCurvesDocument | None:
+    """The content of curves_regions.json; None without regions, or with too many channels in all of them."""
+    if not _by_region(found):
+        return None
+    draws = max(FEWEST, min(DRAWS, MOST_DRAWS // (len(found.regions) * len(found.paid))))
+    return RegionCurvesDocument(
+        factors=list(FACTORS),
+        regions=[
+            RegionCurves(
+                name=region.name,
+                dates=[_dates(region.found, name, span, draws) for name, span in _regional_spans(found)],
+            )
+            for region in found.regions
+        ],
+    )
+
+
+def _by_region(found: Posterior) -> bool:
+    return 0 < len(found.regions) * len(found.paid) <= MOST_CHANNELS
+
+
+def _regional_spans(found: Posterior) -> Iterator[tuple[str, Span]]:
+    """The window, the last year, and what comes as a year before or, without such a year, evenly."""
+    spans, interval = dict(_spans(found)), found.model.inputs.interval
+    years = any(span.pattern == "last_year" for span in spans.values())
+    for name, span in spans.items():
+        after = span.pattern == ("last_year" if years else "even")
+        if after or name in ("window", f"last-{LAST[interval][-1]}"):
+            yield name, span
 
 
 def _spans(found: Posterior) -> Iterator[tuple[str, Span]]:
@@ -58,7 +100,7 @@ def _spans(found: Posterior) -> Iterator[tuple[str, Span]]:
         yield f"next-{periods}-even", Span(everything, periods, "even")
 
 
-def _dates(found: Posterior, name: str, span: Span) -> CurveDates:
+def _dates(found: Posterior, name: str, span: Span, draws: int = DRAWS) -> CurveDates:
     plan = planned(found, span)
     order = [channel.name for channel in plan.channels]
     channels = [plan.channels[order.index(one)] for one in found.model.inputs.spend_names]
@@ -68,11 +110,11 @@ def _dates(found: Posterior, name: str, span: Span) -> CurveDates:
         end=plan.dates[-1].item(),
         periods=span.periods,
         pattern=span.pattern,
-        channels=[_channel(found, channel) for channel in channels],
+        channels=[_channel(channel, found.some(draws)) for channel in channels],
     )
 
 
-def _channel(found: Posterior, channel: PlannedChannel) -> CurveChannel:
+def _channel(channel: PlannedChannel, some: NDArray[np.int64]) -> CurveChannel:
     spend = channel.spend or channel.usual
     if not channel.parts or not spend > 0:
         nothing = [0.0] * len(FACTORS)
@@ -86,7 +128,6 @@ def _channel(found: Posterior, channel: PlannedChannel) -> CurveChannel:
             steps=[],
         )
     spends = spend * np.array(FACTORS)
-    some = found.some(DRAWS)
     drawn = channel.earned(spends, some)
     earned = drawn.sum(axis=2)
     unit = float(earned.max()) / LEVELS or 1.0
