@@ -21,6 +21,7 @@ from contracts.base import (
     Timestamp,
     spelled,
 )
+from contracts.batch import Batch, BatchState, OfBatch, RefusedRow
 from contracts.job import DeadLetter, IgnoredFile, Job, JobResult, JobState, Slot, TimelineEntry, Upload
 from contracts.problem import Problem, Violation
 from contracts.result import Timings
@@ -356,6 +357,37 @@ class Replayed(Exchanged):
     """Messages that were published again."""
 
     dead_letters: list[DeadLetter] = Field(description="those that had not been replayed before")
+
+
+class BatchAnswer(Batch):
+    """A batch as it is now: its document, with its jobs counted."""
+
+    states: dict[JobState, int] = Field(description="its jobs by their state")
+    done: float = Field(description="share of its rows with which nothing happens any more, from 0 to 1")
+    wrong: list[RefusedRow] = Field(
+        description="rows that cannot be requests, or whose data cannot be trained on; the first 100"
+    )
+    more_wrong: bool = Field(description="whether there are more of them")
+
+
+class BatchRow(Exchanged):
+    """What a list shows of a batch."""
+
+    batch_id: OfBatch
+    name: str = Field(description="name of the batch, or of its file below the drop-zone")
+    state: BatchState = Field(description="where the batch is on its way")
+    rows: int = Field(description="rows of the batch")
+    states: dict[JobState, int] = Field(description="its jobs by their state")
+    done: float = Field(description="share of its rows with which nothing happens any more, from 0 to 1")
+    paused: bool = Field(description="whether none of its jobs is started at present")
+    by: str | None = Field(description="who sent it; None: it came as a message or a file")
+    accepted_at: Timestamp = Field(description="when it was accepted, UTC")
+
+
+class BatchList(ListAnswer):
+    """Batches, newest first."""
+
+    batches: list[BatchRow] = Field(description="the batches")
 
 
 class QueueList(Exchanged):

@@ -203,7 +203,15 @@ _MAPPINGS = ("mappings", "mapping-versions")
 
 RIGHTS: dict[str, Rights] = {
     "extract": Rights(
-        publishes=(TRAIN_REQUESTS, BATCH_STEPS, JOB_FINISHED, SWEEP_REQUESTS, DEAD_LETTERS),
+        publishes=(
+            TRAIN_REQUESTS,
+            BATCH_STEPS,
+            TRAINING_READY,
+            NOTIFIED_PREFIXES["datasets/"],
+            JOB_FINISHED,
+            SWEEP_REQUESTS,
+            DEAD_LETTERS,
+        ),
         reads=("drop-zone/", "datasets/", "prepared/", "sources/", BATCHES),
         creates=("datasets/", PREVIEWS, BATCHES),
         lists=("drop-zone/", "sources/"),
@@ -213,7 +221,11 @@ RIGHTS: dict[str, Rights] = {
             "read:sources/": "a request whose source is a file in the bucket",
             "list:sources/": "a request whose source is a folder of Parquet parts",
             f"create:{PREVIEWS}": _LOOK,
-            f"publish:{SWEEP_REQUESTS}": "a job whose upload is replaced by a longer version of itself",
+            f"publish:{SWEEP_REQUESTS}": "a batch is cancelled, or a longer version replaces an upload",
+            **dict.fromkeys(
+                ("read:prepared/", f"publish:{TRAINING_READY}", "publish:objects-datasets"),
+                "a person has the failed jobs of a batch started again",
+            ),
         },
     ),
     "validate": Rights(

@@ -17,6 +17,9 @@ from urllib3.util import Retry
 from contracts.api import (
     AttemptAnswer,
     AttemptList,
+    BatchAnswer,
+    BatchList,
+    BatchRow,
     DeadLetterList,
     DeletedResults,
     File,
@@ -36,6 +39,7 @@ from contracts.api import (
     Validity,
     Version,
 )
+from contracts.batch import BatchRequest
 from contracts.comparison import ComparisonAnswer, CountryList, CountryModels, ModelList
 from contracts.job import DeadLetter, Queue
 from contracts.plans import PlanOffer
@@ -89,7 +93,7 @@ class Client:
 
     def jobs(self, **filters: Any) -> Iterator[JobRow]:
         """Jobs, newest first, by `state` (one or a list), `country`, `revision`, `queue`, `requested_by`,
-        `request_id` (its beginning), `accepted_after`; read in parts, as far as the iterator is."""
+        `request_id` (its beginning), `batch_id`, `accepted_after`; read in parts, as far as it is asked."""
         for part in self._parts(JobList, "/jobs", filters):
             for row in part.jobs:
                 if isinstance(row, JobRow):
@@ -126,6 +130,48 @@ class Client:
             now = self.job(job)
             seen(now)
             if now.done:
+                return now
+            time.sleep(PERIOD_S)
+
+    # batches
+
+    def submit_batch(self, batch: BatchRequest | Mapping[str, Any]) -> BatchAnswer:
+        """Send many requests over one base; the batch that they are, whether it is new or not."""
+        body = batch.model_dump(mode="json", exclude_unset=True) if isinstance(batch, BatchRequest) else batch
+        return self._ask(BatchAnswer, "POST", "/batches", json=body, often=True)
+
+    def batch(self, batch_id: str) -> BatchAnswer:
+        """A batch as it is now; `jobs(batch_id=…)` lists its jobs."""
+        return self._ask(BatchAnswer, "GET", f"/batches/{batch_id}")
+
+    def batches(self) -> Iterator[BatchRow]:
+        """Batches, newest first; read in parts, as far as the iterator is."""
+        for part in self._parts(BatchList, "/batches", {}):
+            yield from part.batches
+
+    def cancel_batch(self, batch_id: str) -> BatchAnswer:
+        """Stop every job of a batch."""
+        return self._ask(BatchAnswer, "POST", f"/batches/{batch_id}:cancel")
+
+    def retry_batch(self, batch_id: str) -> BatchAnswer:
+        """Start the failed jobs of a batch again; of a cancelled one everything that was not done."""
+        return self._ask(BatchAnswer, "POST", f"/batches/{batch_id}:retry")
+
+    def pause_batch(self, batch_id: str) -> BatchAnswer:
+        """Let no job of a batch be started."""
+        return self._ask(BatchAnswer, "POST", f"/batches/{batch_id}:pause")
+
+    def resume_batch(self, batch_id: str) -> BatchAnswer:
+        """Let the jobs of a batch be started again."""
+        return self._ask(BatchAnswer, "POST", f"/batches/{batch_id}:resume")
+
+    def wait_for_batch(self, batch_id: str, seen: Callable[[BatchAnswer], None] | None = None) -> BatchAnswer:
+        """Wait until a batch has ended; `seen` is called with each look at it."""
+        while True:
+            now = self.batch(batch_id)
+            if seen is not None:
+                seen(now)
+            if now.ended:
                 return now
             time.sleep(PERIOD_S)
 

@@ -22,14 +22,25 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from contracts.api import JobAnswer, JobRow, RunAnswer, ScheduleAnswer
+from contracts.api import BatchAnswer, JobAnswer, JobRow, RunAnswer, ScheduleAnswer, Validity
+from contracts.batch import BatchRequest, requests_of
 from contracts.job import JobState
+from contracts.problem import violations
 from contracts.request import SettingsError, parse_settings
 from contracts.summary import ModelSummary
+from mmm.batches import batch_lines, batches_table, follow_batch
 from mmm.client import Client
 from mmm.errors import MmmError, NoAnswer, NotAllowed, Refused
 from mmm.follow import describe, follow
-from mmm.reading import Submission, UnreadableRequests, changed, read_document, read_requests
+from mmm.reading import (
+    Submission,
+    UnreadableRequests,
+    changed,
+    is_table,
+    read_document,
+    read_requests,
+    read_table,
+)
 from mmm.told import (
     asked_table,
     budget_lines,
@@ -144,7 +155,7 @@ def main(context: click.Context, url: str | None, folder: Path, impersonate: str
 
 @main.command()
 @click.argument("path", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--base", type=click.Path(path_type=Path), help="Base request of a CSV table.")
+@click.option("--base", type=click.Path(path_type=Path), help="Base request of a table.")
 @click.option(
     "--set", "changes", multiple=True, metavar="PATH=VALUE", help="Change a field, as search.trials=3."
 )
@@ -156,8 +167,12 @@ def submit(
 ) -> None:
     """Send train requests.
 
-    PATH is a YAML or JSON file, a folder of them, a CSV table with a row for each, or - for standard input.
+    PATH is a YAML or JSON file, a folder of them, or - for standard input; or the table of a batch, with a
+    row for each: CSV, .xlsx or .jsonl.
     """
+    if is_table(path):
+        _submit_table(place, read_table(path, base, [_change(text) for text in changes]), watch, machine)
+        return
     submissions = read_requests(path, base, [_change(text) for text in changes])
     jobs, refused = _send(place, submissions)
     if watch and jobs:
@@ -175,6 +190,27 @@ def submit(
             place.tell(f"{one.origin}: {job.job_id} {job.state}")
     failed = watch and any(job.state is not JobState.SUCCEEDED for _, job in jobs)
     sys.exit(WRONG if refused else FAILED if failed else 0)
+
+
+def _submit_table(place: Place, table: BatchRequest, watch: bool, machine: bool) -> None:
+    misfits = [one for one in requests_of(table) if one.problems]
+    for one in misfits:
+        click.echo(f"row {one.row} cannot be a request: {'; '.join(one.problems)}", err=True)
+    batch = place.client.submit_batch(table)
+    if watch:
+        batch = follow_batch(place.client, batch.batch_id, place.bars(machine))
+    if machine:
+        _print_json(batch)
+    else:
+        place.tell(*batch_lines(batch), f"  {place.client.url}/batches/{batch.batch_id}")
+    sys.exit(WRONG if misfits else _batch_status(batch))
+
+
+def _batch_status(batch: BatchAnswer) -> int:
+    """What a command about a batch exits with: whether a row must change, or a job did not succeed."""
+    if batch.error or batch.wrong:
+        return WRONG
+    return FAILED if batch.ended and batch.states.keys() - {JobState.SUCCEEDED} else 0
 
 
 def _change(text: str) -> tuple[str, str]:
@@ -199,7 +235,7 @@ def _send(place: Place, submissions: Sequence[Submission]) -> tuple[list[tuple[S
 
 @main.command()
 @click.argument("path", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--base", type=click.Path(path_type=Path), help="Base request of a CSV table.")
+@click.option("--base", type=click.Path(path_type=Path), help="Base request of a table.")
 @click.option("--data", is_flag=True, help="Read and check the data too, by a job that trains nothing.")
 @as_json
 @the_place
@@ -217,7 +253,7 @@ def validate(place: Place, path: Path, base: Path | None, data: bool, machine: b
             for origin, job in checks:
                 _report(place, origin, ended[job.job_id])
         sys.exit(0 if all(job.state is JobState.SUCCEEDED for job in ended.values()) else FAILED)
-    answers = [(one.origin, place.client.validate(one.body)) for one in submissions]
+    answers = [(one.origin, _with_row(one, place.client.validate(one.body))) for one in submissions]
     if machine:
         _print_json([answer for _, answer in answers])
     else:
@@ -228,6 +264,14 @@ def validate(place: Place, path: Path, base: Path | None, data: bool, machine: b
     sys.exit(0 if all(answer.valid for _, answer in answers) else WRONG)
 
 
+def _with_row(one: Submission, answer: Validity) -> Validity:
+    """An answer that also says why the row of a table does not fit its base."""
+    if not one.problems:
+        return answer
+    found = [*violations(one.problems), *answer.violations]
+    return answer.model_copy(update={"valid": False, "violations": found, "normalized": None})
+
+
 @main.command()
 @click.option("--state", help="In these states, as FAILED,REJECTED.")
 @click.option("--country", help="Of a country.")
@@ -235,6 +279,7 @@ def validate(place: Place, path: Path, base: Path | None, data: bool, machine: b
 @click.option("--queue", help="Of a queue.")
 @click.option("--requested-by", help="For a person.")
 @click.option("--request-id", help="Whose request_id begins so.")
+@click.option("--batch", "batch_id", help="Of a batch.")
 @click.option("--since", metavar="AGE", help="Accepted within this time, as 90m, 12h, 7d, 4w.")
 @click.option("--limit", default=25, show_default=True, type=click.IntRange(1), help="Most jobs to show.")
 @click.option("--csv", "table", is_flag=True, help="Answer with a CSV table of all that match.")
@@ -513,6 +558,81 @@ def resume(place: Place, name: str) -> None:
     """Let a queue start attempts again."""
     place.client.resume(name)
     place.tell(f"{name}: goes on")
+
+
+@main.group(invoke_without_command=True)
+@click.option("--limit", default=25, show_default=True, type=click.IntRange(1), help="Most batches to show.")
+@as_json
+@click.pass_context
+def batch(context: click.Context, limit: int, machine: bool) -> None:
+    """List batches, newest first; show, cancel, retry, pause or resume one."""
+    if context.invoked_subcommand is None:
+        place = context.find_object(Place)
+        assert place  # noqa: S101 (the group of all commands sets it)
+        found = [row for row, _ in zip(place.client.batches(), range(limit), strict=False)]
+        if machine:
+            _print_json(found)
+        else:
+            place.console.print(batches_table(found))
+
+
+batch_id = click.argument("one", metavar="BATCH")
+
+
+@batch.command("show")
+@batch_id
+@click.option("--watch", is_flag=True, help="Follow it to its end.")
+@as_json
+@the_place
+def show_batch(place: Place, one: str, watch: bool, machine: bool) -> None:
+    """Show a batch: its jobs by state, and the rows that must change."""
+    found = follow_batch(place.client, one, place.bars(machine)) if watch else place.client.batch(one)
+    _tell_batch(place, found, machine)
+    if watch:
+        sys.exit(_batch_status(found))
+
+
+@batch.command("cancel")
+@batch_id
+@as_json
+@the_place
+def cancel_batch(place: Place, one: str, machine: bool) -> None:
+    """Stop every job of a batch; rows that are no jobs yet become none."""
+    _tell_batch(place, place.client.cancel_batch(one), machine)
+
+
+@batch.command("retry")
+@batch_id
+@as_json
+@the_place
+def retry_batch(place: Place, one: str, machine: bool) -> None:
+    """Start the failed jobs of a batch again; of a cancelled one everything that was not done."""
+    _tell_batch(place, place.client.retry_batch(one), machine)
+
+
+@batch.command("pause")
+@batch_id
+@as_json
+@the_place
+def pause_batch(place: Place, one: str, machine: bool) -> None:
+    """Let no job of a batch be started; what runs goes on."""
+    _tell_batch(place, place.client.pause_batch(one), machine)
+
+
+@batch.command("resume")
+@batch_id
+@as_json
+@the_place
+def resume_batch(place: Place, one: str, machine: bool) -> None:
+    """Let the jobs of a batch be started again."""
+    _tell_batch(place, place.client.resume_batch(one), machine)
+
+
+def _tell_batch(place: Place, found: BatchAnswer, machine: bool) -> None:
+    if machine:
+        _print_json(found)
+    else:
+        place.tell(*batch_lines(found))
 
 
 @main.command()

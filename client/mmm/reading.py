@@ -1,29 +1,23 @@
-"""Reads requests from a file, a folder of files, or a table with one row per request."""
+"""Reads requests from a file, a folder of files, or the table of a batch."""
 
 from __future__ import annotations
 
 import copy
-import csv
 import hashlib
-import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.base import canonical_json
+from pydantic import ValidationError
+
+from contracts.base import canonical_json, error_lines
+from contracts.batch import BatchRequest, put, requests_of
 from contracts.request import SettingsError, parse_settings
+from contracts.tables import ENDINGS, TableError, read_rows, written_value
 
 _SUFFIXES = (".yaml", ".yml", ".json")
-_SHORT = {
-    **dict.fromkeys(("organic", "context", "factors"), "name"),
-    "paid_media": "spend",
-    "refresh_of": "job",
-}
-"""By field what a bare text means, as the request reads it."""
-_DEFAULTS = [("duplicates", "aggregate"), ("posterior", "on"), ("posterior", True)]
-"""Words that stand for a mapping with nothing but defaults."""
 
 
 class UnreadableRequests(ValueError):
@@ -36,12 +30,14 @@ class Submission:
 
     origin: str
     body: dict[str, Any]
+    problems: Sequence[str] = ()
+    """Why the row of a table does not fit its base."""
 
 
 def read_requests(
     path: Path, base: Path | None = None, changes: Sequence[tuple[str, str]] = ()
 ) -> list[Submission]:
-    """The requests in a YAML or JSON file, a folder of such files, or a CSV table over a base request.
+    """The requests in a YAML or JSON file, a folder of such files, or a table over a base request.
 
     `-` is one request on the standard input. `changes` are made in each: a dotted path, and the value as YAML
     writes it. A request without `request_id` gets one from its file's name (and row) and its content:
@@ -57,9 +53,39 @@ def read_requests(
         if not files:
             raise UnreadableRequests(f"{path} holds no {', '.join(_SUFFIXES)} file")
         return _all([lambda file=file: _from_file(file, changes) for file in files])
-    if path.suffix == ".csv":
-        return _from_table(path, base or path.with_suffix(".base.yaml"), changes)
+    if is_table(path):
+        table = read_table(path, base, changes)
+        return [Submission(f"{path} row {one.row}", one.body, one.problems) for one in requests_of(table)]
     return [_from_file(path, changes)]
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is the table of a batch."""
+    return path.name.lower().endswith(ENDINGS)
+
+
+def read_table(path: Path, base: Path | None = None, changes: Sequence[tuple[str, str]] = ()) -> BatchRequest:
+    """The batch of a table: CSV, the first sheet of an Excel workbook, or JSON Lines, over a base request.
+
+    The base is `<table>.base.yaml` unless another is given. `changes` are made in each row.
+
+    Raises:
+        UnreadableRequests: one of the two is no table, or no request.
+    """
+    try:
+        rows = read_rows(path.name, _bytes(path))
+    except TableError as error:
+        raise UnreadableRequests(f"{path} {error}") from error
+    said = {dotted: _value(text, "--set", dotted) for dotted, text in changes}
+    document = {
+        "name": path.stem.removesuffix(".batch"),
+        "base": _read(base or path.with_suffix(".base.yaml")),
+        "rows": [{**row, **said} if isinstance(row, dict) else row for row in rows],
+    }
+    try:
+        return BatchRequest.model_validate(document)
+    except ValidationError as error:
+        raise UnreadableRequests("\n".join(f"{path}: {line}" for line in error_lines(error))) from error
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -135,70 +161,15 @@ def _identified(body: dict[str, Any], origin: str) -> dict[str, Any]:
     return {"request_id": f"{readable}-{digest}", **body}
 
 
-def _from_table(path: Path, base_path: Path, changes: Sequence[tuple[str, str]]) -> list[Submission]:
-    rows = _rows(path)
-    base = _read(base_path)
-    readers = [lambda row=row, i=i: _from_row(path, i, row, base, changes) for i, row in enumerate(rows, 1)]
-    return _all(readers)
-
-
-def _rows(path: Path) -> list[dict[str | Any, Any]]:
-    try:
-        text = _bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UnreadableRequests(f"{path} is not UTF-8; save it as UTF-8") from error
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
-    if not rows:
-        raise UnreadableRequests(f"{path} has no rows")
-    return rows
-
-
-def _from_row(
-    path: Path,
-    number: int,
-    row: dict[str | None, Any],
-    base: dict[str, Any],
-    changes: Sequence[tuple[str, str]],
-) -> Submission:
-    origin = f"{path} row {number}"
-    if None in row or None in row.values():
-        raise UnreadableRequests(f"{origin}: the number of cells is not that of the header")
-    body = copy.deepcopy(base)
-    for name, text in row.items():
-        if text.strip():
-            _set(body, str(name), _value(text, origin, str(name)), origin)
-    return _submission(origin, body, f"{path.stem}-{number}", changes)
-
-
 def _value(text: str, origin: str, name: str) -> Any:
     try:
-        return parse_settings(b"value: " + text.encode())["value"]
+        return written_value(text)
     except SettingsError as error:
-        raise UnreadableRequests(f"{origin}, column {name} {error}") from error
+        raise UnreadableRequests(f"{origin}, {name} {error}") from error
 
 
-def _written_out(field: str, value: Any) -> Any:
-    """The mapping that a field's short form stands for; any other value as it is."""
-    if field in _SHORT and isinstance(value, str):
-        return {_SHORT[field]: value}
-    return {} if (field, value) in _DEFAULTS else value
-
-
-def _set(body: Any, dotted: str, value: Any, origin: str) -> None:
-    """Set the value at a dotted path; a number in the path is an index of a list.
-
-    A short form on the way, such as the bare column of a channel, becomes the mapping it stands for.
-    """
-    *parents, last = dotted.strip().split(".")
-    field = ""
+def _set(body: dict[str, Any], dotted: str, value: Any, origin: str) -> None:
     try:
-        for part in parents:
-            field = field if part.isdecimal() else part
-            place = int(part) if isinstance(body, list) else part
-            below = body.setdefault(place, {}) if isinstance(body, dict) else body[place]
-            below = _written_out(field, below)
-            body[place], body = below, below
-        body[int(last) if isinstance(body, list) else last] = value
-    except (ValueError, IndexError, TypeError, AttributeError) as error:
-        raise UnreadableRequests(f"{origin}: '{dotted}' does not fit the base request") from error
+        put(body, dotted, value)
+    except ValueError as error:
+        raise UnreadableRequests(f"{origin}: {error}") from error

@@ -12,6 +12,7 @@ from functions.runtime import Runtime
 from functions.trace import trace
 from functions.web import (
     assets,
+    batch_pages,
     compare_pages,
     country_pages,
     formats,
@@ -57,6 +58,7 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.register_blueprint(new_pages.blueprint(runtime))
     app.register_blueprint(queue_pages.blueprint(runtime))
     app.register_blueprint(schedule_pages.blueprint(runtime))
+    app.register_blueprint(batch_pages.blueprint(runtime))
     app.register_blueprint(reference.blueprint())
     app.register_blueprint(upload_pages.blueprint(runtime))
     app.register_blueprint(health_pages.blueprint(runtime))

@@ -37,6 +37,7 @@ NAMED_BY_PARTS = ("columns.date", "columns.dependent", "columns.paid_media")
 """Fields of a request that the table of a preview fills, and its form repeats."""
 NAVIGATION = (
     ("pages.jobs", "Jobs", ("pages", "results", "plans", "compare")),
+    ("batches.overview", "Batches", ("batches",)),
     ("countries.overview", "Models", ("countries",)),
     ("new.page", "New request", ("new", "uploads")),
     ("schedules.overview", "Schedules", ("schedules",)),

@@ -39,6 +39,7 @@ class PathParameter:
 
 PATH_PARAMETERS: dict[str, PathParameter] = {
     "job_id": PathParameter(r"[a-z0-9-]{1,80}", "id of a job"),
+    "batch_id": PathParameter(r"[a-z0-9-]{1,80}", "id of a batch"),
     "attempt": PathParameter(r"[1-9][0-9]{0,5}", "attempt of the job, counted from 1", int),
     "country": PathParameter(r"[A-Za-z0-9][A-Za-z0-9_-]{0,15}", "a country, as requests name it"),
     "schedule": PathParameter(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "name of a schedule"),
@@ -77,6 +78,8 @@ class Route:
     body: type[BaseModel] | None = None
     raw_body: bool = False
     """Whether `call` gets the bytes, and validates them itself."""
+    max_body: int = MAX_BODY_BYTES
+    """Most bytes of the body."""
     problems: tuple[type[WebProblem], ...] = ()
     """What the route itself can refuse. What the machinery refuses is added."""
     role: Literal["view", "act"] = "view"
@@ -167,7 +170,7 @@ def _serve(route: Route, runtime: Runtime, **arguments: Any) -> Response:
     if route.query is not NoQuery:
         arguments["query"] = query
     if route.body is not None:
-        data = _read_body()
+        data = _read_body(route.max_body)
         arguments["body"] = data if route.raw_body else _validated(route.body, data)
     answer = route.call(runtime, **arguments)
     if isinstance(answer, Response):
@@ -182,14 +185,14 @@ def _serve(route: Route, runtime: Runtime, **arguments: Any) -> Response:
     return response.make_conditional(request) if route.verb == "GET" else response
 
 
-def _read_body() -> bytes:
+def _read_body(most: int) -> bytes:
     if request.mimetype != "application/json":
         raise WrongType(f"the body is '{request.mimetype}'; send JSON, as application/json")
-    request.max_content_length = MAX_BODY_BYTES
+    request.max_content_length = most
     try:
         return request.get_data(cache=False)
     except RequestEntityTooLarge as error:
-        raise TooLarge(f"the body has more than {MAX_BODY_BYTES >> 10} KiB") from error
+        raise TooLarge(f"the body has more than {most >> 10} KiB") from error
 
 
 def _validated(model: type[M], data: bytes) -> M:

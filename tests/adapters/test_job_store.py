@@ -177,17 +177,25 @@ def test_what_is_due_is_found_whatever_the_fraction_of_its_second(job_store: Job
     assert due(1000) == {f"j{number}" for number in range(5)}
 
 
-def test_turns_come_by_country_then_priority_then_age(job_store: JobStore) -> None:
-    for number, (country, priority) in enumerate([("FR", 0), ("DE", 0), ("DE", -1), ("DE", 9), ("DE", 9)]):
-        job_store.create(a_job(f"j{number}", country=country, priority=priority, state=JobState.QUEUED))
+def test_turns_come_by_country_and_batch_then_priority_then_age(job_store: JobStore) -> None:
+    waiting = [("FR", 0), ("DE", 0), ("DE", -1), ("DE", 9), ("DE", 9), ("DE", 5)]
+    for number, (country, priority) in enumerate(waiting):
+        batch = "monday" if number == 5 else None
+        job = a_job(f"j{number}", country=country, batch_id=batch, priority=priority, state=JobState.QUEUED)
+        job_store.create(job)
     job_store.create(a_job("other", country="AT", queue="bulk", state=JobState.QUEUED))
 
     def turns(beyond: str, limit: int) -> list[str]:
         found = job_store.in_turn(Waiting, beyond, limit, state=JobState.QUEUED, queue="default")
         return [waiting.job_id for waiting in found]
 
-    assert turns("", 9) == ["j3", "j4", "j1", "j2", "j0"]
-    assert (turns("", 2), turns("DE", 1), turns("FR", 1)) == (["j3", "j4"], ["j0"], [])
+    assert turns("", 9) == ["j3", "j4", "j1", "j2", "j5", "j0"]
+    assert (turns("", 2), turns("DE/", 1), turns("DE/monday", 1), turns("FR/", 1)) == (
+        ["j3", "j4"],
+        ["j5"],
+        ["j0"],
+        [],
+    )
 
 
 def test_jobs_are_looked_for_by_any_filters_together(job_store: JobStore) -> None:
@@ -266,7 +274,7 @@ def test_no_query_reads_what_it_does_not_give(family: Family) -> None:
         lambda: jobs.due(Job, NOW, state="QUEUED", limit=2),
         lambda: jobs.due(Upload, NOW, by="since", state="WAITING"),
         lambda: jobs.in_turn(Waiting, "", 1, state="QUEUED", queue="default"),
-        lambda: jobs.in_turn(Waiting, "DE", 1, state="QUEUED", queue="default"),
+        lambda: jobs.in_turn(Waiting, "DE/", 1, state="QUEUED", queue="default"),
         lambda: jobs.find(Job, limit=5, starting="j1"),
         lambda: jobs.find(Job, limit=5, state=("QUEUED", "FAILED")),
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from contracts.request import TrainRequest
-from mmm.reading import UnreadableRequests, read_requests
+from mmm.reading import read_requests
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -61,5 +61,8 @@ def test_what_a_short_form_says_is_kept(tmp_path: Path):
     "path", ["columns.paid_media.7.spend", "columns.paid_media.tv.spend", "country.name"]
 )
 def test_a_path_that_leads_nowhere_is_told(tmp_path: Path, path: str):
-    with pytest.raises(UnreadableRequests, match=rf"row 1: '{path}' does not fit the base request"):
-        batch(tmp_path, path, "x")
+    [base] = re.findall(r"```yaml\nrequest_id: .*?\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+    (tmp_path / "base.yaml").write_text(base, encoding="utf-8")
+    (tmp_path / "batch.csv").write_text(f"{path}\nx\n", encoding="utf-8")
+    [one] = read_requests(tmp_path / "batch.csv", tmp_path / "base.yaml")
+    assert one.problems == [f"{path}: does not fit the base request"]

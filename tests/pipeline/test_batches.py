@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import yaml
 from contracts.batch import Batch, BatchRequest, BatchState, request_of_row
 from contracts.events import BATCH_REQUESTS
 from contracts.job import DeadLetter, Job, JobState
-from tests.pipeline.world import World
+from tests.pipeline.test_crashes import Fate, mortal_world
+from tests.pipeline.world import Crash, World
 
 
 def base(world: World) -> dict[str, Any]:
@@ -260,3 +262,199 @@ def started(job: Job) -> str:
     return min(
         str(entry.at) + str(n) for n, entry in enumerate(job.timeline) if entry.state is JobState.RUNNING
     )
+
+
+def post(world: World, path: str = "", body: Any = None) -> Any:
+    return world.web.post(f"/api/v1/batches{path}", json=body)
+
+
+def shown(world: World, batch_id: str) -> Any:
+    return world.web.get(f"/api/v1/batches/{batch_id}").json
+
+
+def test_a_call_is_the_same_batch_and_the_pages_show_it(world: World):
+    body = batch(world, "monday", [*rows(2), {"search.trials": "<b>many</b>"}])
+    answer = post(world, body=body)
+    assert (answer.status_code, answer.json["state"]) == (201, "UNFOLDING")
+    batch_id = answer.json["batch_id"]
+    assert answer.headers["Location"] == f"/api/v1/batches/{batch_id}"
+    assert post(world, body=body).status_code == 200
+    live(world, 3)
+    found = shown(world, batch_id)
+    assert (found["states"], found["done"], found["state"]) == (
+        {"SUCCEEDED": 2, "REJECTED": 1},
+        1.0,
+        "FINISHED",
+    )
+    [wrong] = found["wrong"]
+    assert wrong["row"] == 3
+    assert wrong["problems"][0].startswith("search.trials: ")
+    [row] = world.web.get("/api/v1/batches").json["batches"]
+    assert (row["batch_id"], row["states"]) == (batch_id, found["states"])
+    listed = world.web.get(f"/api/v1/jobs?batch_id={batch_id}&state=SUCCEEDED").json["jobs"]
+    assert len(listed) == 2
+    page = world.web.get(f"/batches/{batch_id}").get_data(as_text=True)
+    assert "Row 3" in page
+    assert "<b>many" not in page
+    assert batch_id in world.web.get("/batches").get_data(as_text=True)
+    assert f"/batches/{batch_id}" in world.web.get(f"/jobs/{listed[0]['job_id']}").get_data(as_text=True)
+
+
+def test_a_call_that_is_no_batch_is_refused_with_every_problem(world: World):
+    answer = post(world, body={"rows": [], "base": 3})
+    assert answer.status_code == 400
+    assert {line.partition(":")[0] for line in answer.json["errors"]} == {"name", "rows", "base"}
+    assert world.web.get("/api/v1/batches/nobody").status_code == 404
+    assert post(world, "/nobody:cancel").status_code == 404
+    large = post(world, body={"name": "a", "rows": [{"labels": "x" * (1 << 20)}]})
+    assert large.status_code == 413
+    assert world.ports.jobs.find(Batch) == []
+
+
+def test_a_paused_batch_starts_nothing_and_holds_up_nobody(world: World):
+    batch_id = post(world, body=batch(world, "monday", rows(3))).json["batch_id"]
+    assert post(world, f"/{batch_id}:pause").json["launching"] == "paused"
+    single = world.submit("single")
+    world.run()
+    for _ in range(5):
+        world.clock.pass_(minutes=16)
+        world.sweep()
+        world.run()
+    assert shown(world, batch_id)["states"] == {"QUEUED": 3}
+    assert world.job(single).state is JobState.SUCCEEDED
+    post(world, f"/{batch_id}:resume")
+    live(world, 3)
+    assert of(world, batch_id).counts == {JobState.SUCCEEDED: 3}
+
+
+def test_a_cancelled_batch_stops_and_a_retry_does_what_was_not_done(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    for module in ("extract", "sweep"):
+        monkeypatch.setattr(f"functions.{module}.batches.AHEAD", 2)
+    monkeypatch.setattr("functions.extract.batches.CHUNK", 2)
+    body = batch(world, "monday", rows(6))
+    batch_id = post(world, body=body).json["batch_id"]
+    world.deliver()
+    world.clock.pass_(minutes=1)
+    assert 0 < of(world, batch_id).unfolded < 6
+    assert post(world, f"/{batch_id}:cancel").json["cancelled_by"]
+    for _ in range(3):
+        world.deliver()
+        for task in world.tasks():
+            world.embedded.launcher.finish_task(task["execution"], task["task_index"], 137)
+        world.clock.pass_(minutes=1)
+        world.sweep()
+    world.clock.pass_(minutes=1)
+    world.sweep()
+    cancelled = of(world, batch_id)
+    assert (cancelled.state, set(cancelled.counts)) == (BatchState.FINISHED, {JobState.CANCELLED})
+    assert ends(world)[0]["left_out"] == 6 - cancelled.unfolded
+    assert post(world, f"/{batch_id}:cancel").status_code == 200
+    assert post(world, f"/{batch_id}:retry").json["round"] == 2
+    live(world)
+    assert of(world, batch_id).counts == {JobState.SUCCEEDED: 6}
+    assert [end["round"] for end in ends(world)] == [1, 2]
+    assert post(world, f"/{batch_id}:retry").status_code == 409
+
+
+def test_only_what_failed_is_started_again(world: World):
+    body = batch(world, "monday", rows(3))
+    body["rows"][1] = {"source.table": "later"}
+    body["rows"][2] = {"search.trials": "many"}
+    batch_id = post(world, body=body).json["batch_id"]
+    world.deliver()
+    row = next(job for job in world.ports.jobs.find(Job, batch_id=batch_id) if job.batch_row == 1)
+    for _ in range(8):
+        world.train(exit_code=1)
+        world.clock.pass_(minutes=11)
+        world.sweep()
+    assert world.job(row.job_id).state is JobState.FAILED
+    live(world, 2)
+    assert of(world, batch_id).counts == {JobState.FAILED: 1, JobState.REJECTED: 2}
+    post(world, f"/{batch_id}:retry")
+    live(world)
+    assert of(world, batch_id).counts == {JobState.SUCCEEDED: 1, JobState.REJECTED: 2}
+    assert world.job(row.job_id).attempt == 4
+
+
+def live_on(world: World, rounds: int) -> None:
+    """Deliver; whoever dies is started again by the platform, later."""
+    for _ in range(rounds):
+        try:
+            world.deliver(5_000)
+        except Crash:
+            pass  # not acknowledged: it comes again
+        world.clock.pass_(minutes=11)
+        world.publish({}, "sweep-requests")
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_a_crash_at_any_write_of_a_batch_loses_and_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
+):
+    monkeypatch.setattr("functions.extract.batches.CHUNK", 2)
+    fate = Fate(0, before)
+    lines: list[Any] = [{"validate_only": True}, {"search.trials": "many"}, ["it cannot be read"]]
+
+    def whole(folder: Path, rounds: int) -> int:
+        world = mortal_world(folder, fate)
+        batch_id = publish(world, batch(world, "monday", lines))
+        live_on(world, rounds)
+        found, where = of(world, batch_id), f"write {fate.dies_at}: {fate.last}"
+        assert found.state is BatchState.FINISHED, (where, found)
+        assert found.counts == {JobState.SUCCEEDED: 1, JobState.REJECTED: 2}, where
+        assert sorted(jobs(world, batch_id)) == [1, 2, 3], where
+        assert len(world.ports.jobs.find(Job)) == 3, where
+        told = ends(world)
+        assert told, (where, "upstream was not told")
+        assert all(one == told[0] for one in told), where
+        assert len(told) == 1 or fate.last.startswith(("publish", "replace")), where
+        assert {one["job_id"] for one in world.received if one["type"] == "job-finished"} == {
+            job.job_id for job in jobs(world, batch_id).values()
+        }, where
+        assert world.ports.jobs.find(DeadLetter) == [], where
+        return fate.writes
+
+    writes = whole(tmp_path / "calm", 4)
+    assert writes > 15
+    for dies_at in range(1, writes + 1):
+        fate = Fate(dies_at, before)
+        whole(tmp_path / str(dies_at), 8)
+
+
+def test_a_thousand_rows_are_unfolded_in_short_steps_although_every_step_or_so_dies(tmp_path: Path):
+    """A step never looks at more than fifty rows; two rows may say the same and are two requests."""
+
+    class Often(Fate):
+        def wrap(self, name: str, real: Any) -> Any:
+            self.dies_at = self.writes + 97 if self.writes >= self.dies_at else self.dies_at
+            return super().wrap(name, real)
+
+    fate = Often(97, before=False)
+    world = mortal_world(tmp_path, fate)
+    lines = [{"search.trials": f"many {number // 2}"} for number in range(1_000)]
+    batch_id = publish(world, batch(world, "monday", lines))
+    seen = [0]
+    for _ in range(400):
+        try:
+            while world.embedded.bus.deliver_one():
+                found = world.ports.jobs.get(Batch, batch_id)
+                seen.append(found.unfolded if found else 0)
+        except Crash:
+            pass
+        world.clock.pass_(minutes=11)
+        world.publish({}, "sweep-requests")
+        if found and found.state is BatchState.FINISHED:
+            break
+    assert max(after - before for before, after in pairwise(seen)) == 50
+    assert fate.writes > 97 * 15
+    found = of(world, batch_id)
+    assert (found.state, found.jobs, found.counts) == (
+        BatchState.FINISHED,
+        1_000,
+        {JobState.REJECTED: 1_000},
+    )
+    assert sorted(row or 0 for row in jobs(world, batch_id)) == list(range(1, 1_001))
+    assert all(one == ends(world)[0] for one in ends(world))
+    assert len(found.model_dump_json()) < 5_000

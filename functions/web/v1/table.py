@@ -10,6 +10,8 @@ from flask import Response, json
 from contracts.api import (
     AttemptAnswer,
     AttemptList,
+    BatchAnswer,
+    BatchList,
     CountQuery,
     CountrySettings,
     DeadLetterList,
@@ -43,6 +45,7 @@ from contracts.api import (
     Version,
 )
 from contracts.base import SCHEMA_VERSION
+from contracts.batch import MAX_BATCH_BYTES, BatchRequest
 from contracts.comparison import (
     CompareQuery,
     ComparisonAnswer,
@@ -75,7 +78,7 @@ from functions.runtime import Runtime
 from functions.web.openapi import document
 from functions.web.problems import BadRange, Changed, NoCurves, Refused, TooMany, Unknown, Unreadable
 from functions.web.routes import Route
-from functions.web.v1 import attempts, jobs, mappings, models, plans, queues, schedules, sources
+from functions.web.v1 import attempts, batches, jobs, mappings, models, plans, queues, schedules, sources
 
 ANY_FILE = "application/octet-stream"
 
@@ -277,6 +280,35 @@ ROUTES: tuple[Route, ...] = (
             ("disable", schedules.disable_schedule),
             ("delete", schedules.delete_schedule),
             ("run", schedules.run_schedule),
+        )
+    ),
+    Route("GET", "/batches", batches.list_batches, BatchList, query=ListQuery),
+    Route(
+        "POST",
+        "/batches",
+        batches.create_batch,
+        BatchAnswer,
+        body=BatchRequest,
+        raw_body=True,
+        max_body=MAX_BATCH_BYTES,
+        role="act",
+        statuses=(201, 200),
+    ),
+    Route("GET", "/batches/{batch_id}", batches.get_batch, BatchAnswer),
+    *(
+        Route(
+            "POST",
+            f"/batches/{{batch_id}}:{verb}",
+            call,
+            BatchAnswer,
+            problems=(Refused, Changed),
+            role="act",
+        )
+        for verb, call in (
+            ("cancel", batches.cancel_batch),
+            ("retry", batches.retry_batch),
+            ("pause", batches.pause_batch),
+            ("resume", batches.resume_batch),
         )
     ),
     Route("GET", "/queues", queues.list_queues, QueueList),
