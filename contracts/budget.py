@@ -235,3 +235,14 @@ class BudgetQuestion(SplitQuestion):
         if self.start and self.end and self.end < self.start:
             raise ValueError(f"budget dates end ({self.end}) before they start ({self.start})")
         return self
+
+    def outside(self, first: date, last: date) -> str | None:
+        """That no day asked about is in the model's window, `first` to `last`; None if one is."""
+        after = self.start and self.start > last
+        if after or (self.end and self.end < first):
+            return (
+                f"budget.start and budget.end lie outside the model's window, {first} to {last}; "
+                "ask for dates within it, or train on a wider window"
+                + (" (after the data only the posterior has an answer)" if after else "")
+            )
+        return None

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from calendar import monthrange
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from math import floor
+from math import ceil, floor
 from typing import Literal, NamedTuple
 
 from contracts.budget import BudgetQuestion
@@ -288,10 +288,48 @@ def split(rows: int, train_size: float) -> tuple[int, int]:
     return train, train + floor((1 - train_size) / 2 * rows)
 
 
-def columns_of(model: ModelConfig) -> int:
-    """The number of columns that a model has, without the intercept."""
-    columns = model.columns
-    return len(model.prophet.components) + len(columns.context) + len(columns.factors) + len(columns.media)
+DAYS: dict[Interval, float] = {"day": 1, "week": 7, "month": 365.25 / 12}
+"""Days of a period."""
+QUARTER = 91
+"""Days between two knots of a trend that is fitted together with the media."""
+_MONTH = 30.5
+_AFTER_LAST_KNOT = 6
+
+
+def fourier_pairs(component: Literal["season", "monthly"], rows: int, interval: Interval) -> int:
+    """Pairs of sine and cosine that are fitted together with the media in a window of so many rows.
+
+    Of a year four if the window has two years, two if it has one, otherwise none; of a month as many as its
+    periods can tell apart, at most five.
+    """
+    if component == "season":
+        years = rows * DAYS[interval] / 365.25
+        return 4 if years >= 1.99 else 2 if years >= 0.99 else 0
+    return min(max(ceil(_MONTH / (2 * DAYS[interval])) - 1, 0), 5)
+
+
+def last_knot(rows: int, interval: Interval) -> float:
+    """The last day, counted from a window's first one, on which its trend may bend."""
+    return (rows - 1 - _AFTER_LAST_KNOT) * DAYS[interval] + 1e-9
+
+
+def _joint_columns(rows: int, interval: Interval, components: Collection[str]) -> int:
+    counts = {
+        "trend": 1 + max(int(last_knot(rows, interval) // QUARTER), 0),
+        "season": 2 * fourier_pairs("season", rows, interval),
+        "monthly": 2 * fourier_pairs("monthly", rows, interval),
+        "weekday": 6,
+        "holiday": 1,
+    }
+    return sum(counts[component] for component in components)
+
+
+def columns_of(model: ModelConfig, rows: int, interval: Interval) -> int:
+    """The number of columns that a model has in a window of so many rows, without the intercept."""
+    columns, components = model.columns, model.prophet.components
+    joint = model.search.baseline == "joint"
+    baseline = _joint_columns(rows, interval, components) if joint else len(components)
+    return baseline + len(columns.context) + len(columns.factors) + len(columns.media)
 
 
 def fewest_rows(columns: int) -> int:
@@ -305,10 +343,13 @@ def train_rows(rows: int, model: ModelConfig) -> int:
     return split(rows, search.train_size[0])[0] if search.time_series_validation else rows
 
 
-def size_obstacles(rows: int, model: ModelConfig) -> Iterator[Obstacle]:
+def size_obstacles(rows: int, interval: Interval, model: ModelConfig) -> Iterator[Obstacle]:
     """Why a model cannot be fitted in a window of so many rows (robyn-spec §1.2, §4)."""
-    columns, train = columns_of(model), train_rows(rows, model)
+    columns, train = columns_of(model, rows, interval), train_rows(rows, model)
     needed = fewest_rows(columns)
+    joint = model.search.baseline == "joint"
+    of_joint = ", those of search.baseline: joint included" if joint else ""
+    without_joint = "; without search.baseline: joint there are fewer" if joint else ""
     if columns < FEWEST_COLUMNS:
         yield Obstacle(
             "one-variable",
@@ -318,8 +359,8 @@ def size_obstacles(rows: int, model: ModelConfig) -> Iterator[Obstacle]:
     if train < needed:
         yield Obstacle(
             "too-few-rows",
-            f"{train} rows to train on are too few for {columns} variables, which need {needed}",
-            "deliver a longer period, widen the window, or use fewer variables",
+            f"{train} rows to train on are too few for {columns} variables{of_joint}, which need {needed}",
+            f"deliver a longer period, widen the window, or use fewer variables{without_joint}",
         )
     elif model.search.time_series_validation:
         judged = min(_judged(rows, share) for share in model.search.train_size)

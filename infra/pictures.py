@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-NEEDED = ("model.json", "models.parquet", "posterior.json")
-"""Files of the result that are read, the last if it is there; beside them prepared.parquet."""
+_NEEDED = r"(model|posterior|trust|allocator(-\d+)?)\.json|models\.parquet"
+
+
+def needed(name: str) -> bool:
+    """Whether a file of the result is read, if it is there; beside those also prepared.parquet."""
+    return re.fullmatch(_NEEDED, name) is not None
 
 
 def draw(folder: Path, solution: str, path: Path) -> None:

@@ -35,16 +35,16 @@ _LEAST_CONFIDENCE = 0.8
 """Confidence of a study below which validation warns."""
 
 
-def check_size(rows: int, model: ModelConfig, findings: Findings) -> None:
+def check_size(rows: int, interval: Interval, model: ModelConfig, findings: Findings) -> None:
     """Enough rows: a warning as in Robyn, an error where nothing can be fitted (robyn-spec §1.2, §4)."""
-    variables = columns_of(model)
+    variables = columns_of(model, rows, interval)
     if rows < _ROWS_PER_VARIABLE * variables:
         findings.warning(
             "few-rows",
             f"{rows} rows for {variables} variables; {_ROWS_PER_VARIABLE} per variable are recommended",
             "deliver a longer period, or use fewer variables",
         )
-    for obstacle in size_obstacles(rows, model):
+    for obstacle in size_obstacles(rows, interval, model):
         findings.error(*obstacle)
 
 

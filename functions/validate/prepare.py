@@ -214,7 +214,7 @@ def _check(
         plan.check_days(dates, interval, request, findings)
     if window and interval:
         inside = frame.iloc[window.first_row - 1 : window.last_row]
-        plan.check_size(window.rows, request, findings)
+        plan.check_size(window.rows, interval, request, findings)
         plan.check_trained(inside, request, findings)
         check_collinear(inside, request, findings)
         plan.check_dependent(inside, request, findings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +19,7 @@ from contracts.request import TrainRequest
 from infra.local import kinds
 from infra.local.demo_data import CHANNELS, PAID, Channel, DemoData, demo_request, generate
 from infra.local.money import Followed, followed
+from infra.local.public import BY_REGION, SMALL, public_world
 from trainer.engines.native.explain.answers import Answers
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.records import Inputs, ModelAnswer
@@ -26,7 +27,7 @@ from trainer.engines.native.result import candidate_of
 from trainer.engines.native.search.trials import Plan, search
 from trainer.engines.native.select.pareto import select
 from trainer.engines.native.training import conclude, prepare
-from trainer.posterior import Posterior, document, posterior
+from trainer.posterior import Posterior, document, posterior, posterior_by_region
 from trainer.posterior.sentences import SURE
 
 SEPARATE = (1.5, 2.0, 3.0)
@@ -110,8 +111,8 @@ def study(seed: int, iterations: int = 2000, trials: int = 5) -> dict[str, pd.Da
     return {
         **{name: compare(model, data) for name, model in models.items()},
         "best model by posterior": compare(nearest, data),
-        "posterior": judged(found, data),
-        "posterior, a lift study of each channel": judged(studied, data),
+        "posterior": judged(found, data.table, data.contributions),
+        "posterior, a lift study of each channel": judged(studied, data.table, data.contributions),
     }
 
 
@@ -166,15 +167,15 @@ def compare(model: ModelAnswer, data: DemoData) -> pd.DataFrame:
     )
 
 
-def judged(found: Posterior, data: DemoData) -> pd.DataFrame:
+def judged(found: Posterior, table: pd.DataFrame, contributions: Mapping[str, float]) -> pd.DataFrame:
     """Like `compare`, by the posterior's medians; and `low`, `high` of 90 %, `sure_right`, `sure` of pairs.
 
-    The last two count, per channel, the channels of which it is said with 90 % or more that they earn less,
-    and of how many that is true.
+    `contributions` are true, of the whole `table`. The last two columns count, per channel, the channels of
+    which it is said with 90 % or more that they earn less, and of how many that is true.
     """
-    true = pd.Series(data.contributions)[_SPENDS]
-    spend = data.table[_SPENDS].sum()
-    roas = pd.DataFrame(found.roas, columns=[channel.name for channel in found.paid])[_SPENDS]
+    names = [channel.name for channel in found.paid]
+    true, spend = pd.Series(contributions)[names], table[names].sum()
+    roas = pd.DataFrame(found.roas, columns=names)
     earned, true_roas = roas.median() * spend, true / spend
     said = found.better >= SURE
     right = true_roas.to_numpy()[:, None] > true_roas.to_numpy()
@@ -207,7 +208,17 @@ def interval_row(tables: list[pd.DataFrame]) -> list[str]:
 def of_kind(name: str, seed: int) -> pd.DataFrame:
     """The posterior of a world of one of `infra.local.kinds`, beside its truth (see `judged`)."""
     data = kinds.world(kinds.KINDS[name], seed)
-    return judged(posterior(data.table, _config(demo_request("truth"))), data)
+    return judged(posterior(data.table, _config(demo_request("truth"))), data.table, data.contributions)
+
+
+def of_public(name: str, *, by_region: bool = False) -> pd.DataFrame:
+    """The posterior of a world of the public generator, of its totals or by region (see `judged`)."""
+    world = public_world(name)
+    data, totals, config = world.regions, world.totals, world.config
+    found = (
+        posterior_by_region(data, totals, config, column="geo") if by_region else posterior(totals, config)
+    )
+    return judged(found, totals, world.contributions)
 
 
 def ranked(tables: Iterable[pd.DataFrame], factor: float) -> tuple[int, int]:
@@ -229,7 +240,7 @@ def row(tables: list[pd.DataFrame]) -> list[str]:
     roas = (together["roas"] / together["true_roas"] - 1).abs()
     ranks = [ranked(tables, factor) for factor in SEPARATE]
     return [
-        *(f"{right} of {pairs}, {right / pairs:.0%}" for right, pairs in ranks),
+        *(f"{right} of {pairs}, {right / pairs:.0%}" if pairs else "–" for right, pairs in ranks),
         f"{share.median():.1%}, {share.max():.0%}",
         f"{roas.median():.0%}, {roas.max():.0%}",
     ]
@@ -251,6 +262,11 @@ def main() -> int:
             name: list(pool.map(of_kind, [name] * args.kinds, range(101, 101 + args.kinds)))
             for name in kinds.KINDS
         }
+        public = {
+            "3 small businesses": list(pool.map(of_public, SMALL)),
+            **{f"{name}, totals": [of_public(name)] for name in BY_REGION},
+            **{f"{name}, by region": [of_public(name, by_region=True)] for name in BY_REGION},
+        }
         followed_answers = list(pool.map(money, range(1, args.seeds + 1)))
     table = Table(title=f"{args.seeds} worlds of {len(_SPENDS)} paid channels")
     columns = [f"ranked right from {factor:g} ×" for factor in SEPARATE]
@@ -263,6 +279,8 @@ def main() -> int:
     for name, of_way in others.items():
         title = f"posterior, {args.kinds} worlds of the kind {name}"
         table.add_row(title, *row(of_way), *interval_row(of_way))
+    for name, of_way in public.items():
+        table.add_row(f"posterior, public generator: {name}", *row(of_way), *interval_row(of_way))
     console = Console()
     if not console.is_terminal:
         console.width = 200

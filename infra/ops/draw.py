@@ -35,7 +35,7 @@ def draw(place: Place, job_id: str, solutions: Sequence[str], into: Path) -> Rep
         folder = Path(scratch)
         _fetch(objects, config.prepared, folder / "prepared.parquet")
         for file in read_ours(Manifest, objects.read(f"{prefix}manifest.json")).files:
-            if file.name in (*pictures.NEEDED, "best_model.json"):
+            if pictures.needed(file.name) or file.name == "best_model.json":
                 _fetch(objects, f"{prefix}{file.name}", folder / file.name)
         best = BestModel.model_validate_json((folder / "best_model.json").read_bytes())
         wanted = solutions or [one.sol_id for one in best.winners if one.sol_id != best.sol_id]

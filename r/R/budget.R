@@ -1,4 +1,4 @@
-# The request's budget question, put to Robyn's allocator for the best model.
+# The request's budget questions, put to Robyn's allocator for the best model.
 
 # How far from the target an answer of Robyn's may end: its solver does not always get there.
 TARGET_TOLERANCE <- 0.01
@@ -7,6 +7,17 @@ FACTORS <- list(max_response = list(low = 0.5, high = 2), target_efficiency = li
 CARRY_OVER <- paste(
   "Robyn takes carry-over as free: every channel keeps what its average carry-over earns, however little is spent."
 )
+
+# Writes the answer to each question; returns what draws their pictures. The first one's is in `folder`, that of
+# another in the folder answer-<number> below it.
+export_budgets <- function(chosen, questions, folder) {
+  drawings <- lapply(names(questions), function(number) {
+    room <- if (number == "1") folder else file.path(folder, paste0("answer-", number))
+    dir.create(room, showWarnings = FALSE)
+    export_budget(chosen, questions[[number]], room)
+  })
+  Filter(Negate(is.null), drawings)
+}
 
 # Writes the answer; returns what draws its picture, NULL where there is none.
 export_budget <- function(chosen, budget, folder) {

@@ -1,7 +1,7 @@
 # What one training is asked: config.json, and data.csv as it was prepared.
 #
-# config.json holds `model` (the request's model, every field), `question` (the one about a budget that Robyn is to
-# answer, if any), `posterior` (what the best model is to be near to, if anything: of each paid channel `modelled`,
+# config.json holds `model` (the request's model, every field), `questions` (those about a budget that Robyn is to
+# answer, by their number), `posterior` (what the best model is to be near to, if anything: of each paid channel `modelled`,
 # and `middle`, `sd` and `floor` of its log ROAS), `space` (what is searched: name to [low, high]) and `data_sha256`.
 # Lists stay lists, so that one channel is no other case than two.
 

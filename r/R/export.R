@@ -20,8 +20,8 @@ export_result <- function(chosen, config, folder, cores, ready) {
   }
   write_json(provenance(config, ready), file.path(folder, "provenance.json"))
   save_objects(chosen, folder)
-  draw_answer <- if (!is.null(config$question)) export_budget(chosen, config$question, folder)
-  if (config$model$pictures != "none") draw_pictures(chosen, folder, cores, draw_answer)
+  draw_answers <- export_budgets(chosen, config$questions, folder)
+  if (config$model$pictures != "none") draw_pictures(chosen, folder, cores, draw_answers)
 }
 
 result_tables <- function(chosen, config) {

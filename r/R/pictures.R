@@ -4,10 +4,10 @@ DPI <- 120
 
 # Each is drawn in a process of its own, so none must have been drawn in this one: what is forked from a process
 # that has drawn text waits for ever for Pango's thread, which no fork takes along.
-draw_pictures <- function(chosen, folder, cores, draw_answer = NULL) {
+draw_pictures <- function(chosen, folder, cores, draw_answers = NULL) {
   draw_winner <- function(solution) function() draw_onepager(chosen, solution, folder)
   winners <- lapply(unique(c(chosen$best, chosen$winners)), draw_winner)
-  drawings <- c(winners, function() draw_plots(chosen, folder), draw_answer)
+  drawings <- c(winners, function() draw_plots(chosen, folder), draw_answers)
   parallel::mclapply(drawings, function(draw) draw(), mc.cores = cores, mc.preschedule = FALSE)
 }
 

@@ -71,12 +71,12 @@ def test_a_split_uses_every_row_once(rows: int, train_size: float):
 
 
 def test_a_model_has_a_least_size():
-    assert list(series.size_obstacles(100, model())) == []
-    short = [obstacle.code for obstacle in series.size_obstacles(4, model(prophet={"components": []}))]
-    assert short == ["one-variable"]
-    (few,) = series.size_obstacles(4, model())
+    assert list(series.size_obstacles(100, "week", model())) == []
+    alone = series.size_obstacles(4, "week", model(prophet={"components": []}))
+    assert [obstacle.code for obstacle in alone] == ["one-variable"]
+    (few,) = series.size_obstacles(4, "week", model())
     assert "4 rows to train on are too few for 3 variables, which need 5" in few.message
-    (parts,) = series.size_obstacles(40, validated(0.5, 0.97))
+    (parts,) = series.size_obstacles(40, "week", validated(0.5, 0.97))
     assert "leaves 0 of the 40 rows" in parts.message
 
 

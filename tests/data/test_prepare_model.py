@@ -126,6 +126,15 @@ def test_too_few_rows_to_fit_are_an_error() -> None:
     assert "4 rows to train on are too few for 4 variables, which need 6" in finding.message
 
 
+def test_columns_of_a_joint_baseline_count_too() -> None:
+    parts = {"prophet": {"components": ["trend", "season"]}}
+    split = {"time_series_validation": True, "train_size": [0.2, 0.8]}
+    finding = rejected(weekly(53), "too-few-rows", request(search={**split, "baseline": "joint"}, **parts))
+    assert "11 rows to train on are too few for 13 variables" in finding.message
+    assert "search.baseline: joint" in finding.message
+    assert validated(weekly(53), request(search=split, **parts)).report.valid
+
+
 def test_a_single_variable_is_an_error() -> None:
     alone = request({"paid_media": ["tv_S"], "organic": [], "context": [], "factors": []})
     assert "one variable only" in rejected(weekly(), "one-variable", alone).message

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from contracts.model import ModelConfig
+from contracts.series import columns_of
 from trainer.engines.checks import check
 from trainer.engines.common import InvalidInputs
 from trainer.engines.native.prepare.inputs import build
@@ -51,6 +52,17 @@ def config(**changes: Any) -> ModelConfig:
 def built(data: pd.DataFrame, **changes: Any) -> Inputs:
     check(data, config(**changes))
     return build(data, config(**changes), NO_PROPHET)
+
+
+@pytest.mark.parametrize(
+    ("freq", "rows"), [("7D", 19), ("7D", 104), ("7D", 208), ("D", 400), ("D", 97), ("MS", 11), ("MS", 60)]
+)
+def test_a_joint_baseline_has_the_columns_that_the_contract_counts(freq: str, rows: int) -> None:
+    table = weekly(rows).assign(week=pd.date_range("2020-01-01", periods=rows, freq=freq))
+    components = ["trend", "season", "monthly", *(["weekday"] if freq == "D" else [])]
+    asked = config(search={"baseline": "joint"}, prophet={"components": components})
+    found = build(table, asked, NO_PROPHET)
+    assert len(found.columns) == columns_of(asked, rows, found.interval)
 
 
 @pytest.mark.parametrize(

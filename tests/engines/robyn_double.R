@@ -9,4 +9,7 @@ watch_progress <- function(trial, iterations) {
   told <- list(trial = trial, iteration = iterations, iterations = iterations, nrmse = 0.1, rssd = 0.2)
   tell("progress", told)
 }
+robyn_onepagers <- function(InputCollect, OutputCollect, select_model, quiet, export, plot_folder) {
+  file.copy(Sys.getenv("ONE_PAGER"), file.path(plot_folder, paste0(select_model, ".png")))
+}
 quit(status = main(words[-1]))

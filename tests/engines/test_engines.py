@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,13 @@ from contracts.figures import ModelFigures, figures_name
 from contracts.model import ModelConfig
 from contracts.result import Allocation, BestModel
 from tests.engine.robyn import Heard
-from trainer.engines.base import EngineError, Host, Material
+from trainer.engines import questions
+from trainer.engines.base import EngineError, Host, JobPosterior, Material
 from trainer.engines.registry import load
 from trainer.engines.tables import read_table
 from trainer.life import check_documents
+from trainer.posterior import posterior
+from trainer.posterior.budget.curves import curves
 from trainer.posterior.job import Asked
 from trainer.timings import STEPS
 
@@ -94,6 +97,9 @@ def train(engine: str, folder: Path, *parts: range) -> Trained:
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "robyn":
+            picture = tmp_path_factory.mktemp("picture") / "onepager.png"
+            Image.new("RGB", (1700, 1900), "white").save(picture)
+            patch.setenv("ONE_PAGER", str(picture))
             patch.setenv("PATH", f"{rscript(tmp_path_factory.mktemp('bin'))}{os.pathsep}{os.environ['PATH']}")
         yield request.param
 
@@ -153,9 +159,70 @@ def test_with_a_posterior_it_answers_the_budget_question(engine: str, whole: Tra
     for channel in found.channels:
         assert channel.model.response == pytest.approx(earned[channel.modelled], rel=1e-9)
     assert (results / "allocator.png").is_file()
+    data, config = pd.read_parquet(tmp_path / "prepared.parquet"), ModelConfig.model_validate(MODEL)
+    assert (results / "curves.json").read_text() == curves(posterior(data, config)).model_dump_json()
+    with Image.open(results / "onepager.png") as told, Image.open(whole.folder / "onepager.png") as plain:
+        assert told.width == plain.width
+        assert told.height > plain.height
     without = Allocation.model_validate_json((whole.folder / "allocator.json").read_bytes())
     assert without.method == "robyn"
     assert "no posterior" in without.notes[0]
+
+
+def test_a_posterior_that_has_not_converged_neither_chooses_nor_answers(
+    engine: str, whole: Trained, tmp_path: Path
+):
+    heard, results = Heard(), tmp_path / "results"
+    results.mkdir()
+    plain = heard.host()
+    ask = Asked(1, plain.step, plain.log)
+
+    def unsure(*given: Any) -> JobPosterior:
+        found = ask(*given)
+        return replace(found, document=found.document.model_copy(update={"converged": False}))
+
+    host = Host(1, plain.step, plain.progress, plain.log, unsure)
+    load(engine)(material(tmp_path), host).finish(whole.shares, results)
+    best, plain_best = (
+        BestModel.model_validate_json((folder / "best_model.json").read_bytes())
+        for folder in (results, whole.folder)
+    )
+    assert best.sol_id == plain_best.sol_id
+    assert best.channels == plain_best.channels
+    assert not best.posterior.converged
+    (answer,) = questions.answers(results)
+    assert (answer.method, answer.feasible) == ("robyn", True)
+    assert "has not converged" in answer.notes[0]
+    assert engine == "robyn" or any("smallest error_score" in line for line in heard.log)
+
+
+def test_every_budget_question_has_an_answer_or_a_reason(engine: str, whole: Trained, tmp_path: Path):
+    """Robyn's allocator answers, as the host has no posterior."""
+    results, heard = tmp_path / "results", Heard()
+    results.mkdir()
+    dates = {"start": "2024-01-01", "end": "2024-06-30"}
+    asked = [
+        {"name": "past", "scenario": "historical"},
+        {"name": "half", "method": "robyn", **dates},
+        {"name": "next", "start": "2024-09-02", "end": "2024-12-01"},
+        {"name": "much", "total": "+900 %", **dates, "plans": {"less": {"tv": "-10 %"}}},
+    ]
+    load(engine)(material(tmp_path, budget=None, budgets=asked), heard.host()).finish(whole.shares, results)
+    check_documents(results)
+    past, half, following, much = questions.answers(results)
+    assert [one.name for one in (past, half, following, much)] == [one["name"] for one in asked]
+    assert (past.periods, half.periods) == (WEEKS, 26)
+    assert past.historical.spend > half.historical.spend
+    assert half.after.response > 0
+    assert (results / f"{half.sol_id}_max_response_reallocated-2.csv").is_file()
+    assert "only the posterior has an answer" in following.reason
+    assert "upper bounds of all channels together" in much.reason
+    for refused in (following, much):
+        assert not refused.feasible
+        assert "There is no posterior" in refused.notes[0]
+        assert f"budget: {refused.reason}" in heard.log
+    assert any("plans have no answer" in note for note in much.notes)
+    assert not any(path.is_dir() for path in results.iterdir())
 
 
 def test_tables_name_the_same_models(whole: Trained):

@@ -12,6 +12,7 @@ import pytest
 
 from contracts import names
 from contracts.job import JobState
+from contracts.summary import ModelSummary
 from tests.pipeline.world import World
 from trainer.engines.native.recreate import recreate
 
@@ -65,6 +66,35 @@ def test_a_request_gets_its_budget_answered_its_notes_kept_and_a_model_that_come
         assert media.response.sum() == pytest.approx(channel["response"], rel=1e-12)
     holiday = again.contributions["holiday"]
     assert set(holiday[holiday != 0].index.strftime("%Y-%m-%d")) <= {"2022-11-21", "2023-11-20"}
+
+
+def test_several_questions_go_all_the_way_to_whoever_asked(real: World) -> None:
+    later = {"start": "2025-12-29", "end": "2026-03-29", "pattern": "even"}
+    asked = [
+        {**DATES, "name": "past", "plans": {"less": {"tv_spend": "-20 %"}}},
+        {**later, "name": "next", "total": "+10 %"},
+        {**DATES, "name": "nothing", "total": 1},
+    ]
+    job_id = real.submit("r1", search=SEARCH, budgets=asked, posterior={"draws": 200})
+    real.run()
+    [finished] = real.finished(job_id)
+    past, following, nothing = finished["budgets"]
+    assert [one["name"] for one in (past, following, nothing)] == ["past", "next", "nothing"]
+    first, second, third = (document(real, job_id, f"allocator{end}.json") for end in ("", "-2", "-3"))
+    assert past["gain"] == first["gain"]
+    assert past["plans"]["less"] == first["plans"][0]["gain"]
+    assert past["plans"]["less"]["mean"] < 0
+    assert following["after"] == pytest.approx(1.1 * following["before"])
+    assert (following["start"], following["end"]) == (second["start"], second["end"])
+    assert (nothing["feasible"], nothing["reason"]) == (False, third["reason"])
+    summary = ModelSummary.model_validate_json(result(real, job_id, "model_summary.json"))
+    assert [summary.budget.name, *(one.name for one in summary.further_budgets)] == [
+        "past",
+        "next",
+        "nothing",
+    ]
+    manifest = {file["name"] for file in document(real, job_id, "manifest.json")["files"]}
+    assert {"curves.json", "plans.png", "allocator-2.png", "allocator-3.json"} <= manifest
 
 
 def test_a_question_without_an_answer_does_not_spoil_the_training(real: World) -> None:

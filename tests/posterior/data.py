@@ -1,8 +1,7 @@
-"""Small data for the posterior: of a formula, and of a public generator (worlds/README.md)."""
+"""Small data for the posterior, of a formula."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,30 +31,3 @@ def config(table: pd.DataFrame, columns: dict[str, Any] | None = None, **fields:
     paid = [name for name in table.columns if name[0] == "c"]
     asked = {"date": "date", "dependent": "sales", "dependent_type": "revenue", "paid_media": paid}
     return ModelConfig.model_validate({"columns": asked | (columns or {}), **fields})
-
-
-@dataclass(frozen=True)
-class World:
-    """National data of the public generator."""
-
-    table: pd.DataFrame
-    config: ModelConfig
-    roas: dict[str, float]
-
-
-def world(name: str) -> World:
-    """A world of the public generator, its regions added up, its truth beside it."""
-    table, truth = (pd.read_csv(WORLDS / f"{name}{end}.csv", parse_dates=["date"]) for end in ("", "_truth"))
-    spends = [column for column in table if column[0] == "x"]
-    controls = [column for column in table if column[0] == "c" and not column.endswith("_effect")]
-    rules = {"y": "sum", **dict.fromkeys(spends, "sum"), **dict.fromkeys(controls, "mean")}
-    national = table.groupby("date", as_index=False).agg(rules)
-    columns = {
-        "date": "date",
-        "dependent": "y",
-        "dependent_type": "revenue",
-        "paid_media": spends,
-        "context": controls,
-    }
-    roas = {name: truth[f"contribution_{name}"].sum() / table[name].sum() for name in spends}
-    return World(national, ModelConfig.model_validate({"columns": columns}), roas)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from contracts.curves import CurvesDocument
 from contracts.posterior import PosteriorDocument
 from contracts.result import BestModel
 from contracts.trust import TrustDocument
@@ -124,6 +125,8 @@ def test_a_refresh_goes_on_from_a_best_model_beside_the_front_and_chooses_by_its
     assert not any(one["changed"] for one in told)  # six weeks more of the same sales
     document = PosteriorDocument.model_validate(read(tmp_path / "refresh", "posterior.json"))
     assert document.converged
+    curves = CurvesDocument.model_validate(read(tmp_path / "refresh", "curves.json"))
+    assert str(curves.dates[0].end) == "2024-05-27"  # of the weeks that it adds
     solution = read(tmp_path / "refresh", "best_model.json")["sol_id"]
     assert document.best_model.sol_id == solution
     models = pd.read_parquet(tmp_path / "refresh" / "models.parquet").set_index("solID")

@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from contracts.posterior import PosteriorDocument
-from tests.posterior.data import config, sales, world
+from infra.local.public import SMALL, public_world
+from tests.posterior.data import config, sales
 from trainer.engines.choice import chosen, distances
 from trainer.engines.native.explain.answers import Answers
 from trainer.engines.native.result import candidate_of
@@ -56,9 +57,9 @@ def test_channels_earn_what_they_earned_and_the_better_one_is_known(found: Poste
 def test_worlds_that_nobody_here_made_are_recovered() -> None:
     """Goals of `make truth` are stricter: three worlds are few, so the limits are wide."""
     held, right, wrong = [], 0, 0
-    for name in ("small_business_0", "small_business_1", "small_business_2"):
-        one = world(name)
-        answer = posterior(one.table, one.config, cores=2)
+    for name in SMALL:
+        one = public_world(name)
+        answer = posterior(one.totals, one.config, cores=2)
         medians = dict(zip(one.roas, np.median(answer.roas, axis=0), strict=True))
         for channel, truth in one.roas.items():
             low, high = interval(answer, channel)

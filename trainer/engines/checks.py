@@ -128,7 +128,8 @@ def _window_problems(data: pd.DataFrame, config: ModelConfig) -> Iterator[str]:
         if not floats(data, name)[first:stop].any():
             yield f"media column '{name}' is 0 in all of {span}; drop the channel or move the window"
     dependent = floats(data, config.columns.dependent)[first:stop]
-    for obstacle in (*size_obstacles(stop - first, config), *flat_obstacles(dependent.tolist(), config)):
+    size = size_obstacles(stop - first, interval_of(dates), config)
+    for obstacle in (*size, *flat_obstacles(dependent.tolist(), config)):
         yield str(obstacle)
 
 

@@ -32,7 +32,7 @@ def short(document: PosteriorDocument | None) -> dict[str, Any] | None:
     return document.short().model_dump(exclude_none=True) if document else None
 
 
-def add(document: PosteriorDocument, folder: Path, *, draw: bool = True) -> None:
+def add(document: PosteriorDocument, folder: Path, *, draw: bool = True) -> PosteriorDocument:
     """`write` beside the best_model.json of a folder, and tell of it there."""
     path = folder / "best_model.json"
     best: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -40,3 +40,4 @@ def add(document: PosteriorDocument, folder: Path, *, draw: bool = True) -> None
     roas = {channel["name"]: channel["response"] / channel["spend"] for channel in paid}
     told = write(document, chosen(document, best["sol_id"], roas), folder, draw=draw)
     path.write_text(json.dumps(best | {"posterior": short(told)}, indent=1), encoding="utf-8")
+    return told

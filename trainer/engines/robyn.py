@@ -10,11 +10,12 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -25,12 +26,15 @@ from contracts.budget import BudgetQuestion, amount_of
 from contracts.engines import chooses_by_posterior
 from contracts.model import ModelConfig, Window
 from contracts.posterior import PosteriorDocument
+from contracts.trust import TrustDocument
 from trainer.engines import figures, posterior_files, questions, robyn_answer
 from trainer.engines.base import EngineError, Host, JobPosterior, Material, SearchProgress
 from trainer.engines.beginning import Beginning, begin
 from trainer.engines.checks import check, dates_of, interval_of
 from trainer.engines.choice import aims
 from trainer.engines.common import InvalidInputs
+from trainer.engines.pictures import conclusions
+from trainer.engines.pictures.conclusions import Conclusions
 from trainer.engines.refresh import picture as refresh_picture
 from trainer.engines.refresh import report as refresh_report
 from trainer.engines.refresh.continuation import Continuation
@@ -46,12 +50,6 @@ _ENDED_BY: dict[int, str] = {
     signal.SIGTERM: "it was told to stop, most likely because the time of the task was up",
     signal.SIGSEGV: "it crashed with a segmentation fault",
 }
-
-
-_NOT_ASKED = (
-    "The engine robyn puts only the first question to Robyn's allocator, and none about dates after the "
-    "data; ask it first, or let the posterior answer."
-)
 
 
 class RFailed(RuntimeError):
@@ -103,11 +101,12 @@ class RobynEngine:
         """
         believed = self._begun.believed(self._material.config)
         posterior = self._host.posterior(self._data, believed, folder, None)
-        asked = [
-            (question, robyn_answer.answers(question, posterior))
-            for _, question in self._begun.config.questions
-        ]
-        robyns = asked[0][0] if asked and asked[0][1] and self._takes(asked[0][0]) else None
+        asked = [question for _, question in self._begun.config.questions]
+        robyns = {
+            number: question
+            for number, question in enumerate(asked, 1)
+            if robyn_answer.answers(question, posterior) and not self._unanswered(question)
+        }
         with TemporaryDirectory(prefix="robyn-") as scratch:
             ready = Path(scratch) / "shares"
             ready.mkdir()
@@ -117,15 +116,15 @@ class RobynEngine:
                 Path(scratch),
                 *("--shares", str(ready), "--out", str(folder)),
                 planned=0,
-                question=robyns,
+                robyns=robyns,
                 posterior=self._chooses(posterior),
             )
-        if posterior:
-            posterior_files.add(posterior.document, folder, draw=self._draws)
+        told = posterior_files.add(posterior.document, folder, draw=self._draws) if posterior else None
         if self._begun.refresh:
             self._report(self._begun.refresh, folder)
-        self._host.trust(self._data, self._begun.config, folder)
-        self._answer(asked, robyns, posterior, folder)
+        trust = self._host.trust(self._data, self._begun.config, folder)
+        self._answer(asked, posterior, folder)
+        self._conclude(told, trust, folder)
         add_parquet(folder)
         figures.write(folder, self._begun.config.pictures)
         for name in ("models.csv", "pareto_alldecomp_matrix.csv"):
@@ -143,28 +142,37 @@ class RobynEngine:
 
     def _answer(
         self,
-        asked: list[tuple[BudgetQuestion, str | None]],
-        robyns: BudgetQuestion | None,
+        asked: Sequence[BudgetQuestion],
         posterior: JobPosterior | None,
         folder: Path,
     ) -> None:
-        """Leave the answer to each question; R has left that to `robyns`, which is the first one."""
-        for number, (question, reason) in enumerate(asked, 1):
+        """Leave the answer to each question; R has left what Robyn's allocator says."""
+        for number, question in enumerate(asked, 1):
+            reason = robyn_answer.answers(question, posterior)
             with questions.room(folder, number) as room:
                 if posterior and not reason:
                     posterior.answer_budget(question, *_best(folder), room)
-                elif question is robyns:
-                    robyn_answer.annotate(room, question, str(reason))
-                else:
-                    why = robyn_answer.NO_REGIONS if question.of_regions else _NOT_ASKED
-                    robyn_answer.refuse(room, question, _best(folder)[0], f"{reason} {why}")
+                    continue
+                if problem := self._unanswered(question):
+                    self._host.log(f"budget: {problem}")
+                    robyn_answer.refuse(room, question, _best(folder)[0], problem)
+                robyn_answer.annotate(room, question, str(reason))
 
-    def _takes(self, question: BudgetQuestion) -> bool:
-        """Whether Robyn can be asked: not about regions, nor about dates after the data."""
+    def _conclude(self, told: PosteriorDocument | None, trust: TrustDocument | None, folder: Path) -> None:
+        """Below Robyn's one-pager what it does not know: posterior, budget answers, and checks."""
+        path = folder / "onepager.png"
+        if path.is_file():  # one that R could not draw is told in its log
+            dependent = self._begun.config.columns.dependent
+            conclusions.append(Conclusions(dependent, told, questions.answers(folder), trust), path)
+
+    def _unanswered(self, question: BudgetQuestion) -> str | None:
+        """Why Robyn's allocator cannot be asked; None if it can."""
         if question.of_regions:
-            return False
-        dates = dates_of(self._data, self._begun.config)
-        return not series.lies_after(dates.tolist(), interval_of(dates), question)
+            return robyn_answer.NO_REGIONS
+        config, dates = self._begun.config, dates_of(self._data, self._begun.config)
+        rows = series.rows_within(dates.tolist(), config.window.start, config.window.end)
+        last = series.last_days(dates.tolist(), interval_of(dates))[rows[-1]]
+        return question.outside(dates[rows[0]].item(), last)
 
     @property
     def _draws(self) -> bool:
@@ -181,23 +189,24 @@ class RobynEngine:
         scratch: Path,
         *words: str,
         planned: int,
-        question: BudgetQuestion | None = None,
+        robyns: Mapping[int, BudgetQuestion] = MappingProxyType({}),
         posterior: PosteriorDocument | None = None,
     ) -> None:
         source = scratch / "in"
         source.mkdir()
-        self._write_inputs(source, question, posterior)
+        self._write_inputs(source, robyns, posterior)
         command = [_rscript(), str(SCRIPT), "--in", str(source), "--cores", str(self._host.cores), *words]
         listener = _Listener(self._host, planned)
         if status := _listen(command, listener):
             raise listener.failure(status)
 
     def _write_inputs(
-        self, folder: Path, question: BudgetQuestion | None, posterior: PosteriorDocument | None
+        self, folder: Path, robyns: Mapping[int, BudgetQuestion], posterior: PosteriorDocument | None
     ) -> None:
         """What r/run.R reads: data.csv with the columns that are modelled, and config.json.
 
-        `question` is the one that Robyn is to answer, `posterior` what the best model is to be near to.
+        `robyns` are the questions that Robyn is to answer, by their number; `posterior` is what the best
+        model is to be near to.
         """
         config, refresh = self._begun.config, self._begun.refresh
         names = list(dict.fromkeys(name for _, name in config.columns.roles()))
@@ -209,7 +218,7 @@ class RobynEngine:
         document: dict[str, Any] = {
             "model": config.model_copy(update={"window": window}).model_dump(mode="json")
             | {"calibration": self._studies(config)},
-            "question": question and self._in_currency(question),
+            "questions": {number: self._in_currency(question) for number, question in robyns.items()},
             "posterior": aims(posterior) if posterior else None,
             "space": space(config),
             "data_sha256": hashlib.sha256(self._material.prepared.read_bytes()).hexdigest(),

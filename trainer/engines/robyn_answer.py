@@ -16,7 +16,7 @@ CARRY_OVER = (
     "however little is spent. Large cuts look cheaper than the model itself says."
 )
 
-NO_REGIONS = "It knows no regions, so a question about them has no answer."
+NO_REGIONS = "Robyn's allocator knows no regions, so a question about them has no answer."
 
 
 def answers(question: BudgetQuestion, posterior: JobPosterior | None) -> str | None:
@@ -24,9 +24,9 @@ def answers(question: BudgetQuestion, posterior: JobPosterior | None) -> str | N
     if question.method == "robyn":
         return "budget.method is robyn"
     if posterior is None:
-        return "There is no posterior, so Robyn's allocator answered (budget.method: robyn)."
+        return "There is no posterior, so Robyn's allocator was asked (budget.method: robyn)."
     if not posterior.document.converged:
-        return "The posterior has not converged, so Robyn's allocator answered (budget.method: robyn)."
+        return "The posterior has not converged, so Robyn's allocator was asked (budget.method: robyn)."
     return None
 
 
@@ -46,7 +46,7 @@ def annotate(folder: Path, question: BudgetQuestion, reason: str) -> None:
 
 
 def refuse(folder: Path, question: BudgetQuestion, solution: str, reason: str) -> None:
-    """Say in allocator.json why Robyn's allocator has no answer either."""
+    """Say in allocator.json why Robyn's allocator has no answer."""
     refused = Allocation(
         name=question.name,
         method="robyn",

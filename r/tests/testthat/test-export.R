@@ -45,10 +45,22 @@ test_that("no picture is drawn that is not asked for", {
 test_that("no picture is drawn in the process that others are forked from", {
   calls$robyn_allocator <- calls$robyn_onepagers <- calls$robyn_plots <- NULL
   config <- config_of()
-  config$question <- list(scenario = "max_response")
+  config$questions <- list("1" = list(scenario = "max_response"))
   export_result(chosen_of(config), config, folder_of(), 2, versions())
   expect_identical(lapply(calls$robyn_allocator, `[[`, "plots"), list(FALSE))
   expect_null(c(calls$robyn_onepagers, calls$robyn_plots))
+})
+
+test_that("every further question is answered in a folder of its own", {
+  calls$robyn_allocator <- NULL
+  config <- config_of()
+  config$model$pictures <- "none"
+  config$questions <- list("2" = list(scenario = "max_response"), "4" = list(scenario = "historical"))
+  folder <- exported(config)
+  expect_false(file.exists(file.path(folder, "allocator.json")))
+  expect_true(json_of(folder, "answer-2/allocator.json")$feasible)
+  expect_identical(json_of(folder, "answer-4/allocator.json")$scenario, "historical")
+  expect_length(calls$robyn_allocator, 1)
 })
 
 test_that("tables have the result's columns, and what Robyn measures of itself is left out", {

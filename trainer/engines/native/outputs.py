@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig
 from contracts.posterior import ChosenModel, PosteriorDocument
+from contracts.result import Allocation
 from contracts.trust import TrustDocument
 from trainer.engines import figures, posterior_files, questions, robyn_answer
 from trainer.engines.base import JobPosterior
@@ -18,6 +19,7 @@ from trainer.engines.native.budget.reallocation import Infeasible, reallocate
 from trainer.engines.native.pictures import allocator_picture, onepager, prophet_picture, search_picture
 from trainer.engines.native.records import ModelAnswer
 from trainer.engines.native.result import Result
+from trainer.engines.pictures.conclusions import Conclusions
 from trainer.engines.refresh import picture as refresh_picture
 from trainer.engines.refresh import report as refresh_report
 from trainer.engines.refresh.continuation import Continuation
@@ -50,13 +52,13 @@ def write(
     if refresh:
         refresh_report.write(result.best.solution, refresh, folder)
     checked = trust()
+    for number, (_, question) in enumerate(config.questions, 1):
+        with questions.room(folder, number) as room:
+            _answer_budget(result, question, room, log, posterior, draws=draws)
     if draws:
         _draw(result, config, folder, told, checked)
         if refresh:
             refresh_picture.draw(config, folder)
-    for number, (_, question) in enumerate(config.questions, 1):
-        with questions.room(folder, number) as room:
-            _answer_budget(result, question, room, log, posterior, draws=draws)
     add_parquet(folder)
     figures.write(folder, config.pictures)
 
@@ -75,7 +77,8 @@ def _draw(
     trust: TrustDocument | None,
 ) -> None:
     """One-pagers of the best model and, if asked for, the other winners; pictures of search and Prophet."""
-    draw_onepager(result, config, result.best.solution, folder / "onepager.png", posterior, trust)
+    best, answers = result.best.solution, questions.answers(folder)
+    draw_onepager(result, config, best, folder / "onepager.png", posterior, answers, trust)
     for solution in result.other_winners if config.pictures == "winners" else ():
         draw_onepager(result, config, solution, folder / f"{solution}.png", posterior)
     search_picture.draw(result, folder / "pareto_front.png")
@@ -89,13 +92,14 @@ def draw_onepager(
     solution: str,
     path: Path,
     posterior: PosteriorDocument | None = None,
+    answers: Sequence[Allocation] = (),
     trust: TrustDocument | None = None,
 ) -> None:
-    """Write the one-pager of any candidate to `path` as a PNG; `trust` is of the best model only."""
-    model = result.model(solution)
+    """Write the one-pager of any candidate to `path` as a PNG; `answers` and `trust` are of the best only."""
+    model, dependent = result.model(solution), config.columns.dependent
     told = posterior and posterior.model_copy(update={"best_model": _place(model, result, posterior)})
-    title = f"What drove {config.columns.dependent}?"
-    onepager.draw(result, config, path, title, model, told, trust)
+    conclusions = Conclusions(dependent, told, answers, trust)
+    onepager.draw(result, config, path, f"What drove {dependent}?", model, conclusions)
 
 
 def _answer_budget(

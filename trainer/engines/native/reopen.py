@@ -10,6 +10,8 @@ import pandas as pd
 
 from contracts.model import ModelConfig
 from contracts.posterior import PosteriorDocument
+from contracts.trust import TrustDocument
+from trainer.engines import questions
 from trainer.engines.common import INTERCEPT
 from trainer.engines.native.outputs import draw_onepager
 from trainer.engines.native.recreate import inputs_of
@@ -41,11 +43,16 @@ def reopen(data: pd.DataFrame, folder: Path) -> tuple[Result, ModelConfig]:
 def draw(data: pd.DataFrame, folder: Path, solution: str, path: Path) -> None:
     """Write the one-pager of any candidate of the result in `folder` to `path` as a PNG.
 
-    With posterior.json in `folder` the picture shows the posterior too.
+    With posterior.json in `folder` the picture shows the posterior too; that of the best model also has the
+    budget answers and trust.json.
 
     Raises KeyError if there is no candidate with this solID, InvalidInputs as `reopen` does.
     """
     result, config = reopen(data, folder)
-    told = folder / "posterior.json"
+    told, judged = folder / "posterior.json", folder / "trust.json"
     posterior = PosteriorDocument.model_validate_json(told.read_bytes()) if told.is_file() else None
-    draw_onepager(result, config, solution, path, posterior)
+    if solution != result.best.solution:
+        draw_onepager(result, config, solution, path, posterior)
+        return
+    trust = TrustDocument.model_validate_json(judged.read_bytes()) if judged.is_file() else None
+    draw_onepager(result, config, solution, path, posterior, questions.answers(folder), trust)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from PIL.Image import Image
 
 INK = "#1F2933"
 MUTED = "#6B7280"
@@ -94,21 +95,24 @@ def settings() -> dict[Any, object]:
 
 
 def save(figure: Figure, path: Path, title: str, dpi: float = 140) -> None:
-    """Write a figure to `path` as a PNG, half as large as matplotlib's own.
+    """Write a figure to `path` as a PNG, half as large as matplotlib's own."""
+    from PIL import PngImagePlugin  # here, because only drawing needs it
 
-    Each of red, green and blue has 32 levels, and there is no transparency.
-    """
-    from PIL import Image, PngImagePlugin  # here, because only drawing needs it
+    told = PngImagePlugin.PngInfo()
+    told.add_text("Title", title)
+    rendered(figure, dpi).save(path, format="png", pnginfo=told, dpi=(dpi, dpi), compress_level=4)
+
+
+def rendered(figure: Figure, dpi: float) -> Image:
+    """A figure's pixels: each of red, green and blue has 32 levels, and there is no transparency."""
+    from PIL import Image  # here, because only drawing needs it
 
     buffer = BytesIO()
     figure.savefig(buffer, format="rgba", dpi=dpi)
     pixels, width = buffer.getvalue(), int(figure.get_figwidth() * dpi)
     picture = Image.frombuffer("RGBA", (width, len(pixels) // (4 * width)), pixels, "raw", "RGBA", 0, 1)
-    told = PngImagePlugin.PngInfo()
-    told.add_text("Title", title)
     levels = [round(round(value * _LEVELS / 255) * 255 / _LEVELS) for value in range(256)]
-    fewer = picture.convert("RGB").point(3 * levels)
-    fewer.save(path, format="png", pnginfo=told, dpi=(dpi, dpi), compress_level=4)
+    return picture.convert("RGB").point(3 * levels)
 
 
 def unreadable_scripts(texts: Iterable[str]) -> list[str]:

@@ -204,13 +204,8 @@ def check_names(inputs: Inputs, question: BudgetQuestion) -> None:
 
 def _check_dates(inputs: Inputs, question: BudgetQuestion) -> None:
     last = last_days(inputs.dates.tolist(), inputs.interval)[inputs.stop - 1]
-    first = inputs.window_dates[0]
-    after = question.start and question.start > last
-    if after or (question.end and np.datetime64(question.end) < first):
-        raise Infeasible(
-            f"budget.start and budget.end lie outside the model's window, {first} to {last}; "
-            "ask for dates within it, or train on a wider window"
-        )
+    if problem := question.outside(inputs.window_dates[0].item(), last):
+        raise Infeasible(problem)
 
 
 def asked_rows(inputs: Inputs, question: BudgetQuestion) -> range:

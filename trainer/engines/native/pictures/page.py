@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contracts.model import Annotation
-from contracts.posterior import PosteriorDocument
-from contracts.trust import TrustDocument
 from trainer.engines.common import INTERCEPT
 from trainer.engines.native.explain.efficiency import METRIC, efficiency, marginal_efficiency
 from trainer.engines.native.records import MediaAnswer, ModelAnswer
@@ -22,12 +20,9 @@ class Page:
         result: Result,
         model: ModelAnswer,
         annotations: Sequence[Annotation] = (),
-        posterior: PosteriorDocument | None = None,
-        trust: TrustDocument | None = None,
     ) -> None:
         self.result, self.model, self.inputs = result, model, result.inputs
         self.annotations = annotations
-        self.posterior, self.trust = posterior, trust
         self.total = float(self.model.fitted.sum())
         self.kind = self.inputs.dependent_type
         self.revenue = self.kind == "revenue"

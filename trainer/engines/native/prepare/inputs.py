@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from contracts import series
 from contracts.model import CalibrationStudy, ModelConfig, PaidMedia, Sign, Variable
 from trainer.engines.checks import dates_of, floats, interval_of, window_rows
-from trainer.engines.common import Floats, InvalidInputs, SearchRange
+from trainer.engines.common import Floats, SearchRange
 from trainer.engines.native.prepare import calendar_columns
 from trainer.engines.native.prepare.prophet_columns import ProphetColumns
 from trainer.engines.native.records import Inputs, Study
@@ -20,8 +20,6 @@ def build(data: pd.DataFrame, config: ModelConfig, prophet: ProphetColumns) -> I
 
     Exposures are turned into currency by their price in the window, for all rows (robyn-spec §2.3). With
     `search.baseline: joint` trend and season are columns of the model, in the place of Prophet's.
-
-    Raises InvalidInputs if these columns are too many for the window.
     """
     columns, dates = config.columns, dates_of(data, config)
     first, stop = window_rows(dates, config)
@@ -82,13 +80,6 @@ def _joint(config: ModelConfig, dates: NDArray[np.datetime64], first: int, stop:
     found = dict(calendar_columns.calendar(*days, components))
     if "trend" in components:
         found |= {f"trend bend {k}": values for k, values in enumerate(calendar_columns.bends(*days).T, 1)}
-    count = len(found) + series.columns_of(config)
-    train = series.train_rows(stop - first, config)
-    if train < series.fewest_rows(count):
-        raise InvalidInputs(
-            f"search.baseline: joint: {train} rows to train on are too few for {count} variables, trend and "
-            "season included; deliver a longer period, or leave it out"
-        )
     return found
 
 
