@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 
 from contracts.request import TrainRequest
 from contracts.result import BestModel
-from contracts.trust import TrustDocument
+from contracts.trust import Checks, TrustDocument
 from infra.local.demo_data import demo_request
 from infra.local.kinds import KINDS, world
 from infra.local.truth import SEPARATE, judged, ranked
@@ -41,11 +42,12 @@ class Tried:
     """See `infra.local.truth.judged`."""
 
 
-def tried(kind: str, seed: int) -> Tried:
+def tried(kind: str, seed: int, checks: str) -> Tried:
     """A whole job of one world, without pictures."""
     data = world(KINDS[kind], seed)
     iterations, trials = SEARCHES[seed % len(SEARCHES)]
-    request = demo_request("verdicts", iterations, trials) | {"pictures": "none", "budget": None}
+    request = demo_request("verdicts", iterations, trials) | {"checks": checks}
+    request |= {"pictures": "none", "budget": None}
     config = TrainRequest.model_validate(request).model_spec()
     asked = Asked(1, _step, _silent)
     host = Host(1, _step, _silent, _silent, asked, Judge(asked))
@@ -105,11 +107,13 @@ def main() -> int:
     """Train as many worlds of each kind as asked for, and print the table."""
     parser = argparse.ArgumentParser(prog="infra.local.verdicts", description=__doc__)
     parser.add_argument("--worlds", type=int, default=6, help="of each kind")
+    parser.add_argument("--first", type=int, default=101, help="the first world's seed")
+    parser.add_argument("--checks", default="quick", choices=get_args(Checks))
     args = parser.parse_args()
     jobs = []
-    for seed in range(101, 101 + args.worlds):
+    for seed in range(args.first, args.first + args.worlds):
         for kind in KINDS:
-            jobs.append(tried(kind, seed))
+            jobs.append(tried(kind, seed, args.checks))
             values = {line.check: round(line.value, 3) for line in jobs[-1].trust.lines}
             print(f"{kind} {seed}: {_right(jobs[-1:])} {values}", file=sys.stderr, flush=True)
     print(table(jobs))
