@@ -267,3 +267,20 @@ def _quoted(value: object, limit: int = 60) -> str:
     """What somebody wrote, in quotation marks, on one line and cut short."""
     text = " ".join(str(value).split())
     return f"'{text[:limit]}…'" if len(text) > limit else f"'{text}'"
+
+
+def continued(said: Mapping[str, Any], former: str | None) -> dict[str, Any]:
+    """A request that says `refresh`, once its former job is known; without one, as it was said.
+
+    The window keeps the length of the former one, so `window.start` is left out; a query that has it as
+    `:start` keeps it.
+    """
+    if former is None:
+        return dict(said)
+    body = {name: value for name, value in said.items() if name != "refresh"} | {"refresh_of": former}
+    window, source = body.get("window"), body.get("source")
+    if isinstance(window, dict) and "start" in window:
+        body["window"] = {name: value for name, value in window.items() if name != "start"}
+        if isinstance(source, dict) and source.get("kind") == "sql":
+            body["source"] = {"start": window["start"], **source}
+    return body

@@ -19,6 +19,7 @@ from contracts.base import (
     OfRevision,
     SchemaVersion,
     Timestamp,
+    continued,
     filled,
 )
 from contracts.posterior import PosteriorShort
@@ -232,6 +233,10 @@ class Job(Document):
     queue: str = Field("default", description="queue in which the job waits for its turn")
     priority: int = Field(0, description="higher is started first")
     requested_by: str | None = Field(None, description="who asked for the job, as the request says")
+    refreshes: str | None = Field(
+        None,
+        description="former job that `refresh` meant when the request was accepted; None: there was none",
+    )
     schedule: str | None = Field(None, description="schedule whose run the job is; None: of none")
     state: JobState = Field(JobState.ACCEPTED, description="where the job is on its way")
     attempt: OfAttempt = 1
@@ -277,7 +282,8 @@ class Job(Document):
     @property
     def asked(self) -> dict[str, Any]:
         """The request with what its mapping says where the request says nothing itself; before defaults."""
-        return filled(self.request, self.settings.settings) if self.settings else self.request
+        said = filled(self.request, self.settings.settings) if self.settings else self.request
+        return continued(said, self.refreshes)
 
     @property
     def stamp(self) -> str:

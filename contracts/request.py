@@ -326,6 +326,12 @@ class TrainRequest(ModelConfig):
     requested_by: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         None, description="who asked, shown on pages and in summaries; left out: nobody"
     )
+    refresh: Literal["latest", "latest-of-schedule"] | None = Field(
+        None,
+        description="`latest`: continue the newest succeeded job of the same country and revision; "
+        "`latest-of-schedule`: the newest such run of the same schedule. The first one is a new model, and "
+        "`window.start` counts for it alone; left out: as `refresh_of` says",
+    )
     schedule: Slug | None = Field(
         None, description="schedule whose run the request is, which says so itself; left out: of none"
     )
@@ -373,6 +379,23 @@ class TrainRequest(ModelConfig):
         return self
 
     @model_validator(mode="after")
+    def _refresh_begins_at_its_former(self) -> Self:
+        if self.refresh is None:
+            return self
+        problems = []
+        if self.refresh_of:
+            problems.append("refresh: is given beside refresh_of; leave one of the two out")
+        if self.search.start_from:
+            problems.append("refresh: it begins at its former model; leave search.start_from out")
+        if self.search.best_by not in (None, "error_score"):
+            problems.append("refresh: the best model is one near to its former one; leave search.best_by out")
+        if self.refresh == "latest-of-schedule" and self.schedule is None:
+            problems.append("refresh: the request is no run of a schedule; say latest")
+        if problems:
+            raise FieldProblems(problems)
+        return self
+
+    @model_validator(mode="after")
     def _sheet_of_a_file(self) -> Self:
         if self.sheet is not None and self.source.kind != "object":
             raise FieldProblems(["sheet: is only used with a source of kind object"])
@@ -385,7 +408,14 @@ class TrainRequest(ModelConfig):
 
 SETTINGS_FIELDS = frozenset(TrainRequest.model_fields) - {"request_id", "source"}
 """What the settings beside an upload may say: the file itself gives the rest."""
-MAPPING_FIELDS = SETTINGS_FIELDS - {"schema_version", "country", "settings", "requested_by", "validate_only"}
+MAPPING_FIELDS = SETTINGS_FIELDS - {
+    "schema_version",
+    "country",
+    "settings",
+    "requested_by",
+    "schedule",
+    "validate_only",
+}
 """What a mapping may say: what many requests have in common."""
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 
-from contracts.base import filled
+from contracts.base import continued, filled
 from contracts.job import UsedMapping
 from contracts.mapping import (
     MappingDocument,
@@ -19,6 +19,7 @@ from contracts.mapping import (
     version_key,
 )
 from contracts.request import SettingsReference
+from functions.acceptance.former import latest_of_series
 from functions.ports import JobStore
 from functions.runtime import Runtime
 
@@ -36,11 +37,14 @@ class Asked:
     mapping: UsedMapping | None = None
     problems: list[str] = field(default_factory=list)
     """Why the mapping is not to be had."""
+    refreshes: str | None = None
+    """The former job that `refresh` means now."""
 
     @property
     def whole(self) -> dict[str, Any]:
         """What request and mapping say together; what the request says wins, field by field."""
-        return filled(self.request, self.mapping.settings) if self.mapping else self.request
+        said = filled(self.request, self.mapping.settings) if self.mapping else self.request
+        return continued(said, self.refreshes)
 
     def told(self, problem: str) -> str:
         """A problem, `path: what is wrong`, with the mapping where that is to blame."""
@@ -68,7 +72,12 @@ def referred(request: Mapping[str, Any]) -> str | None:
 
 
 def asked_for(runtime: Runtime, request: dict[str, Any]) -> Asked:
-    """What a request asks for; its mapping is read here and nowhere else, once for each job."""
+    """What a request asks for; its mapping and its former job are read here, once for each job."""
+    asked = _with_mapping(runtime, request)
+    return replace(asked, refreshes=latest_of_series(runtime.ports.jobs, asked.whole))
+
+
+def _with_mapping(runtime: Runtime, request: dict[str, Any]) -> Asked:
     said = reference_of(request)
     if said is None:  # if it is not valid, its contract tells what is wrong with it
         return Asked(request)

@@ -111,6 +111,7 @@ def new_job(
         defaults=_defaults(runtime, asked.whole) if valid else {},
         settings=asked.mapping,
         mapping=asked.mapping.key if asked.mapping else "",
+        refreshes=asked.refreshes,
         upload=upload,
         accepted_at=now,
         updated_at=now,

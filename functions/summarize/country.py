@@ -17,6 +17,7 @@ from functions.paging import every
 from functions.ports import NotFound, ObjectInfo, Ports
 
 BEST, LATEST = 20, 50
+_AT_ONCE = 5
 """How many runs the aggregate lists."""
 REWRITTEN_AFTER = timedelta(seconds=5)
 """The aggregate is written at most once in this time; a store refuses more than one write in a second."""
@@ -77,9 +78,24 @@ def bring_up_to_date(ports: Ports, job: Job) -> None:
     if ports.clock.now() - info.updated < REWRITTEN_AFTER:
         raise NotYet(f"the summary of {job.country} was written less than {REWRITTEN_AFTER.seconds} s ago")
     listed = {run.job_id for run in (*summary.best, *summary.latest)}
-    latest = ports.jobs.find(Job, limit=LATEST, country=job.country, state=JobState.SUCCEEDED.value)
-    others = [run_of(ports, other) for other in latest if trained(other) and other.job_id not in listed]
+    others = [run_of(ports, other) for other in _missing(ports, job.country, listed)]
     _write(ports, with_runs(summary, others), info)
+
+
+def _missing(ports: Ports, country: str, listed: Container[str]) -> list[Job]:
+    """The latest jobs of a country that are not listed; read a few at a time, until none of those is new."""
+    missing: list[Job] = []
+    before: str | None = None
+    for _ in range(LATEST // _AT_ONCE):
+        few = ports.jobs.find(
+            Job, limit=_AT_ONCE, before=before, country=country, state=JobState.SUCCEEDED.value
+        )
+        new = [job for job in few if trained(job) and job.job_id not in listed]
+        if not new:
+            break
+        missing += new
+        before = few[-1].key
+    return missing
 
 
 def with_runs(summary: CountrySummary, runs: Iterable[CountryRun]) -> CountrySummary:

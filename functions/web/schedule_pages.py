@@ -56,7 +56,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
             "schedules.html", now=ports.clock.now(), schedules=rows, next=token, first=first
         )
 
-    @pages.get("/schedules/new")
+    @pages.get("/new-schedule")
     def new() -> str:
         text, name = EXAMPLE, ""
         if job_id := request.args.get("from"):
@@ -64,21 +64,20 @@ def blueprint(runtime: Runtime) -> Blueprint:
             text, name = as_yaml(_of_job(job.request)), f"{job.country}-{job.revision}".lower()
         return _form(name, text, 0, [])
 
-    @pages.post("/schedules/new")
+    @pages.post("/new-schedule")
     def send() -> str | Response:
         name, text = (request.form.get(field, "") for field in ("name", "text"))
         seen = request.form.get("version", type=int, default=0)
+        looks = request.form.get("do") == "look"
+        wrong = [] if looks else _wrong_name(name)
         try:
             read = ScheduleText.model_validate(parse_settings(text.encode()))
         except SettingsError as error:
-            return _form(name, text, seen, [Violation(path="text", message=str(error))])
+            return _form(name, text, seen, [*wrong, Violation(path="text", message=str(error))])
         except ValidationError as error:
-            return _form(name, text, seen, violations(error_lines(error)))
-        if request.form.get("do") == "look":
-            return _form(name, text, seen, [], preview(runtime, read))
-        if not _is_name(name):
-            why = "must be 1 to 64 letters, digits, `_`, `.` or `-`, a letter or digit first"
-            return _form(name, text, seen, [Violation(path="name", message=why)])
+            return _form(name, text, seen, [*wrong, *violations(error_lines(error))])
+        if looks or wrong:
+            return _form(name, text, seen, wrong, preview(runtime, read))
         try:
             schedules.save(runtime, name, read, seen, asking())
         except BadBody as error:
@@ -122,8 +121,11 @@ def _form(
     return render_template("schedule_form.html", name=name, text=text, version=seen, wrong=wrong, found=found)
 
 
-def _is_name(text: str) -> bool:
-    return re.fullmatch(PATH_PARAMETERS["schedule"].pattern, text) is not None and text != "new"
+def _wrong_name(name: str) -> list[Violation]:
+    if re.fullmatch(PATH_PARAMETERS["schedule"].pattern, name):
+        return []
+    why = "must be 1 to 64 letters, digits, '_', '.' or '-', a letter or digit first"
+    return [Violation(path="name", message=why)]
 
 
 def _of_job(request: dict[str, Any]) -> dict[str, Any]:

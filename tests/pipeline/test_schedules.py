@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from contracts.attempt import TrainingConfig
 from contracts.batch import Batch, BatchState
-from contracts.job import Job, JobState
-from contracts.names import dataset
+from contracts.job import Deletion, Job, JobState
+from contracts.names import attempt_of, dataset
 from contracts.schedule import BatchTemplate, Schedule
 from functions.message import Message
 from functions.schedules.runs import until
@@ -189,3 +190,56 @@ def test_a_batch_comes_again_as_one_batch_with_a_job_for_each_row(world: World):
         jobs = world.ports.jobs.find(Job, batch_id=batch.batch_id)
         found = {job.country: (job.request["window"]["end"], job.schedule) for job in jobs}
         assert found == {"DE": (ends[0], "weekly"), "AT": (ends[1], "weekly")}
+
+
+def refreshed(world: World, job_id: str) -> tuple[str | None, str | None]:
+    """The job that a job was accepted to continue, and the one that its training was told to."""
+    job = world.job(job_id)
+    assert job.state is JobState.RUNNING
+    config = TrainingConfig.model_validate_json(world.ports.objects.read(attempt_of(job).config))
+    return job.refreshes, config.model.refresh_of and config.model.refresh_of.job
+
+
+def test_the_first_run_starts_the_series_and_the_next_ones_continue_its_newest_model(world: World):
+    by_hand = world.submit("by-hand", revision="series")
+    world.run()
+    request = template(world, revision="series", window={"start": "2022-01-03"})
+    request["validate_only"] = False
+    scheduled(world, request={**request, "refresh": "latest-of-schedule"})
+    scheduled(world, "other", cron="5 6 * * MON", request={**request, "refresh": "latest"})
+    scheduled(world, "check", cron="1 6 * * MON", request={**request, "validate_only": True})
+    seen, former = [], []
+    for _ in range(3):
+        world.clock.pass_(days=7)
+        sweep(world)
+        weekly, other = (known(world, name).runs[0].job_id or "" for name in ("weekly", "other"))
+        seen.append((refreshed(world, weekly), refreshed(world, other)))
+        former.append((weekly, other))
+        world.run()
+    assert seen[0] == ((None, None), (by_hand, by_hand))
+    assert [one[0] for one in seen[1:]] == [(job, job) for job, _ in former[:2]]
+    assert [one[1][0] in jobs for one, jobs in zip(seen[1:], former, strict=False)] == [True, True]
+
+
+def test_a_deleted_result_is_not_continued_and_a_retry_continues_what_it_was_accepted_with(world: World):
+    first = world.submit("first", revision="series")
+    world.run()
+    second = world.submit("second", revision="series")
+    world.run()
+    gone = Deletion(by="somebody", at=world.clock.now())
+    job = world.job(second)
+    world.ports.jobs.replace(job.model_copy(update={"deletion": gone}), job.version)
+    third = world.submit("third", revision="series", refresh="latest")
+    world.deliver()
+    assert refreshed(world, third) == (first, first)
+    assert world.act(third, "cancel") == 200
+    world.deliver()
+    world.clock.pass_(minutes=20)
+    world.sweep()
+    world.train()
+    world.sweep()
+    world.submit("fourth", revision="series")
+    world.run()
+    assert world.act(third, "retry") == 200
+    world.deliver()
+    assert refreshed(world, third) == (first, first)

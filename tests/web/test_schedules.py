@@ -169,20 +169,21 @@ def test_run_now_comes_once_and_is_shown_with_who_asked_and_what_came_of_it(site
 
 
 def test_the_form_writes_a_schedule_and_keeps_what_was_typed_when_it_is_wrong(site: Site) -> None:
-    assert "0 6 * * MON" in site.client.get("/schedules/new").text
+    assert "0 6 * * MON" in site.client.get("/new-schedule").text
     form = {"name": "weekly", "version": "0", "text": json.dumps(text(cron="0 99 * * MON")), "do": "save"}
-    html = site.client.post("/schedules/new", data=form).text
+    html = site.client.post("/new-schedule", data={**form, "name": "every week"}).text
     assert "Bad hour" in html
+    assert "a letter or digit first" in html
     assert "0 99 * * MON" in html
     form["text"] = json.dumps(text())
-    assert "2026-11-23T06:00:00+01:00" in site.client.post("/schedules/new", data={**form, "do": "look"}).text
-    assert site.client.post("/schedules/new", data=form).location == "/schedules/weekly"
+    assert "2026-11-23T06:00:00+01:00" in site.client.post("/new-schedule", data={**form, "do": "look"}).text
+    assert site.client.post("/new-schedule", data=form).location == "/schedules/weekly"
     html = site.client.get("/schedules/weekly/edit").text
     version = re.search(r'name="version" value="(\d+)"', html)
     assert version is not None
     form |= {"version": version[1], "text": json.dumps(text(cron="0 8 * * FRI"))}
-    assert site.client.post("/schedules/new", data=form).status_code == 303
-    assert "read it again, then decide again" in site.client.post("/schedules/new", data=form).text
+    assert site.client.post("/new-schedule", data=form).status_code == 303
+    assert "read it again, then decide again" in site.client.post("/new-schedule", data=form).text
     assert "0 8 * * FRI" in site.client.get("/schedules/weekly").text
     for verb in ("disable", "enable", "run", "delete"):
         assert site.client.post(f"/schedules/weekly/{verb}").status_code == 303
@@ -192,6 +193,6 @@ def test_the_form_writes_a_schedule_and_keeps_what_was_typed_when_it_is_wrong(si
 def test_a_job_becomes_a_schedule(site: Site) -> None:
     request = {**text()["request"], "request_id": "once", "schedule": "other"}
     site.job(S.SUCCEEDED, "once-1", request=request)
-    html = site.client.get("/schedules/new?from=once-1").text
+    html = site.client.get("/new-schedule?from=once-1").text
     assert "revenue" in html
     assert "request_id" not in html.partition("<textarea")[2].partition("</textarea>")[0]
