@@ -92,15 +92,16 @@ def table(jobs: list[Tried]) -> str:
 
 
 def _right(jobs: list[Tried]) -> str:
+    """Errors are medians over the jobs of each job's median over channels."""
     right, pairs = ranked([job.best for job in jobs], SEPARATE[0])
     told = pd.concat([job.posterior for job in jobs])
     holds = told["true_roas"].between(told["low"], told["high"]).mean()
-    errors = [
-        np.median((one["roas"] / one["true_roas"] - 1).abs())
-        for one in (pd.concat([job.best for job in jobs]), told)
-    ]
-    of_best = f"{right / max(pairs, 1):.0%} of {pairs}; {errors[0]:.0%}"
-    return f"{of_best} | {errors[1]:.0%}; {holds:.0%} of {len(told)}"
+    of_best, of_posterior = (
+        np.median([(one["roas"] / one["true_roas"] - 1).abs().median() for one in frames])
+        for frames in ([job.best for job in jobs], [job.posterior for job in jobs])
+    )
+    ranks = f"{right / max(pairs, 1):.0%} of {pairs}"
+    return f"{ranks}; {of_best:.0%} | {of_posterior:.0%}; {holds:.0%} of {len(told)}"
 
 
 def main() -> int:

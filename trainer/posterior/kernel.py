@@ -246,11 +246,18 @@ def positive_normal(random: Any, precision: float, pull: float) -> float:
 
 
 @compiled
-def _propose(problem: Problem, i: int, eta: Any, random: Any, out: Any) -> None:
-    """From the prior, or a step of one of three sizes, reflected at the ends of the range."""
+def _propose(problem: Problem, i: int, eta: Any, steps: Any, random: Any, out: Any) -> bool:
+    """From the prior, or a step; False if it leads out of the range.
+
+    Steps are independent, of all hyperparameters or of one, and reflected at the ends of the range; or they
+    are correlated as `steps` (h, h) says, a factor of the covariance of what the chain has seen. Reflected,
+    these would not be as likely there as back.
+    """
     kind = random.random()
-    one = int(random.random() * len(eta)) if kind >= 0.85 else -1
-    size = 0.15 if kind < 0.6 else 0.0375 if kind < 0.85 else 0.1
+    if kind >= 0.4:
+        return _step_along(problem, i, eta, steps, random, out)
+    one = int(random.random() * len(eta)) if kind >= 0.3 else -1
+    size = 0.15 if kind < 0.3 else 0.1
     for k in range(len(eta)):
         low, width = problem.low[i, k], problem.width[i, k]
         out[k] = eta[k]
@@ -262,6 +269,22 @@ def _propose(problem: Problem, i: int, eta: Any, random: Any, out: Any) -> None:
         position = (eta[k] - low) / width + size * random.standard_normal()
         position -= 2.0 * math.floor(position / 2.0)
         out[k] = low + width * (2.0 - position if position > 1.0 else position)
+    return True
+
+
+@compiled
+def _step_along(problem: Problem, i: int, eta: Any, steps: Any, random: Any, out: Any) -> bool:
+    size = 2.38 / math.sqrt(len(eta)) * (1.0 if random.random() < 0.5 else 0.4)
+    out[:] = eta
+    for j in range(len(eta)):
+        z = size * random.standard_normal()
+        for k in range(len(eta)):
+            out[k] += problem.width[i, k] * steps[k, j] * z
+    for k in range(len(eta)):
+        low, width = problem.low[i, k], problem.width[i, k]
+        if not low <= out[k] <= low + width:
+            return False
+    return True
 
 
 @compiled
@@ -285,7 +308,9 @@ def _outside_square(square: float, taken: float) -> float:
 
 
 @compiled
-def _visit(problem: Problem, state: State, i: int, random: Any, work: Work, burning: bool) -> None:
+def _visit(
+    problem: Problem, state: State, i: int, steps: Any, random: Any, work: Work, burning: bool
+) -> None:
     """Draw the hyperparameters and the contribution of channel i, given everything else."""
     rho, kappa = state.at
     sigma, c = state.sigma[0], state.c[i]
@@ -297,7 +322,8 @@ def _visit(problem: Problem, state: State, i: int, random: Any, work: Work, burn
     precision, pull = _channel(problem, state, i, rest)
     evidence = log_evidence(precision, pull)
     for _ in range(PROPOSALS):
-        _propose(problem, i, state.eta[i], random, work.eta)
+        if not _propose(problem, i, state.eta[i], steps, random, work.eta):
+            continue
         effect(problem, i, work.eta, work, work.effect, work.lift)
         whiten(work.effect, problem.rho[rho], work.whitened)
         square = project(problem.columns[rho], work.whitened, work.inside)
@@ -562,16 +588,24 @@ def begin(problem: Problem, state: State, random: Any, work: Work) -> None:
 
 @compiled_without_lock
 def run(
-    problem: Problem, state: State, random: Any, work: Work, burning: bool, draws: Any, noise: Any
+    problem: Problem,
+    state: State,
+    steps: Any,
+    random: Any,
+    work: Work,
+    burning: bool,
+    draws: Any,
+    noise: Any,
 ) -> None:
-    """Sweep as often as `draws` has rows; the steps are adapted while `burning`.
+    """Sweep as often as `draws` has rows; the steps of contributions are adapted while `burning`.
 
+    `steps` (m, h, h) are those of hyperparameters, in units of their ranges.
     `draws` (sweeps, m, 1 + h) takes contribution and hyperparameters, `noise` (sweeps, 3) sigma, rho, kappa.
     """
     media = len(state.c)
     for sweep in range(len(draws)):
         for i in range(media):
-            _visit(problem, state, i, random, work, burning)
+            _visit(problem, state, i, steps[i], random, work, burning)
         if media > 1:
             _shift_pairs(problem, state, random)
         if len(problem.alike):

@@ -19,6 +19,8 @@ LONGEST = 8
 """How many times the base length chains may become."""
 R_HAT, ESS = 1.05, 200.0
 """What every channel's log contribution must reach: split-R̂ below, effective draws at least."""
+_FIRST_STEP, _LEAST_STEP = 0.0375, 0.005
+"""Of hyperparameters, in units of their range: before a chain has seen anything, and ever."""
 _CHUNK = 250
 """Sweeps between two reports of progress."""
 
@@ -59,6 +61,7 @@ class _Chain:
         self.state, self.work = _state(problem), _work(problem)
         media, kinds = problem.low.shape
         self.draws, self.noise = np.empty((0, media, 1 + kinds)), np.empty((0, 3))
+        self.steps = np.tile(_FIRST_STEP * np.eye(kinds), (media, 1, 1))
         kernel.begin(problem, self.state, self.random, self.work)
 
     def go_on(self, sweeps: int, burning: bool, told: Callable[[int], None]) -> None:
@@ -66,9 +69,32 @@ class _Chain:
         draws, noise = np.empty((sweeps, *self.draws.shape[1:])), np.empty((sweeps, 3))
         for start in range(0, sweeps, _CHUNK):
             part = slice(start, start + _CHUNK)
-            kernel.run(self.problem, self.state, self.random, self.work, burning, draws[part], noise[part])
+            kernel.run(
+                self.problem,
+                self.state,
+                self.steps,
+                self.random,
+                self.work,
+                burning,
+                draws[part],
+                noise[part],
+            )
             told(len(draws[part]))
         self.draws, self.noise = np.concatenate([self.draws, draws]), np.concatenate([self.noise, noise])
+        self.adapt(draws[len(draws) // 3 :, :, 1:])
+
+    def adapt(self, seen: Floats) -> None:
+        """Let the steps of hyperparameters be as large, and as correlated, as what a chain has just seen.
+
+        `seen` is (sweeps, m, h). This happens a few times only, between runs of sweeps, each of which leaves
+        the posterior as it is (Haario, Saksman and Tamminen, An adaptive Metropolis algorithm, 2001).
+        """
+        width = np.where(self.problem.width > 0, self.problem.width, 1.0)
+        centred = (seen - seen.mean(axis=0)) / width
+        # einsum, not @: the order of summation does not depend on the number of cores
+        covariance = np.einsum("tik,til->ikl", centred, centred) / len(seen)
+        floor = _LEAST_STEP**2 * np.eye(seen.shape[2])
+        self.steps = np.linalg.cholesky(covariance + floor) * (self.problem.width > 0)[:, :, None]
 
 
 def sample(
@@ -95,7 +121,8 @@ def sample(
     burn_in, length = sweeps // 3, sweeps
     with ThreadPoolExecutor(max(1, min(cores, CHAINS))) as pool:
         chains = list(pool.map(lambda k: _Chain(problem, (seed, k)), range(CHAINS)))
-        list(pool.map(partial(_Chain.go_on, sweeps=burn_in, burning=True, told=told), chains))
+        for part in (burn_in // 2, burn_in - burn_in // 2):
+            list(pool.map(partial(_Chain.go_on, sweeps=part, burning=True, told=told), chains))
         list(pool.map(partial(_Chain.go_on, sweeps=sweeps - burn_in, burning=False, told=told), chains))
         while True:
             found = _samples(chains, length)
