@@ -15,6 +15,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from contracts.job import Job
+from infra.local.demo_data import demo_request
 from tests.web.harness import S, Site
 from tests.web.trained import country, trained
 
@@ -33,6 +34,9 @@ PAGES = (
     "/countries",
     "/countries/DE",
     "/jobs/none",
+    "/schedules",
+    "/schedules/weekly",
+    "/new-schedule?from=weekly-1",
 )
 LONG = "Ünïcödé_名前_" + "очень_длинное_имя_" * 6
 
@@ -43,6 +47,11 @@ def address(site: Site) -> Iterator[str]:
     running = site.job(S.RUNNING, "weekly-3")
     site.heartbeat(running, step="search", trial=1, trials=2, iteration=10, iterations=40)
     site.job(S.REJECTED, "weekly-4")
+    request = {name: value for name, value in demo_request("", 5, 1).items() if name != "request_id"}
+    request["source"] = {"kind": "object", "name": "sources/DE/sales.csv"}
+    schedule = {"cron": "0 6 * * MON", "time_zone": "Europe/Berlin", "request": request}
+    site.client.put("/api/v1/schedules/weekly", json={"version": 0, "schedule": schedule})
+    site.client.post("/api/v1/schedules/weekly:run")
     server = make_server("127.0.0.1", 0, site.client.application, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
