@@ -60,7 +60,7 @@ def _without_last(
     data: pd.DataFrame,
     config: ModelConfig,
     cores: int,
-    regions: ByRegion | None,
+    regions: ByRegion | None = None,
 ) -> Posterior:
     """The posterior without the last periods of the window, and without studies that reach into them."""
     inputs = found.model.inputs
