@@ -11,8 +11,8 @@ import numpy as np
 
 
 def write_json(document: dict[str, Any], path: Path) -> None:
-    """Write a document as JSON; numbers that are not finite become null."""
-    text = json.dumps(_finite(document), indent=1, allow_nan=False, ensure_ascii=False)
+    """Write a document as JSON in one line; numbers that are not finite become null."""
+    text = json.dumps(_finite(document), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     path.write_text(text, encoding="utf-8")
 
 
