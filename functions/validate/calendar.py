@@ -7,9 +7,9 @@ import pandas as pd
 from contracts.series import Interval, last_days
 from functions.validate.findings import Findings, some
 
-STEPS: dict[Interval, pd.DateOffset] = {
-    "day": pd.DateOffset(days=1),
-    "week": pd.DateOffset(days=7),
+STEPS: dict[Interval, pd.Timedelta | pd.DateOffset] = {
+    "day": pd.Timedelta(days=1),
+    "week": pd.Timedelta(days=7),
     "month": pd.DateOffset(months=1),
 }
 """The distance from one period to the next."""
@@ -80,13 +80,16 @@ def unswapped(dates: pd.Series[pd.Timestamp]) -> pd.Series[pd.Timestamp] | None:
     swappable = dates.dt.day.le(12) & dates.dt.day.ne(dates.dt.month)
     if dates.isna().any() or not swappable.any() or swappable.all():
         return None
+    ordered = dates.is_monotonic_increasing or dates.is_monotonic_decreasing
+    regular = regularity(pd.DatetimeIndex(dates)) == 2
+    if ordered and regular:
+        return None
     parts = {"year": dates.dt.year, "month": dates.dt.day, "day": dates.dt.month}
     swapped = dates.mask(swappable, pd.to_datetime(pd.DataFrame(parts)[swappable]))
     if regularity(pd.DatetimeIndex(swapped)) < 2:
         return None
     straight = swapped.is_monotonic_increasing or swapped.is_monotonic_decreasing
-    disordered = straight and not (dates.is_monotonic_increasing or dates.is_monotonic_decreasing)
-    return swapped if disordered or regularity(pd.DatetimeIndex(dates)) < 2 else None
+    return swapped if (straight and not ordered) or not regular else None
 
 
 def _interval(dates: pd.DatetimeIndex) -> Interval | None:

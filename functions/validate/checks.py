@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from contracts.model import Columns, PaidMedia
 from contracts.request import TrainRequest
+from functions.validate.columns import columns_where, constant_columns
 from functions.validate.findings import Findings, some
 
 _LARGEST = 1e100
@@ -23,44 +25,41 @@ _LEVELS_PER_ROW = 0.9
 
 def without_dust(frame: pd.DataFrame, columns: Columns, findings: Findings) -> pd.DataFrame:
     """The frame with 0 in media where the sum of floats that cancel out left something like -1e-13."""
-    for name in columns.media_columns:
-        if name in frame:
-            values = frame[name]
-            dust = values.lt(0) & values.gt(-_DUST * max(values.abs().max(), 1.0))
-            if dust.any():
-                frame[name] = values.mask(dust, 0.0)
-                message = (
-                    f"column '{name}': {int(dust.sum())} value(s) such as {values[dust].iloc[0]:g} are 0"
-                )
-                findings.change("rounded-to-zero", message, "", name, frame.index[dust])
+    for name in columns_where(frame, columns.media_columns, lambda values: values < 0):
+        values = frame[name]
+        dust = values.lt(0) & values.gt(-_DUST * max(values.abs().max(), 1.0))
+        if dust.any():
+            frame[name] = values.mask(dust, 0.0)
+            message = f"column '{name}': {int(dust.sum())} value(s) such as {values[dust].iloc[0]:g} are 0"
+            findings.change("rounded-to-zero", message, "", name, frame.index[dust])
     return frame
 
 
 def check_negative(frame: pd.DataFrame, columns: Columns, findings: Findings) -> None:
     """Media cannot be negative: the saturation curve has no value there."""
-    for name in columns.media_columns:
-        if name in frame and (negative := frame[name] < 0).any():
-            findings.error(
-                "negative-media",
-                f"column '{name}' has {int(negative.sum())} negative value(s), for example "
-                f"{some((f'{value:g}' for value in frame[name][negative].drop_duplicates()), 3)}",
-                "media must be 0 or more; move refunds and corrections to the period that they belong to",
-                name,
-                frame.index[negative],
-            )
+    for name in columns_where(frame, columns.media_columns, lambda values: values < 0):
+        negative = frame[name] < 0
+        findings.error(
+            "negative-media",
+            f"column '{name}' has {int(negative.sum())} negative value(s), for example "
+            f"{some((f'{value:g}' for value in frame[name][negative].drop_duplicates()), 3)}",
+            "media must be 0 or more; move refunds and corrections to the period that they belong to",
+            name,
+            frame.index[negative],
+        )
 
 
 def check_range(frame: pd.DataFrame, columns: Columns, findings: Findings) -> None:
     """Numbers whose squares and sums a computer can hold."""
-    for name in columns.numeric:
-        if name in frame and (huge := frame[name].abs() > _LARGEST).any():
-            findings.error(
-                "out-of-range",
-                f"column '{name}' has {int(huge.sum())} value(s) beyond {_LARGEST:g}, delivered or computed",
-                "correct the values, or their unit",
-                name,
-                frame.index[huge],
-            )
+    for name in columns_where(frame, columns.numeric, lambda values: np.abs(values) > _LARGEST):
+        huge = frame[name].abs() > _LARGEST
+        findings.error(
+            "out-of-range",
+            f"column '{name}' has {int(huge.sum())} value(s) beyond {_LARGEST:g}, delivered or computed",
+            "correct the values, or their unit",
+            name,
+            frame.index[huge],
+        )
 
 
 def check_constant(
@@ -69,8 +68,10 @@ def check_constant(
     """A column without variation explains nothing, and Robyn stops."""
     columns = request.columns
     paid = {name for channel in columns.paid_media for name in (channel.spend, channel.exposure) if name}
+    numeric = [name for name in columns.numeric if name in frame]
+    varied = {*numeric}.difference(constant_columns(frame, numeric), constant_columns(inside, numeric))
     for _, name in columns.roles():
-        if name == columns.date or name not in frame:
+        if name == columns.date or name not in frame or name in varied:
             continue
         if name in paid and inside[name].notna().any() and inside[name].fillna(0).eq(0).all():
             findings.error(
@@ -116,8 +117,8 @@ def check_exposures(frame: pd.DataFrame, columns: Columns, findings: Findings) -
 
 
 def _check_exposure(frame: pd.DataFrame, channel: PaidMedia, exposure: str, findings: Findings) -> None:
-    spend, seen = frame[channel.spend], frame[exposure]
-    if spend.gt(0).any() and seen.eq(0).all():
+    spend, seen = frame[channel.spend].to_numpy(), frame[exposure].to_numpy()
+    if (spend > 0).any() and (seen == 0).all():
         findings.error(
             "exposure-never",
             f"'{channel.spend}' was spent, but its exposure '{exposure}' is 0 in every row",
@@ -128,12 +129,12 @@ def _check_exposure(frame: pd.DataFrame, channel: PaidMedia, exposure: str, find
     for code, rows, what in (
         (
             "spend-without-exposure",
-            spend.gt(0) & seen.eq(0),
+            (spend > 0) & (seen == 0),
             f"'{channel.spend}' was spent while '{exposure}' is 0",
         ),
         (
             "exposure-without-spend",
-            seen.gt(0) & spend.eq(0),
+            (seen > 0) & (spend == 0),
             f"'{exposure}' is above 0 while '{channel.spend}' is 0",
         ),
     ):

@@ -51,7 +51,8 @@ def treat_missing(
     Cells in `unusable` were reported before and are left alone.
     """
     of_kind = kinds(request)
-    for name in frame.columns.drop(request.columns.date, errors="ignore"):
+    incomplete = frame.columns[frame.isna().any()]
+    for name in incomplete.drop(request.columns.date, errors="ignore"):
         kind = of_kind[name]
         policy = getattr(request.missing, kind)
         empty = frame[name].isna()

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.model import ModelConfig
+from functions.validate.columns import columns_where, constant_columns
 from functions.validate.findings import Findings
 
 Floats = NDArray[np.float64]
@@ -33,9 +34,9 @@ def check_collinear(inside: pd.DataFrame, model: ModelConfig, findings: Findings
     context = [variable.name for variable in columns.context]
     present = [name for name in (*columns.media, *context) if name in inside]
     varied = inside[present].dropna(axis="columns")
-    names = [
-        name for name in map(str, varied) if np.isfinite(varied[name]).all() and varied[name].nunique() > 1
-    ]
+    infinite = columns_where(varied, present, np.isinf)
+    constant = constant_columns(varied, present)
+    names = [name for name in map(str, varied) if name not in (*infinite, *constant)]
     varied = varied[names]
     twins = _report_twins(varied, names, findings)
     _report_sums(varied, [name for name in names if name not in twins], findings)
@@ -91,8 +92,9 @@ def _report_disguises(
     dependent: pd.Series[float], frame: pd.DataFrame, context: list[str], findings: Findings
 ) -> None:
     disguised = []
+    line = _standard(dependent)
     for name in frame.columns.astype(str):
-        r = float(np.corrcoef(dependent, frame[name])[0, 1])
+        r = float(line @ _standard(frame[name]))
         if abs(r) >= (_DISGUISED if name in context else _SAME):
             disguised.append(name)
             _report_disguise(str(dependent.name), [name], f"their correlation is {r:.4g}", findings)

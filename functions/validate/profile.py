@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from contracts.request import TrainRequest
 from contracts.validation import ColumnProfile
@@ -58,19 +60,30 @@ def as_delivered(values: pa.ChunkedArray) -> pd.Series[Any]:
 
 def of_column(name: str, values: pd.Series[Any], role: str = UNUSED) -> ColumnProfile:
     """The profile of one column."""
+    if pd.api.types.is_numeric_dtype(values):
+        return _of_numbers(name, values.to_numpy(np.float64, na_value=np.nan), role)
     known = values.dropna()
     counts = {"missing": int(values.isna().sum()), "distinct": int(known.nunique())}
     if pd.api.types.is_datetime64_any_dtype(values):
         known = known[known.dt.year.between(MINYEAR, MAXYEAR)]
         days = {} if known.empty else {"min": known.min().date(), "max": known.max().date()}
         return ColumnProfile(name=name, role=role, type="date", **counts, **days)
-    if not pd.api.types.is_numeric_dtype(values):
-        return ColumnProfile(name=name, role=role, type="text", **counts)
-    numbers = (
-        {}
-        if known.empty
-        else {"min": float(known.min()), "max": float(known.max()), "mean": float(known.mean())}
+    return ColumnProfile(name=name, role=role, type="text", **counts)
+
+
+def _of_numbers(name: str, values: NDArray[np.float64], role: str) -> ColumnProfile:
+    known = values[~np.isnan(values)]
+    told = (
+        {"min": float(known.min()), "max": float(known.max()), "mean": float(known.mean())}
+        if len(known)
+        else {}
     )
     return ColumnProfile(
-        name=name, role=role, type="number", zeros=int(known.eq(0).sum()), **counts, **numbers
+        name=name,
+        role=role,
+        type="number",
+        missing=len(values) - len(known),
+        distinct=len(np.unique(known)),
+        zeros=int((known == 0).sum()),
+        **told,
     )

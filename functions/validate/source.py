@@ -25,6 +25,9 @@ MAX_CELLS = 6_000_000
 MAX_BYTES = 160 << 20
 """How many cells (rows times columns, derived ones included) and decoded bytes are read into memory."""
 
+_MANY_ROWS = 100_000
+"""From here on several threads decode faster than one."""
+
 _NAMES_COMPARED = 100  # comparing every missing name with thousands of others would take minutes
 
 ROW = "\0row"
@@ -62,7 +65,7 @@ def _check_cells(metadata: pq.FileMetaData, request: TrainRequest) -> None:
 def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:
     size = 0
     for i in range(file.num_row_groups):
-        group = file.read_row_group(i)
+        group = file.read_row_group(i, use_threads=file.metadata.num_rows > _MANY_ROWS)
         size += group.nbytes
         if size > MAX_BYTES:
             raise BadData(f"The data are larger than {MAX_BYTES >> 20} MB. {_SMALLER}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 _MAX_NAME = 1024  # bytes, as in Cloud Storage
 _MAX_SEGMENT = 255  # bytes, as in every usual file system
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def object_path(bucket: Path, name: str) -> Path:
@@ -39,7 +41,7 @@ def _problem(name: str) -> str | None:
         (name.startswith("/"), "it begins with a slash"),
         ("" in segments, "it has an empty part between slashes"),
         ("." in segments or ".." in segments, "it has a part `.` or `..`"),
-        (any(ord(letter) < 32 or ord(letter) == 127 for letter in name), "it has a control character"),
+        (_CONTROL.search(name) is not None, "it has a control character"),
         (any(len(part.encode()) > _MAX_SEGMENT for part in segments), f"a part is over {_MAX_SEGMENT} bytes"),
         (size > _MAX_NAME, f"it is over {_MAX_NAME} bytes"),
     )

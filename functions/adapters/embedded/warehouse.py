@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from functions.errors import BadSource, Busy, Unavailable
 
@@ -25,6 +25,48 @@ _FROZEN = {
     "memory_limit": "256MB",
 }
 """A query sees the tables of its file, no other files and none of our variables, in bounded memory."""
+
+
+_KEPT_S = 1.0
+"""How long a file stays open after it was opened: that costs as much as twenty small queries."""
+
+
+class _Kept(NamedTuple):
+    connection: duckdb.DuckDBPyConnection
+    file: tuple[int, int]
+    """Inode and time of the file: another one may have taken its place."""
+
+
+_kept: dict[Path, _Kept] = {}
+_keeping = threading.Lock()
+
+
+def _keep_open(path: Path) -> None:
+    """Keep a database open for a moment, so that the next queries need not open it again.
+
+    Another program can write to it as soon as it is closed.
+    """
+    import duckdb
+
+    with _keeping:
+        status = path.stat()
+        file = (status.st_ino, status.st_mtime_ns)
+        known = _kept.get(path)
+        if known is not None and known.file == file:
+            return
+        if known is not None:
+            known.connection.close()
+        _kept[path] = _Kept(duckdb.connect(str(path), read_only=True, config={**_FROZEN}), file)
+        timer = threading.Timer(_KEPT_S, _let_go, (path, _kept[path]))
+        timer.daemon = True
+        timer.start()
+
+
+def _let_go(path: Path, kept: _Kept | None = None) -> None:
+    """Close a database that was kept open, unless it is another one by now."""
+    with _keeping:
+        if path in _kept and kept in (None, _kept[path]):
+            _kept.pop(path).connection.close()
 
 
 class DuckDbWarehouse:
@@ -72,8 +114,9 @@ class DuckDbWarehouse:
         import duckdb
 
         try:
+            _keep_open(self._path)
             connection = duckdb.connect(str(self._path), read_only=True, config={**_FROZEN})
-        except (duckdb.IOException, duckdb.ConnectionException) as error:
+        except (OSError, duckdb.IOException, duckdb.ConnectionException) as error:
             raise Unavailable(f"the warehouse {self._path.name} cannot be opened now: {error}") from error
         late = threading.Event()
         timer = threading.Timer(timeout_s, _interrupt, (connection, late))
@@ -121,6 +164,7 @@ def load_table(folder: Path, connection: str, schema: str, table: str, rows: pa.
     folder.mkdir(parents=True, exist_ok=True)
     target = f"{warehouse.quote(schema)}.{warehouse.quote(table)}"
     try:
+        _let_go(_path(folder, connection))
         with duckdb.connect(str(_path(folder, connection))) as writer:
             writer.execute("SET enable_progress_bar = false")
             writer.execute(f"CREATE SCHEMA IF NOT EXISTS {warehouse.quote(schema)}")
