@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ def columns_where(
     frame: pd.DataFrame, names: Iterable[str], condition: Callable[[Floats], Mask]
 ) -> list[str]:
     """Of the columns of numbers that the frame has those in which some value meets a condition."""
-    return _chosen(frame, names, lambda values: condition(values).any(axis=0))
+    return _chosen(frame, names, lambda values: np.any(condition(values), axis=0))
 
 
 def constant_columns(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:
@@ -24,7 +25,7 @@ def constant_columns(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:
     return _chosen(frame, names, lambda values: np.fmax.reduce(values) == np.fmin.reduce(values))
 
 
-def _chosen(frame: pd.DataFrame, names: Iterable[str], choose: Callable[[Floats], Mask]) -> list[str]:
+def _chosen(frame: pd.DataFrame, names: Iterable[str], choose: Callable[[Floats], Any]) -> list[str]:
     there = [name for name in dict.fromkeys(names) if name in frame]
     if not there or frame.empty:
         return []

@@ -62,7 +62,7 @@ def write_parquet(table: pd.DataFrame, path: Path) -> None:
     Numbers are rounded to 45 binary digits (13 decimal ones), which makes the file a seventh smaller.
     """
     numbers = table.select_dtypes("float64")
-    rounded = dict(zip(numbers, _rounded(numbers.to_numpy()).T, strict=True))
+    rounded = dict(zip(map(str, numbers), _rounded(numbers.to_numpy()).T, strict=True))
     rows = pyarrow.Table.from_pandas(table.assign(**rounded), preserve_index=False)
     _write_parquet(rows, path)
 
