@@ -19,16 +19,20 @@ class Log:
         self._json = log_format == "json"
         self._stream = stream
 
+    @property
+    def stream(self) -> TextIO:
+        """Where lines go."""
+        return self._stream or sys.stderr
+
     def __call__(self, severity: Severity, message: str, **fields: Any) -> None:
         """Write one line; fields that are None are left out."""
         known = {name: value for name, value in fields.items() if value is not None}
         line = (
             self._as_json(severity, message, known) if self._json else self._as_text(severity, message, known)
         )
-        stream = self._stream or sys.stderr
         with suppress(OSError):  # nowhere to write, such as a full disk, is no reason to stop working
-            stream.write(line + "\n")
-            stream.flush()
+            self.stream.write(line + "\n")
+            self.stream.flush()
 
     @staticmethod
     def _as_json(severity: str, message: str, fields: dict[str, Any]) -> str:

@@ -71,7 +71,8 @@ def up(folder: Path, port: int, address: str, engines: Sequence[EngineName]) -> 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        with LocalHost(local_settings(folder, engines=engines), port, address=address) as host:
+        settings = local_settings(folder, engines=engines)
+        with LocalHost(settings, port, address=address, processes=settings.cores) as host:
             say(f"MMM Trainer runs at {host.url}")
             say(f"  drop-zone  {host.settings.folder / 'bucket' / 'drop-zone'}/<country>/")
             say(f"  warehouse  {host.settings.folder / 'warehouse'}/<connection>.duckdb")

@@ -13,15 +13,14 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-import functions_framework
 import psutil
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from contracts.engines import EngineName
-from contracts.events import SUBSCRIPTIONS, SWEEP_REQUESTS, SweepRequest
+from contracts.events import SWEEP_REQUESTS, SweepRequest
 from contracts.job import Job, JobState
 from functions.adapters.embedded import Embedded
 from functions.adapters.embedded.clock import ClockSteps
@@ -31,12 +30,12 @@ from functions.log import Log, bridge, unbridge
 from functions.runtime import Runtime, use
 from functions.settings import EmbeddedSettings
 from functions.steps import publish
+from infra.local.functions import ROOT, Functions, functions_app
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 ADDRESS = "127.0.0.1"
-ROOT = Path(__file__).resolve().parents[2]
 SWEEP_PERIOD_S = 60.0
 MIN_FILES = 512
 """That the host may have open: connections, databases and files of a dozen threads."""
@@ -91,26 +90,6 @@ def task_environment(settings: EmbeddedSettings) -> dict[str, str]:
     return {**own, **robyn, **_ONE_THREAD, **paths, "MMM_LOG_FORMAT": "text"}
 
 
-def functions_app() -> WSGIApplication:
-    """Every function under `/<its name>`, as functions-framework serves it."""
-    source = str(ROOT / "functions" / "main.py")
-    names = sorted({function for _, function in SUBSCRIPTIONS.values()})
-    apps = {
-        name: functions_framework.create_app(name, source, "http")  # type: ignore[no-untyped-call]
-        for name in names
-    }
-
-    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        function = apps.get(environ["PATH_INFO"].strip("/"))
-        if function is None:
-            start_response("404 Not Found", [("Content-Type", "text/plain")])
-            return [b"no such function\n"]
-        answer: Iterable[bytes] = function({**environ, "PATH_INFO": "/"}, start_response)
-        return answer
-
-    return app
-
-
 def only_local(app: WSGIApplication, port: Callable[[], int]) -> WSGIApplication:
     """Refuses requests for another host name, so that no web site can reach us through a browser."""
 
@@ -127,12 +106,26 @@ class LocalHost:
     """The running system, until the `with` block ends; trainings are other processes and may outlive it."""
 
     def __init__(
-        self, settings: EmbeddedSettings, port: int, log: Log | None = None, address: str = ADDRESS
+        self,
+        settings: EmbeddedSettings,
+        port: int,
+        log: Log | None = None,
+        address: str = ADDRESS,
+        processes: int = 0,
+        trainings: LauncherSettings = TRAININGS,
     ) -> None:
-        """`address`: where to listen; in a container everywhere, so that its port can be published."""
+        """`address`: where to listen; in a container everywhere, so that its port can be published.
+
+        `processes`: how many others may help with the functions while many messages wait.
+        """
         self.settings = settings
-        self.embedded = Embedded(settings.folder, environment=task_environment(settings), launcher=TRAININGS)
-        self._runtime = Runtime(self.embedded.ports(), settings, log or Log(settings.log_format))
+        self._functions_app = functions_app()
+        log, environment = log or Log(settings.log_format), task_environment(settings)
+        self._functions = Functions(self._functions_app, processes, environment, log.stream)
+        self.embedded = Embedded(
+            settings.folder, environment=environment, push=self._push, launcher=trainings
+        )
+        self._runtime = Runtime(self.embedded.ports(), settings, log)
         self._address, self._port = address, port
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -145,7 +138,7 @@ class LocalHost:
         """Where the status page is."""
         return f"http://{ADDRESS}:{self._port}"
 
-    def __enter__(self) -> LocalHost:
+    def __enter__(self) -> Self:
         """Start everything.
 
         Raises:
@@ -159,11 +152,12 @@ class LocalHost:
         bridge(self._runtime.log)
         self._server = self._listen()
         self._thread("server", self._server.serve_forever)
-        self.embedded.bus.start(f"{self.url}/functions")
+        self.embedded.bus.start()
         self._repeat("launcher", 0.2, self._look_after_trainings, self.embedded.launcher.wait)
         self._repeat("drop-zone", 0.5, self.embedded.watcher.look)
         self._repeat("sweeper", SWEEP_PERIOD_S, self._sweep)
         self._repeat("clean-up", 3600, self._clean_up)
+        self._repeat("functions", 5, self._functions.rest)
         for job in self.embedded.jobs.find(Job, state=JobState.RUNNING.value):
             self._request_sweep(job.job_id)  # its training may have ended while no host was running
         self._write_state()
@@ -175,6 +169,7 @@ class LocalHost:
         """Stop everything but the trainings."""
         self._stopping.set()
         self.embedded.bus.stop()
+        self._functions.close()
         if self._server is not None:
             self._server.shutdown()
         for thread in self._threads:
@@ -182,6 +177,11 @@ class LocalHost:
         state_file(self.settings.folder).unlink(missing_ok=True)
         self.embedded.close()
         unbridge()
+
+    def _push(self, endpoint: str, envelope: dict[str, Any]) -> None:
+        self._functions(endpoint, envelope)
+        if endpoint == "launch":  # perhaps in another process
+            self.embedded.launcher.look()
 
     def _sweep(self) -> None:
         self._mind_the_clock()  # it may have moved since the launcher looked
@@ -213,7 +213,7 @@ class LocalHost:
         from functions.web.app import create_app
 
         web = create_app(self._runtime)
-        app = DispatcherMiddleware(web, {"/functions": functions_app()})
+        app = DispatcherMiddleware(web, {"/functions": self._functions_app})
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

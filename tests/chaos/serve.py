@@ -15,7 +15,8 @@ from functions.log import Log, bridge
 from functions.runtime import Runtime, use
 from functions.settings import GcpSettings, read_settings
 from functions.web.app import create_app
-from infra.local.host import ADDRESS, QuietHandler, functions_app
+from infra.local.functions import functions_app
+from infra.local.host import ADDRESS, QuietHandler
 from tests.adapters.family_cloud_run import SETTINGS as CLOUD_RUN
 from tests.chaos.haste import hasten
 

@@ -25,7 +25,8 @@ from functions.log import Log
 from functions.ports import Ports
 from functions.runtime import Runtime
 from infra.local.demo_data import demo_csv, demo_settings, generate
-from infra.local.host import LocalHost, QuietHandler, functions_app, local_settings
+from infra.local.functions import functions_app
+from infra.local.host import LocalHost, QuietHandler, local_settings
 from tests.adapters.families import MissingPart, skipped_if_missing
 from tests.adapters.receiver import Receiver, receiving
 

@@ -25,7 +25,7 @@ from functions.runtime import Runtime
 from functions.settings import EmbeddedSettings, TaskSettings
 from functions.web.app import create_app
 from infra.local.demo_data import demo_request, generate
-from infra.local.host import functions_app
+from infra.local.functions import functions_app
 from trainer.life import Life
 
 

@@ -373,15 +373,15 @@ class SqliteBus:
 
     # threads
 
-    def start(self, functions_url: str) -> None:
-        """Deliver with threads, each function's messages to `functions_url`/name, until `stop`.
+    def start(self, functions_url: str = "") -> None:
+        """Deliver with threads until `stop`, where there is no `push` to `functions_url`/the function's name.
 
         What a host that died was delivering, and what was parked, is delivered again; so is what waits for
         longer than anything does, because the clock was set back.
         """
         from functions.adapters.embedded.push import HttpPush  # requests: only the host needs it
 
-        self._push = self._push or HttpPush(functions_url, self._settings.ack_deadline_s)
+        self._push = self._push or HttpPush(self._settings.ack_deadline_s, functions_url)
         with self._database.transaction() as connection:
             now = self._now()
             longest = max(self._settings.max_back_off_s, self._settings.ack_deadline_s)

@@ -151,6 +151,10 @@ class SubprocessLauncher:
         """Return when this process started or cancelled something, at the latest after the given seconds."""
         self._changed.wait(timeout_s)
 
+    def look(self) -> None:
+        """Let `wait` return: another process may have started something."""
+        self._changed.set()
+
     def step(self) -> list[str]:
         """Record which tasks ended, kill those that must stop, start those that may start.
 

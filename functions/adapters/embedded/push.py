@@ -18,10 +18,23 @@ class Refused(Exception):
     """The receiver answered, but not with success."""
 
 
+def check(status: int, text: str, *, ours: bool = True) -> None:
+    """Raise unless a push was accepted; `ours`: a function answered it.
+
+    Raises:
+        functions.errors.Busy: a function has no room for it now.
+        Refused: the answer was no 2xx.
+    """
+    if status == HTTPStatus.TOO_MANY_REQUESTS and ours:
+        raise Busy(text[:_SHOWN].strip())
+    if not 200 <= status < 300:
+        raise Refused(f"{status} {text[:_SHOWN]}".strip())
+
+
 class HttpPush:
     """POSTs envelopes as JSON, over connections that each thread keeps open."""
 
-    def __init__(self, functions_url: str, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, functions_url: str = "") -> None:
         """`functions_url`: under it the functions answer, each at its name."""
         self._functions_url = functions_url.rstrip("/")
         self._timeouts = (_CONNECT_S, timeout_s)
@@ -37,10 +50,7 @@ class HttpPush:
         """
         url = endpoint if "://" in endpoint else f"{self._functions_url}/{endpoint}"
         answer = self._session().post(url, json=envelope, timeout=self._timeouts, allow_redirects=False)
-        if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS and url != endpoint:
-            raise Busy(answer.text[:_SHOWN].strip())
-        if not 200 <= answer.status_code < 300:
-            raise Refused(f"{answer.status_code} {answer.text[:_SHOWN]}".strip())
+        check(answer.status_code, answer.text, ours=url != endpoint)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)

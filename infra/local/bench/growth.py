@@ -28,7 +28,8 @@ from functions.web.app import create_app
 from infra.local.bench.figures import Figure
 from infra.local.bench.noop import train
 from infra.local.demo_data import demo_request, generate
-from infra.local.host import CONNECTION, LocalHost, functions_app, local_settings
+from infra.local.functions import functions_app
+from infra.local.host import CONNECTION, LocalHost, local_settings
 
 SIZES = (1_000, 10_000, 100_000)
 ROUNDS = 9

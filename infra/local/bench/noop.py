@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
+
 from contracts.attempt import Manifest, ManifestFile, Outcome, TrainingConfig
-from contracts.names import Attempt
+from contracts.job import Job, JobState
+from contracts.names import Attempt, attempt_of
 from functions.adapters.embedded import Embedded
+from functions.adapters.embedded.launcher import LauncherSettings
 from functions.attempts import claim
-from functions.ports import Execution, ExecutionState, Ports
+from functions.ports import AlreadyExists, NotFound, Ports
 
 _EXAMPLES = Path(__file__).parents[3] / "contracts" / "examples"
 _FILES = {
@@ -19,19 +24,22 @@ _FILES = {
     "timings.json": (_EXAMPLES / "timings.json").read_bytes(),
     "provenance.json": b'{"engine": "none"}',
 }
+_POLL_S = 0.05
 
 
-class NoOpLauncher:
-    """Implements `functions.ports.Launcher`: until the `with` block ends, one process does every training."""
+class NoOpTrainings:
+    """Until the `with` block ends, one process does every training of an installation.
 
-    def __init__(self, folder: Path) -> None:
-        """`folder`: of the embedded installation."""
+    Its launcher must have `LauncherSettings(stepping=True)`, so that nobody else starts them.
+    """
+
+    def __init__(self, folder: Path, slots: int) -> None:
+        """`folder`: of the embedded installation; `slots`: trainings that run at once."""
         context = multiprocessing.get_context("spawn")
-        self._started: dict[tuple[str, int], Execution] = {}
-        self._orders = context.SimpleQueue()
-        self._process = context.Process(target=_train_all, args=(folder, self._orders), daemon=True)
+        self._end = context.Event()
+        self._process = context.Process(target=_train_all, args=(folder, slots, self._end), daemon=True)
 
-    def __enter__(self) -> NoOpLauncher:
+    def __enter__(self) -> NoOpTrainings:
         """Start the process."""
         self._process.start()
         return self
@@ -40,34 +48,28 @@ class NoOpLauncher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the process."""
-        self._orders.put(None)
+        self._end.set()
         self._process.join()
 
-    def start(self, job_id: str, attempt: int, size: str, task_count: int) -> str:
-        """Order one training."""
-        del size, task_count
-        execution = Execution(f"no-op-{job_id}-{attempt}", ExecutionState.RUNNING)
-        self._started[job_id, attempt] = execution
-        self._orders.put((job_id, attempt, execution.name))
-        return execution.name
-
-    def find(self, job_id: str, attempt: int) -> list[Execution]:
-        """The execution of an attempt, if there is one."""
-        return [self._started[job_id, attempt]] if (job_id, attempt) in self._started else []
-
-    def get(self, execution: str) -> Execution | None:
-        """An execution by its name, always reported as running."""
-        return next((one for one in self._started.values() if one.name == execution), None)
-
-    def cancel(self, execution: str) -> None:
-        """Do nothing: the training has ended long ago."""
+    def cpu_s(self) -> float:
+        """CPU that the process has used, in seconds."""
+        times = psutil.Process(self._process.pid).cpu_times()
+        return times.user + times.system
 
 
-def _train_all(folder: Path, orders: Any) -> None:
-    ports = Embedded(folder).ports()
-    while order := orders.get():
-        job_id, attempt, execution = order
-        train(ports, Attempt(job_id, attempt), execution)
+def _train_all(folder: Path, slots: int, end: Any) -> None:
+    embedded = Embedded(folder, launcher=LauncherSettings(stepping=True, max_parallel=slots))
+    ports, done = embedded.ports(), set[str]()
+    while not end.wait(_POLL_S):
+        for job in ports.jobs.find(Job, state=JobState.RUNNING.value):
+            if job.execution is None or job.execution in done:
+                continue
+            with suppress(AlreadyExists):
+                train(ports, attempt_of(job), job.execution)
+            embedded.launcher.step()
+            with suppress(NotFound):
+                embedded.launcher.finish_task(job.execution, 0, 0)
+            done.add(job.execution)
 
 
 def train(ports: Ports, attempt: Attempt, execution: str) -> None:

@@ -1,89 +1,222 @@
-"""The cost of the pipeline itself, measured with trainings that compute nothing."""
+"""The cost of the pipeline itself, measured with trainings that compute nothing, while faults happen."""
 
 from __future__ import annotations
 
 import json
+import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pyarrow as pa
 
 from contracts.events import TRAIN_REQUESTS
 from contracts.job import DeadLetter, Job, JobState
 from contracts.request import job_id_for
+from functions.adapters.embedded.launcher import LauncherSettings
+from functions.adapters.embedded.push import Refused
 from functions.adapters.embedded.warehouse import load_table
 from functions.log import Log
+from functions.paging import every
 from functions.ports import Ports
-from functions.runtime import Runtime, use
 from infra.local.bench.figures import Figure, percentile
-from infra.local.bench.noop import NoOpLauncher
+from infra.local.bench.noop import NoOpTrainings
 from infra.local.demo_data import demo_request, generate
 from infra.local.host import CONNECTION, LocalHost, local_settings
 
-REQUESTS, ONE_BY_ONE, SLOTS, WEEKS = 1_000, 40, 50, 104
+REQUESTS, ONE_BY_ONE, SLOTS, WEEKS = 10_000, 40, 50, 104
+FAULTS = 0.05
+"""The part of deliveries that fail: half of them before the function begins, half after its work is done."""
+KILLS = 4
+"""How often in a burst a process of the functions is killed."""
 COUNTRIES = ("DE", "AT", "CH", "FR", "IT", "ES", "NL", "BE", "PL", "SE")
 PATIENCE_S = 240.0
+"""How long a burst may go on without a further job that ends."""
 
 
 def measure(folder: Path, requests: int = REQUESTS, one_by_one: int = ONE_BY_ONE) -> list[Figure]:
-    """Run a burst of `requests` in a fresh folder, and then `one_by_one` more, each alone.
+    """Run `one_by_one` jobs in a fresh folder, each alone, and then a burst of `requests` with faults.
 
     Raises:
         RuntimeError: jobs have not ended in time.
     """
     folder.mkdir(parents=True)
-    with _system(folder) as ports:
-        burst = [_publish(ports, f"burst-{number}", number) for number in range(requests)]
-        jobs = [_ended(ports, job_id) for job_id, _ in burst]
+    settings = local_settings(folder, slots=SLOTS)
+    table = pa.Table.from_pandas(generate(weeks=WEEKS).table, preserve_index=False)
+    load_table(folder / "warehouse", CONNECTION, "main", "weekly_sales", table)
+    trainings = LauncherSettings(stepping=True, max_parallel=SLOTS)
+    with (
+        (folder / "host.log").open("w", encoding="utf-8") as lines,
+        NoOpTrainings(folder, SLOTS) as trainer,
+        _FaultyHost(settings, 0, Log("text", lines), processes=settings.cores, trainings=trainings) as host,
+    ):
+        ports = host.embedded.ports()
         alone = []
         for number in range(one_by_one):
             job_id, asked = _publish(ports, f"alone-{number}", number)
             alone.append(_waited(_ended(ports, job_id), asked))
-        letters = len(ports.jobs.find(DeadLetter))
-    waited = [_waited(job, asked) for job, (_, asked) in zip(jobs, burst, strict=True)]
-    seconds = (max(job.updated_at for job in jobs) - min(asked for _, asked in burst)).total_seconds()
-    good = sum(job.state is JobState.SUCCEEDED for job in jobs)
+        host.faults = FAULTS
+        burst = _burst(ports, requests, trainer)
+    return [*_figures(burst, host, requests), *_idle(alone)]
+
+
+class _FaultyHost(LocalHost):
+    """The system as `make up` runs it; some deliveries fail as those of an unreliable network."""
+
+    faults, failed = 0.0, 0
+    _random = random.Random(1)  # noqa: S311 (faults, no secrets)
+
+    def _push(self, endpoint: str, envelope: dict[str, Any]) -> None:
+        drawn = self._random.random()
+        if drawn < self.faults / 2:
+            self.failed += 1
+            raise Refused("a fault: the message was not delivered")
+        super()._push(endpoint, envelope)
+        if drawn < self.faults:
+            self.failed += 1
+            raise Refused("a fault: the answer was lost")
+
+
+@dataclass(frozen=True)
+class _Burst:
+    seconds: float
+    cpu_s: float
+    jobs: Sequence[Job]
+    waited: Sequence[float]
+    """Seconds from publish to RUNNING, of each job."""
+    executions: Counter[int]
+    """How many jobs had so many executions."""
+    letters: int
+    memory_mb: Sequence[float]
+    """Of the host and the other processes of the functions, after each fifth of the jobs."""
+
+
+def _burst(ports: Ports, requests: int, trainer: NoOpTrainings) -> _Burst:
+    before = ports.jobs.count(Job, state=JobState.SUCCEEDED.value)
+    spent, begun = _cpu_s(trainer), time.monotonic()
+    asked = dict(_publish(ports, f"burst-{number}", number) for number in range(requests))
+    memory = [_memory_mb()]
+    for part in range(1, 6):
+        _wait_for(ports, before + part * requests // 5)
+        memory.append(_memory_mb())
+        if part <= KILLS:
+            _kill_one()
+    seconds, cpu = time.monotonic() - begun, _cpu_s(trainer) - spent
+    jobs = [job for job in every(ports.jobs, Job) if job.job_id in asked]
+    return _Burst(
+        seconds,
+        cpu,
+        jobs,
+        [_waited(job, asked[job.job_id]) for job in jobs],
+        Counter(len(ports.launcher.find(job.job_id, job.attempt)) for job in jobs),
+        len(ports.jobs.find(DeadLetter)),
+        memory,
+    )
+
+
+def _wait_for(ports: Ports, ended: int) -> None:
+    """Until so many jobs have succeeded."""
+    last, since = -1, time.monotonic()
+    while (now := ports.jobs.count(Job, state=JobState.SUCCEEDED.value)) < ended:
+        if now != last:
+            last, since = now, time.monotonic()
+        elif time.monotonic() - since > PATIENCE_S:
+            raise RuntimeError(
+                f"{now:,} of {ended:,} jobs have succeeded, and no other in {PATIENCE_S:.0f} s"
+            )
+        time.sleep(0.5)
+
+
+def _helpers() -> list[psutil.Process]:
+    """The other processes of the functions."""
+    children = psutil.Process().children()
+    return [child for child in children if "infra.local.functions" in child.cmdline()]
+
+
+def _kill_one() -> None:
+    for process in _helpers()[:1]:
+        process.kill()
+
+
+_ended_cpu: dict[int, float] = {}
+"""CPU of the other processes by their number; those that were killed count as when they were last seen."""
+
+
+def _cpu_s(trainer: NoOpTrainings) -> float:
+    for process in _helpers():
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            _ended_cpu[process.pid] = times.user + times.system
+    return time.process_time() + sum(_ended_cpu.values()) + trainer.cpu_s()
+
+
+def _memory_mb() -> float:
+    return sum(process.memory_info().rss for process in [psutil.Process(), *_helpers()]) / 2**20
+
+
+def _figures(burst: _Burst, host: _FaultyHost, requests: int) -> list[Figure]:
+    good = [job for job in burst.jobs if job.state is JobState.SUCCEEDED]
+    twice = sum(many for count, many in burst.executions.items() if count != 1)
+    twice += sum(job.attempt != 1 for job in burst.jobs)
+    cores = host.settings.cores
+    memory = " → ".join(f"{value:.0f}" for value in burst.memory_mb)
     return [
-        Figure("burst: jobs", f"{requests / seconds:.1f}", "jobs/s", _how(requests)),
-        Figure("burst: SUCCEEDED", f"{good:,}", "jobs", f"of {requests:,} published: none may be lost"),
-        Figure("burst: dead letters", str(letters), "messages", "must be 0"),
-        Figure("burst: publish → RUNNING, p50", f"{percentile(waited, 50):.1f}", "s", "with all others"),
-        Figure("burst: publish → RUNNING, p95", f"{percentile(waited, 95):.1f}", "s", "waiting as well"),
         Figure(
-            "idle: publish → RUNNING, p50", f"{percentile(alone, 50):.2f}", "s", f"{one_by_one} one by one,"
+            "burst: jobs per second",
+            f"{requests / burst.seconds:.1f}",
+            "jobs/s",
+            f"{cores} cores; {_how(requests)}",
         ),
         Figure(
-            "idle: publish → RUNNING, p95", f"{percentile(alone, 95):.2f}", "s", "after the burst; at most 1"
+            "burst: CPU",
+            f"{1000 * burst.cpu_s / requests:.0f}",
+            "CPU ms a job",
+            "of host, functions and trainings",
+        ),
+        Figure(
+            "burst: faults",
+            f"{host.failed:,}",
+            "deliveries",
+            f"{FAULTS:.0%} failed; {KILLS} times a process was killed",
+        ),
+        Figure(
+            "burst: lost", f"{requests - len(good):,}", "jobs", f"not SUCCEEDED, of {requests:,} published"
+        ),
+        Figure("burst: twice", str(twice), "jobs", "with a second attempt or execution"),
+        Figure("burst: dead letters", str(burst.letters), "messages", "must be 0"),
+        Figure("burst: memory", memory, "MB", "host and functions, at each fifth"),
+        Figure(
+            "burst: publish → RUNNING, p50", f"{percentile(burst.waited, 50):.1f}", "s", "with all others"
+        ),
+        Figure(
+            "burst: publish → RUNNING, p95", f"{percentile(burst.waited, 95):.1f}", "s", "waiting as well"
+        ),
+    ]
+
+
+def _idle(alone: list[float]) -> list[Figure]:
+    return [
+        Figure(
+            "idle: publish → RUNNING, p50", f"{percentile(alone, 50):.2f}", "s", f"{len(alone)} one by one,"
+        ),
+        Figure(
+            "idle: publish → RUNNING, p95", f"{percentile(alone, 95):.2f}", "s", "before the burst; at most 1"
         ),
     ]
 
 
 def _how(requests: int) -> str:
     return (
-        f"{requests:,} requests at once; {len(COUNTRIES)} countries, {SLOTS} slots; HTTP, SQLite. Each job "
-        f"extracts {WEEKS} rows from DuckDB and validates them. Trainings are no-ops: one process, started "
-        "before, writes claim, files, manifest and outcome of all"
+        f"{requests:,} requests at once; {len(COUNTRIES)} countries, {SLOTS} slots. Each job extracts "
+        f"{WEEKS} rows from DuckDB and validates them. Trainings are no-ops: one process writes claim, "
+        "files, manifest and outcome of all"
     )
-
-
-@contextmanager
-def _system(folder: Path) -> Iterator[Ports]:
-    """The whole system as `make up` runs it, but for the launcher and the number of slots."""
-    settings = local_settings(folder, slots=SLOTS)
-    table = pa.Table.from_pandas(generate(weeks=WEEKS).table, preserve_index=False)
-    load_table(folder / "warehouse", CONNECTION, "main", "weekly_sales", table)
-    with (
-        (folder / "host.log").open("w", encoding="utf-8") as lines,
-        NoOpLauncher(folder) as launcher,
-        LocalHost(settings, 0, Log("text", lines)) as host,
-    ):
-        ports = replace(host.embedded.ports(), launcher=launcher)
-        use(Runtime(ports, settings, Log("text", lines)))
-        yield ports
 
 
 def _publish(ports: Ports, request_id: str, number: int) -> tuple[str, datetime]:
