@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -143,7 +144,7 @@ class Functions:
                 channel = self._free.get_nowait()
             except queue.Empty:
                 return None
-            if channel.usable():
+            if channel.open:
                 return channel
 
 
@@ -177,6 +178,7 @@ class _Channel:
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
+        self.open = True
         self._lines = end.makefile("rw", encoding="utf-8", newline="\n")
 
     def ask(self, endpoint: str, body: str) -> tuple[int, str]:
@@ -189,11 +191,11 @@ class _Channel:
         """Until the other end is ready; raise ValueError if it has ended."""
         json.loads(self._lines.readline())
 
-    def usable(self) -> bool:
-        return self._socket.fileno() >= 0
-
     def close(self) -> None:
+        self.open = False
         self._socket.close()
+        with suppress(OSError):  # of what could not be sent any more
+            self._lines.close()
 
 
 class _Helper:
