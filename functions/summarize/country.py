@@ -72,11 +72,14 @@ def bring_up_to_date(ports: Ports, job: Job) -> None:
     if info is None or known is None:
         rebuild(ports, job.country)
         return
+    young = ports.clock.now() - info.updated < REWRITTEN_AFTER
+    if young and _lacks(known, job):
+        raise _written_a_moment_ago(job)
     summary = _counted(ports, with_runs(known, [run_of(ports, job)]), month_of(job))
     if summary == known:
         return
-    if ports.clock.now() - info.updated < REWRITTEN_AFTER:
-        raise NotYet(f"the summary of {job.country} was written less than {REWRITTEN_AFTER.seconds} s ago")
+    if young:
+        raise _written_a_moment_ago(job)
     listed = {run.job_id for run in (*summary.best, *summary.latest)}
     others = [run_of(ports, other) for other in _missing(ports, job.country, listed)]
     _write(ports, with_runs(summary, others), info)
@@ -96,6 +99,17 @@ def _missing(ports: Ports, country: str, listed: Container[str]) -> list[Job]:
         missing += new
         before = few[-1].key
     return missing
+
+
+def _lacks(known: CountrySummary, job: Job) -> bool:
+    """Whether a job belongs to the latest runs and is not among them, told without reading its result."""
+    if any(run.job_id == job.job_id for run in known.latest):
+        return False
+    return len(known.latest) < LATEST or job.updated_at > known.latest[-1].succeeded_at
+
+
+def _written_a_moment_ago(job: Job) -> NotYet:
+    return NotYet(f"the summary of {job.country} was written less than {REWRITTEN_AFTER.seconds} s ago")
 
 
 def with_runs(summary: CountrySummary, runs: Iterable[CountryRun]) -> CountrySummary:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.bench import extract, hypervolume, job, outputs, pipeline, search, tasks
+from infra.local.bench import batch, extract, hypervolume, job, outputs, pipeline, search, tasks
 from infra.local.bench.figures import Figure
 from infra.local.demo_data import demo_csv, demo_settings, generate
 
@@ -59,6 +59,12 @@ def test_tasks_are_measured_and_the_large_job_is_computed(tmp_path: Path, monkey
     costs = tasks.Timeline(start=10, prepare=5, iteration=0.1, merge=20)
     assert costs.total(iterations=500, trials=10, tasks=10) == 10 + 5 + 50 + 20
     assert costs.total(iterations=500, trials=10, tasks=4) == 10 + 5 + 3 * 50 + 20
+
+
+def test_a_batch_is_trained_in_forked_processes(tmp_path: Path):
+    figures = batch.measure(tmp_path / "batch", jobs=2, iterations=10, trials=1)
+    assert value(figures, "training forked from a warm server") < value(figures, "training in a new process")
+    assert value(figures, "files of a result") < 4
 
 
 def test_the_pipeline_loses_nothing(tmp_path: Path):

@@ -63,6 +63,11 @@ def _parts(upload: tuple[Path, Path] | None) -> dict[str, Callable[[], list[Figu
 
         return measure(FOLDER / "tasks")
 
+    def batch() -> list[Figure]:
+        from infra.local.bench.batch import measure
+
+        return measure(FOLDER / "batch")
+
     def pipeline() -> list[Figure]:
         from infra.local.bench.pipeline import measure
 
@@ -94,6 +99,7 @@ def _parts(upload: tuple[Path, Path] | None) -> dict[str, Callable[[], list[Figu
         "outputs": outputs,
         "job": job,
         "tasks": tasks,
+        "batch": batch,
         "pipeline": pipeline,
         "extract": extract,
         "growth": growth,
