@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from contracts.series import Interval, last_days
@@ -94,7 +95,8 @@ def unswapped(dates: pd.Series[pd.Timestamp]) -> pd.Series[pd.Timestamp] | None:
 
 def _interval(dates: pd.DatetimeIndex) -> Interval | None:
     """The most frequent distance, if the dates are on its grid and at least half of the grid is there."""
-    usual = int(pd.Series(dates[1:] - dates[:-1]).dt.days.mode().iloc[0])
+    distances, counts = np.unique((dates[1:] - dates[:-1]).days, return_counts=True)
+    usual = int(distances[counts.argmax()])
     interval: Interval | None = {1: "day", 7: "week"}.get(usual, "month" if 28 <= usual <= 31 else None)  # type: ignore[assignment]
     if interval is None or not _on_grid(dates, interval):
         return None

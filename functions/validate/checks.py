@@ -10,7 +10,7 @@ import pandas as pd
 
 from contracts.model import Columns, PaidMedia
 from contracts.request import TrainRequest
-from functions.validate.columns import columns_where, constant_columns
+from functions.validate.columns import Floats, Mask, Numbers
 from functions.validate.findings import Findings, some
 
 _LARGEST = 1e100
@@ -23,9 +23,13 @@ _LEVELS_PER_ROW = 0.9
 """Share of levels per row from which on a factor is no category."""
 
 
+def _negative(values: Floats) -> Mask:
+    return values < 0
+
+
 def without_dust(frame: pd.DataFrame, columns: Columns, findings: Findings) -> pd.DataFrame:
     """The frame with 0 in media where the sum of floats that cancel out left something like -1e-13."""
-    for name in columns_where(frame, columns.media_columns, lambda values: values < 0):
+    for name in Numbers.of(frame, columns.media_columns).where(_negative):
         values = frame[name]
         dust = values.lt(0) & values.gt(-_DUST * max(values.abs().max(), 1.0))
         if dust.any():
@@ -37,7 +41,7 @@ def without_dust(frame: pd.DataFrame, columns: Columns, findings: Findings) -> p
 
 def check_negative(frame: pd.DataFrame, columns: Columns, findings: Findings) -> None:
     """Media cannot be negative: the saturation curve has no value there."""
-    for name in columns_where(frame, columns.media_columns, lambda values: values < 0):
+    for name in Numbers.of(frame, columns.media_columns).where(_negative):
         negative = frame[name] < 0
         findings.error(
             "negative-media",
@@ -49,9 +53,9 @@ def check_negative(frame: pd.DataFrame, columns: Columns, findings: Findings) ->
         )
 
 
-def check_range(frame: pd.DataFrame, columns: Columns, findings: Findings) -> None:
+def check_range(frame: pd.DataFrame, numbers: Numbers, findings: Findings) -> None:
     """Numbers whose squares and sums a computer can hold."""
-    for name in columns_where(frame, columns.numeric, lambda values: np.abs(values) > _LARGEST):
+    for name in numbers.where(lambda values: np.abs(values) > _LARGEST):
         huge = frame[name].abs() > _LARGEST
         findings.error(
             "out-of-range",
@@ -63,13 +67,17 @@ def check_range(frame: pd.DataFrame, columns: Columns, findings: Findings) -> No
 
 
 def check_constant(
-    frame: pd.DataFrame, inside: pd.DataFrame, request: TrainRequest, findings: Findings
+    frame: pd.DataFrame,
+    inside: pd.DataFrame,
+    numbers: Numbers,
+    numbers_inside: Numbers,
+    request: TrainRequest,
+    findings: Findings,
 ) -> None:
     """A column without variation explains nothing, and Robyn stops."""
     columns = request.columns
     paid = {name for channel in columns.paid_media for name in (channel.spend, channel.exposure) if name}
-    numeric = [name for name in columns.numeric if name in frame]
-    varied = {*numeric}.difference(constant_columns(frame, numeric), constant_columns(inside, numeric))
+    varied = {*numbers.names}.difference(numbers.constant(), numbers_inside.constant())
     for _, name in columns.roles():
         if name == columns.date or name not in frame or name in varied:
             continue

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.model import ModelConfig
-from functions.validate.columns import columns_where, constant_columns
+from functions.validate.columns import Numbers
 from functions.validate.findings import Findings
 
 Floats = NDArray[np.float64]
@@ -32,12 +32,10 @@ def check_collinear(inside: pd.DataFrame, model: ModelConfig, findings: Findings
     """Columns of the window that are the same, a sum of others, or the dependent variable in disguise."""
     columns = model.columns
     context = [variable.name for variable in columns.context]
-    present = [name for name in (*columns.media, *context) if name in inside]
-    varied = inside[present].dropna(axis="columns")
-    infinite = columns_where(varied, present, np.isinf)
-    constant = constant_columns(varied, present)
-    names = [name for name in map(str, varied) if name not in (*infinite, *constant)]
-    varied = varied[names]
+    numbers = Numbers.of(inside, (*columns.media, *context))
+    left_out = {*numbers.constant(), *numbers.where(lambda values: ~np.isfinite(values))}
+    names = [name for name in numbers.names if name not in left_out]
+    varied = inside[names]
     twins = _report_twins(varied, names, findings)
     _report_sums(varied, [name for name in names if name not in twins], findings)
     dependent = columns.dependent

@@ -25,7 +25,7 @@ from contracts.series import (
     train_rows,
 )
 from contracts.validation import ResolvedWindow
-from functions.validate.columns import constant_columns
+from functions.validate.columns import Numbers
 from functions.validate.findings import Findings, some
 
 _ROWS_PER_VARIABLE = 10
@@ -49,12 +49,12 @@ def check_size(rows: int, interval: Interval, model: ModelConfig, findings: Find
         findings.error(*obstacle)
 
 
-def check_trained(inside: pd.DataFrame, model: ModelConfig, findings: Findings) -> None:
+def check_trained(inside: pd.DataFrame, numbers: Numbers, model: ModelConfig, findings: Findings) -> None:
     """Every media column has a value above 0 in the rows that every candidate is trained on."""
     columns, train = model.columns, train_rows(len(inside), model)
-    media = [*(channel.spend for channel in columns.paid_media), *columns.media]
-    for name in constant_columns(inside[:train], media):
-        if inside[name].iloc[:train].eq(0).all() and inside[name].ne(0).any():
+    constant = {*numbers.rows(0, train).constant()}
+    for name in dict.fromkeys([*(channel.spend for channel in columns.paid_media), *columns.media]):
+        if name in constant and inside[name].iloc[:train].eq(0).all() and inside[name].ne(0).any():
             findings.warning(
                 "untrained-media",
                 f"column '{name}' is 0 in the first {train} rows of the window, all that some candidates are "

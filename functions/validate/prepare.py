@@ -30,6 +30,7 @@ from functions.validate import checks, plan
 from functions.validate.calendar import interval_of, months_by_first_day
 from functions.validate.cleaning import fill_outside, in_order, interpolate, kinds, treat_missing
 from functions.validate.collinear import check_collinear
+from functions.validate.columns import Numbers
 from functions.validate.dates import read_dates
 from functions.validate.derive import derive
 from functions.validate.duplicates import treat_duplicates
@@ -206,6 +207,7 @@ def _check(
 ) -> ResolvedWindow | None:
     """The checks of the model, and the window on which they were made."""
     columns, window, inside = request.columns, None, frame
+    numbers = inside_numbers = Numbers.of(frame, columns.numeric)
     if interval and columns.date in frame and frame[columns.date].notna().all():
         dates = frame[columns.date].dt.date.to_list()
         window = resolve(dates, interval, request.window, findings)
@@ -214,13 +216,14 @@ def _check(
         plan.check_days(dates, interval, request, findings)
     if window and interval:
         inside = frame.iloc[window.first_row - 1 : window.last_row]
+        inside_numbers = numbers.rows(window.first_row - 1, window.last_row)
         plan.check_size(window.rows, interval, request, findings)
-        plan.check_trained(inside, request, findings)
+        plan.check_trained(inside, inside_numbers, request, findings)
         check_collinear(inside, request, findings)
         plan.check_dependent(inside, request, findings)
         plan.check_calibration(frame, parts, interval, window, request, findings)
-    checks.check_range(frame, columns, findings)
-    checks.check_constant(frame, inside, request, findings)
+    checks.check_range(frame, numbers, findings)
+    checks.check_constant(frame, inside, numbers, inside_numbers, request, findings)
     checks.check_exposures(frame, columns, findings)
     checks.check_factors(frame, columns, findings)
     return window
