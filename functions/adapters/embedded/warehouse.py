@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from functions.adapters.embedded.later import Later
 from functions.errors import BadSource, Busy, Unavailable
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class _Kept(NamedTuple):
 
 _kept: dict[Path, _Kept] = {}
 _keeping = threading.Lock()
+_later = Later()
 
 
 def _keep_open(path: Path) -> None:
@@ -57,9 +60,7 @@ def _keep_open(path: Path) -> None:
         if known is not None:
             known.connection.close()
         _kept[path] = _Kept(duckdb.connect(str(path), read_only=True, config={**_FROZEN}), file)
-        timer = threading.Timer(_KEPT_S, _let_go, (path, _kept[path]))
-        timer.daemon = True
-        timer.start()
+        _later.call(_KEPT_S, partial(_let_go, path, _kept[path]))
 
 
 def _let_go(path: Path, kept: _Kept | None = None) -> None:
@@ -119,14 +120,12 @@ class DuckDbWarehouse:
         except (OSError, duckdb.IOException, duckdb.ConnectionException) as error:
             raise Unavailable(f"the warehouse {self._path.name} cannot be opened now: {error}") from error
         late = threading.Event()
-        timer = threading.Timer(timeout_s, _interrupt, (connection, late))
-        timer.daemon = True
-        timer.start()
+        call = _later.call(timeout_s, partial(_interrupt, connection, late))
         batches = _batches(connection, sql, parameters, timeout_s, late)
         try:
             yield batches
         finally:
-            timer.cancel()
+            _later.cancel(call)
             batches.close()  # a half-read answer would keep the file open, and whoever opens it next waiting
             connection.close()
 
@@ -181,8 +180,11 @@ def _path(folder: Path, connection: str) -> Path:
 
 
 def _interrupt(connection: duckdb.DuckDBPyConnection, late: threading.Event) -> None:
+    import duckdb
+
     late.set()
-    connection.interrupt()
+    with suppress(duckdb.Error):  # it ended a moment ago
+        connection.interrupt()
 
 
 def _batches(
