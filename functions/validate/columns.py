@@ -25,7 +25,8 @@ class Numbers:
     def of(cls, frame: pd.DataFrame, names: Iterable[str]) -> Numbers:
         """Those of these columns that the frame has."""
         there = [name for name in dict.fromkeys(names) if name in frame]
-        return cls(there, frame[there].to_numpy(np.float64) if there else np.empty((len(frame), 0)))
+        columns = [frame[name].to_numpy(np.float64) for name in there]
+        return cls(there, np.column_stack(columns) if columns else np.empty((len(frame), 0)))
 
     def rows(self, first: int, stop: int) -> Numbers:
         """The same columns in some rows, counted from 0."""

@@ -241,7 +241,7 @@ def _table(frame: pd.DataFrame, request: TrainRequest) -> pa.Table:
     arrays = {}
     for name in frame.columns.astype(str):
         if name == columns.date:
-            arrays[name] = pa.array(frame[name].dt.date, pa.date32())
+            arrays[name] = pa.array(frame[name].to_numpy("datetime64[D]"), pa.date32())
         elif name in factors:
             arrays[name] = pa.array(frame[name].astype(str), pa.string())
         else:

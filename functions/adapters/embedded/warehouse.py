@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -37,9 +39,11 @@ class _Kept(NamedTuple):
     connection: duckdb.DuckDBPyConnection
     file: tuple[int, int]
     """Inode and time of the file: another one may have taken its place."""
+    number: int
 
 
 _kept: dict[Path, _Kept] = {}
+_numbers = count()
 _keeping = threading.Lock()
 _later = Later()
 
@@ -59,15 +63,22 @@ def _keep_open(path: Path) -> None:
             return
         if known is not None:
             known.connection.close()
-        _kept[path] = _Kept(duckdb.connect(str(path), read_only=True, config={**_FROZEN}), file)
-        _later.call(_KEPT_S, partial(_let_go, path, _kept[path]))
+        connection = duckdb.connect(str(path), read_only=True, config={**_FROZEN})
+        _kept[path] = _Kept(connection, file, next(_numbers))
+        _later.call(_KEPT_S, partial(_let_go, path, _kept[path].number))
 
 
-def _let_go(path: Path, kept: _Kept | None = None) -> None:
-    """Close a database that was kept open, unless it is another one by now."""
+def _let_go(path: Path, number: int | None = None) -> None:
+    """Close a database that was kept open, unless it was opened again since."""
     with _keeping:
-        if path in _kept and kept in (None, _kept[path]):
+        if path in _kept and number in (None, _kept[path].number):
             _kept.pop(path).connection.close()
+
+
+@atexit.register
+def _let_all_go() -> None:
+    for path in list(_kept):
+        _let_go(path)
 
 
 class DuckDbWarehouse:
