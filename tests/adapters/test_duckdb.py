@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -91,6 +92,26 @@ def test_a_file_that_somebody_writes_to_is_unavailable_for_now(tmp_path: Path, w
     with duckdb.connect(str(tmp_path / "warehouse" / "shop.duckdb")), pytest.raises(Unavailable):
         rows(warehouse, "SELECT 1")
     assert rows(warehouse, "SELECT 1 AS x") == [{"x": 1}]
+
+
+def test_a_file_that_takes_the_place_of_another_is_read_at_once(tmp_path: Path, warehouse: Warehouse) -> None:
+    assert len(rows(warehouse, EVERYTHING)) == 2
+    load_table(tmp_path / "new", "shop", "main schema", 'ta"ble', TABLE.slice(0, 1))
+    (tmp_path / "new" / "shop.duckdb").replace(tmp_path / "warehouse" / "shop.duckdb")
+    assert len(rows(warehouse, EVERYTHING)) == 1
+
+
+def test_another_program_can_write_to_the_file_soon_after_a_query(
+    tmp_path: Path, warehouse: Warehouse
+) -> None:
+    assert len(rows(warehouse, EVERYTHING)) == 2
+    file = str(tmp_path / "warehouse" / "shop.duckdb")
+    write = f"import duckdb; duckdb.connect({file!r}).execute('CREATE TABLE x (y INT)')"
+    for _ in range(20):
+        if subprocess.run([sys.executable, "-c", write], capture_output=True, check=False).returncode == 0:
+            break
+        time.sleep(0.5)
+    assert rows(warehouse, "SELECT count(*) AS many FROM shop.x") == [{"many": 0}]
 
 
 def test_memory_stays_flat_however_long_the_answer_is(tmp_path: Path, warehouse: Warehouse) -> None:
