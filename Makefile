@@ -80,8 +80,8 @@ format: $(VENV)/dev.done ## format the code
 	@$(VENV)/bin/ruff check --fix-only --quiet .
 	@$(VENV)/bin/ruff format --quiet .
 
-bench: $(VENV)/dev.done ## measure: search, a whole job, the pipeline, extract
-	@$(RUN) -m infra.local.bench
+bench: $(VENV)/dev.done ## measure: search, a whole job, a batch, a burst, extract, or one of it: PART=pipeline
+	@$(RUN) -m infra.local.bench $(PART)
 
 truth: $(VENV)/dev.done ## how near models come to the truth of generated data: SEEDS=24
 	@$(RUN) -m infra.local.truth $(if $(SEEDS),--seeds $(SEEDS))
