@@ -29,8 +29,12 @@ def tick() -> dict[str, Any]:
 
 
 def helpers() -> list[psutil.Process]:
-    children = psutil.Process().children()
-    return [child for child in children if functions.__name__ in child.cmdline()]
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # it was killed
+            if functions.__name__ in child.cmdline():
+                found.append(child)
+    return found
 
 
 Push = Callable[[str, dict[str, Any]], None]

@@ -135,8 +135,12 @@ def _wait_for(ports: Ports, ended: int) -> None:
 
 def _helpers() -> list[psutil.Process]:
     """The other processes of the functions."""
-    children = psutil.Process().children()
-    return [child for child in children if "infra.local.functions" in child.cmdline()]
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # killed a moment ago
+            if "infra.local.functions" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def _kill_one() -> None:
@@ -157,7 +161,11 @@ def _cpu_s(trainer: NoOpTrainings) -> float:
 
 
 def _memory_mb() -> float:
-    return sum(process.memory_info().rss for process in [psutil.Process(), *_helpers()]) / 2**20
+    used = psutil.Process().memory_info().rss
+    for process in _helpers():
+        with suppress(psutil.NoSuchProcess):
+            used += process.memory_info().rss
+    return used / 2**20
 
 
 def _figures(burst: _Burst, host: _FaultyHost, requests: int) -> list[Figure]:
