@@ -34,7 +34,8 @@ from functions.schedules.runs import until
 from infra.local.bench.figures import Figure
 from infra.local.bench.noop import train
 from infra.local.demo_data import demo_request, generate
-from infra.local.host import CONNECTION, functions_app, local_settings
+from infra.local.functions import functions_app
+from infra.local.host import CONNECTION, local_settings
 
 COUNTRIES = ("DE", "AT", "CH", "FR", "IT", "ES", "NL", "BE", "PL", "SE", "DK", "NO")
 WEEKS, FAULTS, SLOTS = 52, 0.02, 4
