@@ -127,6 +127,7 @@ def test_nothing_but_settings_reads_the_environment(folder: str):
     starts_processes = [
         "functions/adapters/embedded/forks.py",
         "functions/adapters/embedded/launcher.py",
+        "infra/local/functions.py",
         "infra/local/host.py",
         "trainer/engines/robyn.py",
     ]
