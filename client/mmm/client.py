@@ -6,7 +6,7 @@ import fnmatch
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import requests
 from pydantic import BaseModel, TypeAdapter
@@ -99,9 +99,11 @@ class Client:
                 if isinstance(row, JobRow):
                     yield row
 
-    def jobs_csv(self, **filters: Any) -> str:
-        """The list of jobs as a CSV table."""
-        return self._get("/jobs.csv", params=_given(filters)).text
+    def history(self, target: BinaryIO, kind: Literal["csv", "parquet"] = "csv", **filters: Any) -> None:
+        """Write the history of all jobs that match, newest first, as a table; by the filters of `jobs`."""
+        with self._get(f"/jobs.{kind}", params=_given(filters), stream=True) as answer:
+            for part in answer.iter_content(1 << 16):
+                target.write(part)
 
     def count(self, **filters: Any) -> JobCount:
         """How many jobs there are."""

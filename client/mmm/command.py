@@ -6,10 +6,11 @@ Exit status: 0 all is well · 1 a job did not succeed · 2 a wrong call or reque
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -272,40 +273,61 @@ def _with_row(one: Submission, answer: Validity) -> Validity:
     return answer.model_copy(update={"valid": False, "violations": found, "normalized": None})
 
 
+def which_jobs(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that choose jobs, given to a command as it passes them on to the API."""
+
+    @click.option("--state", help="In these states, as FAILED,REJECTED.")
+    @click.option("--country", help="Of a country.")
+    @click.option("--revision", help="Of a series of models.")
+    @click.option("--queue", help="Of a queue.")
+    @click.option("--requested-by", help="For a person.")
+    @click.option("--request-id", help="Whose request_id begins so.")
+    @click.option("--batch", "batch_id", help="Of a batch.")
+    @click.option("--schedule", help="Of the runs of a schedule.")
+    @click.option("--since", metavar="AGE", help="Accepted within this time, as 90m, 12h, 7d, 4w.")
+    @functools.wraps(command)
+    def chosen(*args: Any, state: str | None, since: str | None, **others: Any) -> None:
+        others["state"] = state and [one.strip().upper() for one in state.split(",")]
+        others["accepted_after"] = since and _ago(since)
+        command(*args, **others)
+
+    return chosen
+
+
 @main.command()
-@click.option("--state", help="In these states, as FAILED,REJECTED.")
-@click.option("--country", help="Of a country.")
-@click.option("--revision", help="Of a series of models.")
-@click.option("--queue", help="Of a queue.")
-@click.option("--requested-by", help="For a person.")
-@click.option("--request-id", help="Whose request_id begins so.")
-@click.option("--batch", "batch_id", help="Of a batch.")
-@click.option("--since", metavar="AGE", help="Accepted within this time, as 90m, 12h, 7d, 4w.")
 @click.option("--limit", default=25, show_default=True, type=click.IntRange(1), help="Most jobs to show.")
-@click.option("--csv", "table", is_flag=True, help="Answer with a CSV table of all that match.")
+@click.option("--csv", "table", is_flag=True, help="Answer with the history of all that match, as CSV.")
 @as_json
 @the_place
-def jobs(
-    place: Place,
-    /,
-    state: str | None,
-    since: str | None,
-    limit: int,
-    table: bool,
-    machine: bool,
-    **filters: Any,
-) -> None:
+@which_jobs
+def jobs(place: Place, /, limit: int, table: bool, machine: bool, **filters: Any) -> None:
     """List jobs, newest first."""
-    filters["state"] = state and [one.strip().upper() for one in state.split(",")]
-    filters["accepted_after"] = since and _ago(since)
     if table:
-        click.echo(place.client.jobs_csv(**filters), nl=False)
+        place.client.history(sys.stdout.buffer, **filters)
         return
     found = [row for row, _ in zip(place.client.jobs(**filters), range(limit), strict=False)]
     if machine:
         _print_json(found)
     else:
         place.console.print(_jobs_table(found))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@the_place
+@which_jobs
+def history(place: Place, /, file: Path, **filters: Any) -> None:
+    """Save the history of all jobs that match as a table: FILE.csv or FILE.parquet."""
+    if file.suffix not in (".csv", ".parquet"):
+        raise click.UsageError(f"{file}: name it .csv or .parquet, as the table shall be")
+    partial = file.with_name(f"{file.name}.part")
+    try:
+        with partial.open("wb") as target:
+            place.client.history(target, "csv" if file.suffix == ".csv" else "parquet", **filters)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+    place.tell(f"saved as {file}")
 
 
 def _ago(text: str) -> datetime:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from datetime import timedelta
 
 import pytest
 
-from contracts.job import JobResult, JobState, Upload
-from contracts.problem import Problem
+from contracts.job import JobState, Upload
 from functions.web.v1.table import ROUTES
 from infra.generate import OPENAPI, ROOT
 from tests.web.harness import S, Site
@@ -166,20 +163,6 @@ def test_jobs_are_found_by_each_filter_and_by_all_together(site: Site) -> None:
         "count": 1,
         "more": True,
     }
-
-
-def test_the_history_is_a_table_whose_cells_no_spreadsheet_computes(site: Site) -> None:
-    error = Problem(type="x", title="=HYPERLINK(1)")
-    site.job(S.FAILED, "bad", error=error, requested_by="+ann")
-    site.job(
-        S.SUCCEEDED, "good", result=JobResult(sol_id="1_2_3", r2=0.9, nrmse=0.07, rssd=-0.1, worst="good")
-    )
-    answer = site.client.get(f"{V1}/jobs.csv?state=FAILED&state=SUCCEEDED")
-    assert answer.mimetype == "text/csv"
-    good, bad = csv.DictReader(io.StringIO(answer.text))
-    assert (good["job_id"], good["nrmse"], good["rssd"], good["worst"]) == ("good", "0.07", "-0.1", "good")
-    assert (bad["reason"], bad["requested_by"], bad["r2"]) == ("'=HYPERLINK(1)", "'+ann", "")
-    assert site.client.get(f"{V1}/jobs.csv?page_size=3").status_code == 400
 
 
 def test_the_reference_tells_every_route_and_every_kind_of_problem(site: Site) -> None:

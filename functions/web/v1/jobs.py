@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
-from flask import Response, url_for
+from flask import url_for
 
 from contracts.api import (
     CountQuery,
     JobAnswer,
     JobCount,
-    JobFilters,
     JobList,
     JobRow,
     JobsQuery,
@@ -35,16 +32,7 @@ from functions.web import actions, views
 from functions.web.people import asking, require_editor
 from functions.web.problems import BadBody, Refused
 from functions.web.routes import Answered, expected
-from functions.web.tables import csv_text
 from functions.web.v1.paging import page
-
-EXPORTED = 10_000
-"""How many jobs a table holds at most."""
-_OF_RESULT = ("r2", "nrmse", "rssd", "worst")
-COLUMNS = (
-    *("job_id", "request_id", "country", "revision", "queue", "requested_by", "state", "attempt"),
-    *("accepted_at", "updated_at", "reason", "findings", *_OF_RESULT),
-)
 
 
 class Reused(Refused):
@@ -79,29 +67,6 @@ def count_jobs(runtime: Runtime, query: CountQuery) -> JobCount:
     """How many jobs there are, counted without reading them."""
     count = runtime.ports.jobs.count(Job, most=query.most, since=None, **query.equals)
     return JobCount(count=count, more=count == query.most)
-
-
-def export_jobs(runtime: Runtime, query: JobFilters) -> Response:
-    """The list of jobs as a CSV table, newest first: the first 10,000 that match."""
-    return Response("".join(_csv(runtime, query)), content_type="text/csv; charset=utf-8")
-
-
-def _csv(runtime: Runtime, query: JobFilters) -> Iterator[str]:
-    yield csv_text([COLUMNS])
-    asked = JobsQuery(**query.model_dump(exclude_unset=True), page_size=100)
-    for _ in range(EXPORTED // asked.page_size):
-        listed = list_jobs(runtime, asked)
-        yield csv_text([_cell(row, name) for name in COLUMNS] for row in listed.jobs)
-        if not listed.next_page_token:
-            return
-        asked = asked.model_copy(update={"page_token": listed.next_page_token})
-
-
-def _cell(row: JobRow | JobAnswer, name: str) -> str | float | None:
-    value = getattr(row.result if name in _OF_RESULT else row, name, None)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value if isinstance(value, int | float | None) else str(value)
 
 
 def get_job(runtime: Runtime, job_id: str) -> JobAnswer:

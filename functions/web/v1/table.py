@@ -78,7 +78,18 @@ from functions.runtime import Runtime
 from functions.web.openapi import document
 from functions.web.problems import BadRange, Changed, NoCurves, Refused, TooMany, Unknown, Unreadable
 from functions.web.routes import Route
-from functions.web.v1 import attempts, batches, jobs, mappings, models, plans, queues, schedules, sources
+from functions.web.v1 import (
+    attempts,
+    batches,
+    history,
+    jobs,
+    mappings,
+    models,
+    plans,
+    queues,
+    schedules,
+    sources,
+)
 
 ANY_FILE = "application/octet-stream"
 
@@ -108,7 +119,8 @@ def openapi() -> dict[str, Any]:
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/jobs", jobs.list_jobs, JobList, query=JobsQuery),
     Route("GET", "/jobs:count", jobs.count_jobs, JobCount, query=CountQuery),
-    Route("GET", "/jobs.csv", jobs.export_jobs, "text/csv", query=JobFilters),
+    Route("GET", "/jobs.csv", history.export_jobs, history.CSV, query=JobFilters),
+    Route("GET", "/jobs.parquet", history.export_jobs_as_parquet, history.PARQUET, query=JobFilters),
     Route(
         "POST",
         "/jobs",
