@@ -19,6 +19,7 @@ from contracts import (
     curves,
     events,
     figures,
+    history,
     job,
     mapping,
     posterior,
@@ -91,9 +92,19 @@ MODELS: dict[str, type[BaseModel]] = {
     "batch_step": batch.BatchStep,
     "batch_finished": batch.BatchFinished,
     "curves_regions": curves.RegionCurvesDocument,
+    "history_row": history.HistoryRow,
     "problem": problem.Problem,
 }
 """Every contract by the name of its schema and of its example."""
+
+
+def history_columns() -> str:
+    """The columns of the history, as a Markdown table."""
+    lines = ["| column | meaning |", "|---|---|"]
+    lines += [
+        f"| `{name}` | {field.description} |" for name, field in history.HistoryRow.model_fields.items()
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def state_diagram() -> str:
@@ -172,6 +183,7 @@ def _pages() -> dict[Path, str]:
         },
         "guarantees.md": {"way": way_table(ROOT)},
         "develop.md": {"house map": f"```mermaid\n{house_map(ROOT)}```\n", "house rules": rules_table()},
+        "recurring.md": {"history columns": history_columns()},
         "security.md": {"access matrix": access_matrix(), "rare rights": rare_rights()},
         "trust.md": {"thresholds": thresholds_table()},
         "request.md": {"fields": f"\n{fields_tables(request.TrainRequest.model_json_schema())}\n"},

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate
 
 import click
 import yaml
@@ -273,7 +273,7 @@ def _with_row(one: Submission, answer: Validity) -> Validity:
     return answer.model_copy(update={"valid": False, "violations": found, "normalized": None})
 
 
-def which_jobs(command: Callable[..., None]) -> Callable[..., None]:
+def which_jobs(command: Callable[..., None]) -> Callable[Concatenate[Place, ...], None]:
     """The options that choose jobs, given to a command as it passes them on to the API."""
 
     @click.option("--state", help="In these states, as FAILED,REJECTED.")
@@ -286,10 +286,10 @@ def which_jobs(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--schedule", help="Of the runs of a schedule.")
     @click.option("--since", metavar="AGE", help="Accepted within this time, as 90m, 12h, 7d, 4w.")
     @functools.wraps(command)
-    def chosen(*args: Any, state: str | None, since: str | None, **others: Any) -> None:
+    def chosen(place: Place, /, state: str | None, since: str | None, **others: Any) -> None:
         others["state"] = state and [one.strip().upper() for one in state.split(",")]
         others["accepted_after"] = since and _ago(since)
-        command(*args, **others)
+        command(place, **others)
 
     return chosen
 
@@ -303,7 +303,7 @@ def which_jobs(command: Callable[..., None]) -> Callable[..., None]:
 def jobs(place: Place, /, limit: int, table: bool, machine: bool, **filters: Any) -> None:
     """List jobs, newest first."""
     if table:
-        place.client.history(sys.stdout.buffer, **filters)
+        place.client.history(click.get_binary_stream("stdout"), **filters)
         return
     found = [row for row, _ in zip(place.client.jobs(**filters), range(limit), strict=False)]
     if machine:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -157,6 +158,19 @@ def test_a_job_is_shown_and_listed_for_people_and_for_machines(trained: Trained)
     rows = list(trained.mmm.jobs(state=["SUCCEEDED"], accepted_after=hour_ago, request_id="weekly-46"))
     assert [row.job_id for row in rows] == [trained.job.job_id]
     assert trained.mmm.count(state="SUCCEEDED", country="DE").count >= 1
+
+
+def test_the_history_is_saved_as_a_table(trained: Trained, tmp_path: Path) -> None:
+    for name in ("jobs.parquet", "jobs.csv"):
+        assert trained.run("history", str(tmp_path / name), "--state", "SUCCEEDED").exit_code == 0
+    (saved,) = pq.read_table(
+        tmp_path / "jobs.parquet", filters=[("request_id", "=", "weekly-46")]
+    ).to_pylist()
+    assert (saved["job_id"], saved["ended_at"]) == (trained.job.job_id, trained.job.updated_at)
+    assert saved["cpu_s"] > 0
+    assert "weekly-46" in (tmp_path / "jobs.csv").read_text()
+    assert trained.run("history", str(tmp_path / "jobs.xlsx")).exit_code == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"jobs.parquet", "jobs.csv"}
 
 
 def test_the_log_of_a_training_is_read_and_followed_to_its_end(trained: Trained) -> None:
