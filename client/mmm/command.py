@@ -303,7 +303,7 @@ def which_jobs(command: Callable[..., None]) -> Callable[Concatenate[Place, ...]
 def jobs(place: Place, /, limit: int, table: bool, machine: bool, **filters: Any) -> None:
     """List jobs, newest first."""
     if table:
-        place.client.history(click.get_binary_stream("stdout"), **filters)
+        place.client.history(sys.stdout.buffer, **filters)
         return
     found = [row for row, _ in zip(place.client.jobs(**filters), range(limit), strict=False)]
     if machine:
