@@ -167,7 +167,7 @@ def test_the_history_is_saved_as_a_table(trained: Trained, tmp_path: Path) -> No
         tmp_path / "jobs.parquet", filters=[("request_id", "=", "weekly-46")]
     ).to_pylist()
     assert (saved["job_id"], saved["ended_at"]) == (trained.job.job_id, trained.job.updated_at)
-    assert saved["cpu_s"] > 0
+    assert saved["training_s"] > 0
     assert "weekly-46" in (tmp_path / "jobs.csv").read_text()
     assert trained.run("history", str(tmp_path / "jobs.xlsx")).exit_code == 2
     assert {path.name for path in tmp_path.iterdir()} == {"jobs.parquet", "jobs.csv"}
