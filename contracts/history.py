@@ -47,7 +47,9 @@ class HistoryRow(Exchanged):
     rows: int | None = Field(description="rows of the extracted data")
     wait_s: float | None = Field(description="seconds from acceptance to the start of the last attempt")
     training_s: float | None = Field(description="seconds from that start to the end of the training")
-    cpu_s: float | None = Field(description="CPU seconds of the training when it was last looked at; empty: never")
+    cpu_s: float | None = Field(
+        description="CPU seconds of the training when it was last looked at; empty: never"
+    )
     memory_mb: float | None = Field(description="largest memory use of a task, in MB, at that time")
     reason: str | None = Field(description="why the job ended without success")
     findings: int = Field(description="how many things were noticed in the data and in the model")
