@@ -72,7 +72,7 @@ def write(
         at=runtime.ports.clock.now(),
         note=note,
         file=file or (known.file if known else None),
-        changes=changes(said, settings),
+        changes=changes(said, settings) if known else [],
     )
     return _stored(runtime.ports.jobs, known, new)
 

@@ -42,6 +42,15 @@ from contracts.api import (
 from contracts.batch import BatchRequest
 from contracts.comparison import ComparisonAnswer, CountryList, CountryModels, ModelList
 from contracts.job import DeadLetter, Queue
+from contracts.mapping import (
+    EffectiveRequest,
+    MappingCheck,
+    MappingDocument,
+    MappingEntry,
+    MappingHistory,
+    MappingList,
+    MappingRow,
+)
 from contracts.plans import PlanOffer
 from contracts.preview import Preview
 from contracts.request import TrainRequest
@@ -281,6 +290,53 @@ class Client:
         """What is in a source, given as a request names it: columns, and the first rows."""
         question = {"source": dict(source), **({"sheet": sheet} if sheet else {})}
         return self._ask(Preview, "POST", "/sources:preview", json=question)
+
+    # mappings
+
+    def mappings(self, country: str | None = None) -> Iterator[MappingRow]:
+        """Mappings that requests can refer to, the newest created first."""
+        for part in self._parts(MappingList, "/mappings", {"country": country}):
+            yield from part.mappings
+
+    def mapping(self, country: str, name: str, version: int | None = None) -> MappingDocument:
+        """A mapping in its newest version, or in another one."""
+        params = _given({"version": version})
+        return self._ask(MappingDocument, "GET", f"/mappings/{country}/{name}", params=params)
+
+    def put_mapping(
+        self, country: str, name: str, settings: Mapping[str, Any], note: str = "", version: int | None = None
+    ) -> MappingDocument:
+        """Write a mapping over the version that was seen last; None: there is none yet."""
+        headers = {} if version is None else {"If-Match": f'"{version}"'}
+        body = {"settings": dict(settings), "note": note}
+        path = f"/mappings/{country}/{name}"
+        return self._ask(MappingDocument, "PUT", path, json=body, headers=headers)
+
+    def delete_mapping(self, country: str, name: str, note: str = "") -> MappingDocument:
+        """End a mapping that nothing uses; its versions stay."""
+        path = f"/mappings/{country}/{name}:delete"
+        return self._ask(MappingDocument, "POST", path, json={"note": note})
+
+    def mapping_history(self, country: str, name: str) -> Iterator[MappingEntry]:
+        """Who changed what: the versions of a mapping, newest first."""
+        for part in self._parts(MappingHistory, f"/mappings/{country}/{name}/history", {}):
+            yield from part.versions
+
+    def check_mapping(
+        self,
+        country: str,
+        name: str,
+        source: Mapping[str, Any],
+        sheet: str | None = None,
+        version: int | None = None,
+    ) -> MappingCheck:
+        """Which columns of a mapping a source has: found, renamed, missing, new."""
+        question = {"source": dict(source), **_given({"sheet": sheet, "version": version})}
+        return self._ask(MappingCheck, "POST", f"/mappings/{country}/{name}:check", json=question)
+
+    def effective_request(self, job: JobAnswer | str) -> EffectiveRequest:
+        """What a job trains, with the origin of each value: request, mapping or default."""
+        return self._ask(EffectiveRequest, "GET", f"/jobs/{_id(job)}/request")
 
     # schedules
 

@@ -49,6 +49,7 @@ from mmm.told import (
     columns_table,
     compared_table,
     fit,
+    mapping_lines,
     trust_lines,
     warning_lines,
 )
@@ -371,6 +372,8 @@ def show(place: Place, job: str, machine: bool) -> None:
     for entry in found.timeline:
         note = f"  {entry.note}" if entry.note else ""
         place.tell(f"  {entry.at:%Y-%m-%d %H:%M:%S}  attempt {entry.attempt}  {entry.state}{note}")
+    if found.settings:
+        place.tell(f"  mapping {found.settings.key}, version {found.settings.version}")
     _report(place, found.request_id, found)
 
 
@@ -667,6 +670,111 @@ def version(place: Place, machine: bool) -> None:
         _print_json(found)
     else:
         place.tell(place.client.url, yaml.safe_dump(found.model_dump(mode="json"), sort_keys=False).rstrip())
+
+
+@main.group()
+def mapping() -> None:
+    """Say once what many requests of a country have in common."""
+
+
+def of_mapping(command: Any) -> Any:
+    """Let a command have the arguments COUNTRY and NAME."""
+    return click.argument("country")(click.argument("name")(command))
+
+
+@mapping.command("list")
+@click.option("--country", help="Of a country.")
+@as_json
+@the_place
+def list_mappings(place: Place, country: str | None, machine: bool) -> None:
+    """List the mappings, each in its newest version."""
+    found = list(place.client.mappings(country))
+    if machine:
+        _print_json(found)
+        return
+    for one in found:
+        place.tell(f"{one.country} {one.name}: version {one.version}, {one.at:%Y-%m-%d %H:%M} by {one.by}")
+
+
+@mapping.command("get")
+@of_mapping
+@click.option("--version", type=click.IntRange(1), help="Another one than the newest.")
+@as_json
+@the_place
+def get_mapping(place: Place, country: str, name: str, version: int | None, machine: bool) -> None:
+    """Print a mapping as it is written, to change it and put it back."""
+    found = place.client.mapping(country, name, version)
+    if machine:
+        _print_json(found)
+    else:
+        place.tell(yaml.safe_dump(found.settings, sort_keys=False, allow_unicode=True).rstrip())
+
+
+@mapping.command("put")
+@of_mapping
+@click.argument("path", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--note", default="", help="Why, for its history.")
+@click.option(
+    "--version", type=click.IntRange(1), help="Replace only this version; left out: write a new mapping."
+)
+@the_place
+def put_mapping(place: Place, country: str, name: str, path: Path, note: str, version: int | None) -> None:
+    """Write a mapping from a YAML or JSON file (-: standard input)."""
+    found = place.client.put_mapping(country, name, read_document(path), note, version)
+    place.tell(f"{country} {name}: version {found.version}, {found.at:%Y-%m-%d %H:%M} by {found.by}")
+
+
+@mapping.command("delete")
+@of_mapping
+@click.option("--note", default="", help="Why, for its history.")
+@the_place
+def delete_mapping(place: Place, country: str, name: str, note: str) -> None:
+    """End a mapping that nothing uses; its versions stay."""
+    place.client.delete_mapping(country, name, note)
+    place.tell(f"{country} {name}: deleted")
+
+
+@mapping.command("history")
+@of_mapping
+@as_json
+@the_place
+def mapping_history(place: Place, country: str, name: str, machine: bool) -> None:
+    """Show who changed what, the newest version first."""
+    found = list(place.client.mapping_history(country, name))
+    if machine:
+        _print_json(found)
+        return
+    for one in found:
+        note = f": {one.note}" if one.note else ""
+        ended = ", deleted" if one.state == "DELETED" else ""
+        place.tell(f"version {one.version}, {one.at:%Y-%m-%d %H:%M} by {one.by}{ended}{note}")
+        place.tell(*(f"  {each.path}: {each.before or '-'} -> {each.after or '-'}" for each in one.changes))
+
+
+@mapping.command("check")
+@of_mapping
+@click.argument("path", metavar="SOURCE", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--sheet", help="Sheet of an Excel workbook.")
+@click.option("--version", type=click.IntRange(1), help="Another one than the newest.")
+@as_json
+@the_place
+def check_mapping(
+    place: Place,
+    country: str,
+    name: str,
+    path: Path,
+    sheet: str | None,
+    version: int | None,
+    machine: bool,
+) -> None:
+    """Say which columns of a mapping a source has: a YAML file with one, or with a request that names it."""
+    body = read_document(path)
+    found = place.client.check_mapping(country, name, body.get("source", body), sheet, version)
+    if machine:
+        _print_json(found)
+    else:
+        place.tell(*mapping_lines(found))
+    sys.exit(0 if found.complete else FAILED)
 
 
 @main.group()

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from contracts.comparison import ComparisonAnswer
 from contracts.job import Finding
+from contracts.mapping import MappingCheck
 from contracts.preview import Preview
 from contracts.result import Allocation, Gain, ModelInBrief
 from contracts.summary import ModelSummary, RunChannel
@@ -156,6 +157,24 @@ def columns_table(found: Preview) -> Table:
         cells = (column.name, column.type, column.min, column.max, column.missing, first)
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
     return table
+
+
+def mapping_lines(found: MappingCheck) -> list[str]:
+    """What a source has of the columns of a mapping: a line for each that is not simply there."""
+    told = {
+        "alias": "is there as '{0.found}'",
+        "renamed": "is missing; '{0.meant}' is probably meant",
+        "missing": "is missing",
+    }
+    lines = [
+        f"{one.name} {told[one.state].format(one)} ({', '.join(one.roles)})"
+        for one in found.columns
+        if one.state in told
+    ]
+    there = sum(one.found is not None for one in found.columns)
+    head = f"{there} of {len(found.columns)} columns of {found.country} {found.name}, version {found.version}"
+    new = [f"new: {', '.join(found.new)}"] if found.new else []
+    return [f"{head}, are in the source", *(f"  {line}" for line in [*lines, *new, *found.notes])]
 
 
 def amount(value: float | None) -> str:

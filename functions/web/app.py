@@ -17,6 +17,7 @@ from functions.web import (
     country_pages,
     formats,
     health_pages,
+    mapping_pages,
     new_pages,
     pages,
     plan_pages,
@@ -57,6 +58,7 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.register_blueprint(country_pages.blueprint(runtime))
     app.register_blueprint(new_pages.blueprint(runtime))
     app.register_blueprint(queue_pages.blueprint(runtime))
+    app.register_blueprint(mapping_pages.blueprint(runtime))
     app.register_blueprint(schedule_pages.blueprint(runtime))
     app.register_blueprint(batch_pages.blueprint(runtime))
     app.register_blueprint(reference.blueprint())

@@ -32,11 +32,11 @@ class Section:
 
 
 SECTIONS = (
-    Section("Who and what", "request_id country revision", "requested_by labels"),
+    Section("Who and what", "request_id country revision settings", "requested_by labels"),
     Section(
         "Data",
         "source columns.date columns.dependent columns.dependent_type columns.paid_media",
-        "columns sheet country_column country_value derived duplicates missing resample",
+        "columns sheet country_column country_value aliases derived duplicates missing resample",
     ),
     Section(
         "Model",

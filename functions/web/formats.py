@@ -40,6 +40,7 @@ NAVIGATION = (
     ("batches.overview", "Batches", ("batches",)),
     ("countries.overview", "Models", ("countries",)),
     ("new.page", "New request", ("new", "uploads")),
+    ("mappings.overview", "Mappings", ("mappings",)),
     ("schedules.overview", "Schedules", ("schedules",)),
     ("queues.page", "Queues", ("queues",)),
     ("health.page", "Health", ("health",)),

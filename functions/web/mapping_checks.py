@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from difflib import SequenceMatcher
 from itertools import product
@@ -112,9 +113,10 @@ def renamed(missing: list[str], others: list[str]) -> dict[str, str]:
 
 
 def likeness(a: str, b: str) -> float:
-    """How alike two names are, from 0 to 1; case, spaces and signs do not count."""
-    plain, other = ("".join(filter(str.isalnum, name.casefold()))[:128] for name in (a, b))
-    return SequenceMatcher(None, plain, other, autojunk=False).ratio()
+    """How alike two names are, from 0 to 1; case, signs and the order of words do not count."""
+    words, others = (re.findall(r"[^\W_]+", name.casefold()[:128]) for name in (a, b))
+    pairs = ((words, others), (sorted(words), sorted(others)))
+    return max(SequenceMatcher(None, "".join(x), "".join(y), autojunk=False).ratio() for x, y in pairs)
 
 
 def _aliases(settings: Mapping[str, Any]) -> dict[str, list[str]]:

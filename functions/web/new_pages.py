@@ -10,6 +10,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from contracts.mapping import MappingDocument
 from contracts.problem import Problem, Violation, violations
 from functions.acceptance.mapping import asked_for
 from functions.acceptance.readable import readable
@@ -25,6 +26,9 @@ from functions.web.people import asking
 from functions.web.problems import Changed
 from functions.web.security import unlimited_fields
 from functions.web.v1.jobs import checking
+
+_MAPPINGS = 200
+"""How many mappings of a country are offered."""
 
 
 def blueprint(runtime: Runtime) -> Blueprint:
@@ -46,6 +50,8 @@ def blueprint(runtime: Runtime) -> Blueprint:
             return show(drafts.draft(starts.continued(runtime, job_id, person)))
         if country := query.get("settings"):
             return show(drafts.draft(starts.from_settings(runtime, country, person)))
+        if key := query.get("mapping"):
+            return show(drafts.draft(starts.from_mapping(runtime, key, person)))
         if name := query.get("source"):
             return show(drafts.draft(starts.from_file(runtime, name, person)))
         return show(drafts.draft(starts.nothing(runtime, person)))
@@ -104,10 +110,19 @@ def blueprint(runtime: Runtime) -> Blueprint:
             "columns": [column.name for column in draft.preview.columns] if draft.preview else [],
             "connections": list(runtime.ports.warehouses),
             "queues": list(runtime.settings.queues),
+            "mappings": mapping_names(runtime, draft.document.get("country")),
         }
         return render_template("new.html", draft=draft, notices=notices, known=known, replaces=replaces)
 
     return new
+
+
+def mapping_names(runtime: Runtime, country: Any) -> list[str]:
+    """The names of the mappings that a request of a country can refer to, the newest of many."""
+    if not isinstance(country, str):
+        return []
+    found = runtime.ports.jobs.find(MappingDocument, limit=_MAPPINGS, country=country, state="ACTIVE")
+    return sorted(one.name for one in found)
 
 
 @dataclass(frozen=True)

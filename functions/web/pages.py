@@ -9,6 +9,7 @@ from contracts.job import IgnoredFiles, share_done
 from functions.runtime import Runtime
 from functions.web import actions, files, job_lists, logs, results, views
 from functions.web.actions import job_of
+from functions.web.effective import request_of
 from functions.web.people import asking
 
 
@@ -39,7 +40,9 @@ def blueprint(runtime: Runtime) -> Blueprint:
         now = ports.clock.now()
         if view := results.result_of(ports, job, request.args.get("model")):
             names = results.grouped(view.summary.files)
-            return render_template("result.html", now=now, job=job, view=view, files=names)
+            return render_template(
+                "result.html", now=now, job=job, view=view, files=names, asked=request_of(job)
+            )
         life = views.life(ports, job)
         progress = life.progress if life else job.progress
         only_errors = request.args.get("log") == "errors"
@@ -47,6 +50,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
             "job.html",
             now=now,
             job=job,
+            asked=request_of(job),
             life=life,
             progress=progress,
             share=share_done(job.state, progress),

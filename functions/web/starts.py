@@ -6,6 +6,7 @@ import csv
 import io
 
 from functions.runtime import Runtime
+from functions.web import mapping_checks
 from functions.web.actions import job_of
 from functions.web.country_settings import settings_name, settings_of
 from functions.web.drafts import Document, ordered
@@ -27,6 +28,10 @@ def copied(runtime: Runtime, job_id: str, person: str) -> Document:
     """
     job = job_of(runtime.ports, job_id)
     request = {name: value for name, value in job.request.items() if name != "validate_only"}
+    if job.settings is not None:  # as it was: the mapping may say something else by now
+        used = job.settings
+        of_other = {"country": used.country} if used.country != job.country else {}
+        request["settings"] = {"name": used.name, "version": used.version, **of_other}
     return ordered({**request, **_own(runtime, job.country, person)})
 
 
@@ -55,6 +60,17 @@ def from_settings(runtime: Runtime, country: str, person: str) -> Document:
     if not known.generation:
         raise Unknown(f"there are no settings of {country}: {settings_name(country)} is not there")
     return ordered({**known.settings, "country": country, **_own(runtime, country, person)})
+
+
+def from_mapping(runtime: Runtime, key: str, person: str) -> Document:
+    """A request that refers to a mapping, given as `DE/weekly`.
+
+    Raises:
+        Unknown: there is no such mapping.
+    """
+    country, _, name = key.partition("/")
+    mapping = mapping_checks.version_of(runtime.ports.jobs, country, name, None)
+    return ordered({**_own(runtime, country, person), "country": country, "settings": mapping.name})
 
 
 def from_file(runtime: Runtime, name: str, person: str) -> Document:

@@ -273,3 +273,35 @@ def test_the_client_can_be_installed_without_the_rest(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code]
     loaded = subprocess.run(command, cwd=wheel.parent / "client", capture_output=True, text=True, check=False)
     assert loaded.stdout.splitlines() == [f"{wheel}/mmm/__init__.py", "[]"], loaded.stderr
+
+
+def test_a_mapping_is_written_checked_and_told_by_commands(trained: Trained, tmp_path: Path) -> None:
+    body = request("any", SHORT)
+    own = ("request_id", "country", "source", "requested_by")
+    shared = {name: value for name, value in body.items() if name not in own}
+    path = tmp_path / "weekly.yaml"
+    path.write_text(yaml.safe_dump(shared))
+    words = ("DE", "weekly")
+    assert trained.run("mapping", "put", *words, str(path), "--note", "first").exit_code == 0
+    assert trained.run("mapping", "put", *words, str(path)).exit_code == 2
+    renamed = shared["columns"] | {"date": "Date", "paid_media": ["spend_tv"], "context": ["weather"]}
+    changed = yaml.safe_dump(shared | {"columns": renamed})
+    assert trained.run("mapping", "put", *words, "-", "--version", "1", given=changed).exit_code == 0
+    assert "weekly: version 2" in trained.run("mapping", "list").output
+    history = trained.run("mapping", "history", *words).output
+    assert re.search(r'version 2.*\n(.*\n)*  columns.date: "date" -> "Date"', history)
+    source = tmp_path / "request.yaml"
+    source.write_text(yaml.safe_dump(body))
+    checked = trained.run("mapping", "check", *words, str(source))
+    assert checked.exit_code == 1
+    assert "spend_tv is missing; 'tv_spend' is probably meant (columns.paid_media[0].spend)" in checked.output
+    assert "weather is missing (columns.context[0].name)" in checked.output
+    assert "new: " in checked.output
+    assert trained.run("mapping", "check", *words, str(source), "--version", "1").exit_code == 0
+    assert yaml.safe_load(trained.run("mapping", "get", *words, "--version", "1").output) == shared
+    asked = {name: body[name] for name in ("country", "source")} | {"request_id": "with-mapping"}
+    known = {"name": "weekly", "version": 1}
+    answer = trained.mmm.validate(asked | {"settings": known, "window": {"start": "2023-01-02"}})
+    assert (answer.valid, answer.normalized["columns"]["date"]) == (True, "date")
+    assert trained.run("mapping", "delete", *words).exit_code == 0
+    assert trained.run("mapping", "list").output == ""

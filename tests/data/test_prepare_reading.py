@@ -65,6 +65,27 @@ def test_missing_columns_are_named_together_with_what_may_be_meant() -> None:
     assert "The data have: DATE, revenue, TV_Spnd" in finding.advice
 
 
+def test_a_column_is_read_by_another_name_that_the_request_knows_only_where_its_own_is_missing() -> None:
+    aliases = {"tv_S": ["TV cost", "TV  Spend"], "Revenue": ["turnover"]}
+    renamed = weekly().rename(columns={"tv_S": "TV Spend"}).assign(turnover=1.0)
+    prepared = validated(renamed, request(aliases=aliases))
+    assert "column 'TV Spend' of the data is read as 'tv_S'" in only(prepared, "alias").message
+    assert prepared.table is not None
+    assert prepared.table["tv_S"].to_pylist() == weekly()["tv_S"].tolist()
+    assert prepared.table["Revenue"].to_pylist() == weekly()["Revenue"].tolist()
+    assert "turnover" in only(prepared, "unused-columns").message
+
+
+def test_aliases_that_cannot_be_meant_are_told() -> None:
+    assert (
+        "weather" in only(validated(weekly(), request(aliases={"weather": ["sun"]})), "alias-unused").message
+    )
+    with pytest.raises(ValidationError, match="is itself a column that the request names"):
+        request(aliases={"tv_S": ["Revenue"]})
+    with pytest.raises(ValidationError, match="is given 2 times"):
+        request(aliases={"tv_S": ["x"], "Revenue": ["x"]})
+
+
 def test_an_unused_column_is_left_out_and_said_so() -> None:
     prepared = validated(weekly().assign(comment="x"))
     assert "comment" in only(prepared, "unused-columns").message

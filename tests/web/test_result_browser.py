@@ -33,6 +33,11 @@ PAGES = (
     "/compare?jobs=weekly-1,weekly-2",
     "/countries",
     "/countries/DE",
+    "/mappings",
+    "/mappings/new",
+    "/mappings/DE/weekly",
+    "/mappings/DE/weekly/edit",
+    "/new?mapping=DE/weekly",
     "/jobs/none",
     "/schedules",
     "/schedules/weekly",
@@ -52,6 +57,13 @@ def address(site: Site) -> Iterator[str]:
     schedule = {"cron": "0 6 * * MON", "time_zone": "Europe/Berlin", "request": request}
     site.client.put("/api/v1/schedules/weekly", json={"version": 0, "schedule": schedule})
     site.client.post("/api/v1/schedules/weekly:run")
+    for adstock in ("geometric", "weibull_cdf"):
+        changed = site.client.put(
+            "/api/v1/mappings/DE/weekly",
+            json={"settings": {"adstock": adstock, "columns": {"date": "date"}}},
+            headers={"If-Match": "*"},
+        )
+        assert changed.status_code in (200, 201)
     server = make_server("127.0.0.1", 0, site.client.application, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -52,7 +52,8 @@ def put_mapping(runtime: Runtime, country: str, mapping: str, body: NewMapping) 
 
     def new_or_seen(known: MappingDocument | None) -> None:
         if known is not None and known.state == "ACTIVE" and not request.if_match:
-            raise Changed(f"it is there, in version {known.version}: send its ETag as `If-Match`")
+            told = f"it is there, in version {known.version}; say that you have seen that version"
+            raise Changed(f"{told} (`If-Match` with its ETag, or of `mmm mapping put` --version)")
         _seen(known)
 
     key = (country, mapping)
@@ -83,7 +84,11 @@ def delete_mapping(runtime: Runtime, country: str, mapping: str, body: MappingNo
 
 def list_mapping_history(runtime: Runtime, country: str, mapping: str, query: ListQuery) -> MappingHistory:
     """Who changed what: the versions of a mapping, newest first."""
-    newest = mapping_checks.version_of(runtime.ports.jobs, country, mapping, None)
+    return history(runtime, mapping_checks.version_of(runtime.ports.jobs, country, mapping, None), query)
+
+
+def history(runtime: Runtime, newest: MappingDocument, query: ListQuery) -> MappingHistory:
+    """A part of the versions of a mapping, newest first."""
     former, token = page(runtime.ports.jobs, MappingVersion, query, mapping=newest.key)
     entries = [MappingEntry.of(one) for one in former if one.number < newest.number]
     first = [] if query.page_token else [MappingEntry.of(newest)]
