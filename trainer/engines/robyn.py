@@ -249,7 +249,7 @@ class RobynEngine:
         days, interval = dates.tolist(), interval_of(dates)
         rows = [series.study_rows(days, interval, study.start, study.end) for study in config.calibration]
         return [
-            study.model_dump(mode="json", exclude={"region"}) | {"last_period": str(days[touched.stop - 1])}
+            study.model_dump(mode="json") | {"last_period": str(days[touched.stop - 1])}
             for study, touched in zip(config.calibration, rows, strict=True)
         ]
 
