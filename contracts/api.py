@@ -135,6 +135,9 @@ class JobFilters(JobEquals):
     accepted_after: Moment | None = Field(
         None, description="jobs accepted at this time, UTC, or later; left out: of all times"
     )
+    accepted_before: Moment | None = Field(
+        None, description="jobs accepted before this time, UTC; left out: of all times"
+    )
 
 
 class JobsQuery(JobFilters, ListQuery):
@@ -425,6 +428,7 @@ class File(Exchanged):
 class Version(Exchanged):
     """What an installation is."""
 
+    release: str = Field(description="version of the program")
     api: Literal["v1"] = Field("v1", description="version of these routes")
     schema_version: int = Field(description="version of the documents that it writes")
     engines: list[str] = Field(description="installed engines, the default one first")

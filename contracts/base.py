@@ -20,6 +20,8 @@ from pydantic import (
     ValidationError,
 )
 
+RELEASE = "0.1.0"
+"""The version of this program; `GET /version` tells it."""
 SCHEMA_VERSION = 1
 MAX_DEPTH = 16
 """How deeply the lists and mappings of something written may be nested; a request needs 5."""

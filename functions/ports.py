@@ -57,12 +57,14 @@ class JobStore(Protocol):
         limit: int | None = None,
         before: str | None = None,
         starting: str = "",
+        until: datetime | None = None,
         **equals: Equal,
     ) -> list[D]:
         """Documents whose top-level fields equal the given values, or one of several, newest creation first.
 
         All of them, unless a `limit` is given. `starting`: only those whose `request_id` starts so; they come
-        by it, the last of the alphabet first. `before` is the key of a document: only those that come after
+        by it, the last of the alphabet first. `until`: without `starting`, only those that were created up to
+        about a minute after this time. `before` is the key of a document: only those that come after
         it in this order, for paging. This query and the next three are ordered and limited by the store,
         which reads no document that it does not give.
 

@@ -56,6 +56,7 @@ from contracts.preview import Preview
 from contracts.request import TrainRequest
 from contracts.result import Allocation
 from mmm.errors import NoAnswer, refusal
+from mmm.form import Form
 from mmm.result import Result
 
 M = TypeVar("M", bound=BaseModel)
@@ -102,7 +103,8 @@ class Client:
 
     def jobs(self, **filters: Any) -> Iterator[JobRow]:
         """Jobs, newest first, by `state` (one or a list), `country`, `revision`, `queue`, `requested_by`,
-        `request_id` (its beginning), `batch_id`, `accepted_after`; read in parts, as far as it is asked."""
+        `request_id` (its beginning), `batch_id`, `accepted_after`, `accepted_before`; read in parts, as
+        far as it is asked."""
         for part in self._parts(JobList, "/jobs", filters):
             for row in part.jobs:
                 if isinstance(row, JobRow):
@@ -269,7 +271,9 @@ class Client:
         question = {"country": country, "name": name, "place": place}
         target = self._ask(UploadTarget, "POST", "/uploads", json=question)
         with Path(path).open("rb") as stream:
-            form = {"data": target.fields, "files": {"file": (name, stream)}, "allow_redirects": False}
+            body = Form(target.fields, name, stream)
+            headers = {"Content-Type": body.content_type}
+            form = {"data": body, "headers": headers, "allow_redirects": False}
             if target.url.startswith("/"):
                 answer = self._request(self._once, "POST", self.url + target.url, **form)
             else:  # the form is signed: who asks is nobody's business there

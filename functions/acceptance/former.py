@@ -33,7 +33,8 @@ def latest_of_series(jobs: JobStore, body: Mapping[str, Any]) -> str | None:
         return None
     before: str | None = None
     for _ in range(_MOST // _AT_ONCE):
-        found = jobs.find(Job, limit=_AT_ONCE, before=before, state=JobState.SUCCEEDED.value, **equals)
+        state = JobState.SUCCEEDED.value
+        found = jobs.find(Job, limit=_AT_ONCE, before=before, until=None, state=state, **equals)
         for job in found:
             if job.deletion is None and job.asked.get("validate_only") is not True:
                 return job.job_id

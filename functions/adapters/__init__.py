@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from contracts.cloud import INDEXES, NEWEST, Index, Order
 from contracts.job import Document
+
+SLACK = timedelta(minutes=1)
+"""By how much the creation of a document may differ from the time that stands in it."""
 
 
 class SystemClock:

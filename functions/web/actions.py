@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from contracts import names
 from contracts.events import (
@@ -24,6 +24,7 @@ from contracts.job import (
     Queue,
     TimelineEntry,
 )
+from functions.paging import every
 from functions.ports import Conflict, Ports
 from functions.retries import retry_on_conflict
 from functions.retrying import NotRetriable, retry_job
@@ -96,7 +97,7 @@ def replay_reason(runtime: Runtime, subscription: str, reason: str, person: str)
     """
     same = [
         letter.letter_id
-        for letter in _letters(runtime.ports)
+        for letter in every(runtime.ports.jobs, DeadLetter)
         if letter.replayed_at is None and (letter.subscription, letter.reason) == (subscription, reason)
     ]
     return [replay(runtime, letter_id, person) for letter_id in same]
@@ -289,14 +290,6 @@ def _replayed(runtime: Runtime, letter: DeadLetter, person: str) -> DeadLetter:
 def _paused(runtime: Runtime, queue: Queue, paused: bool, person: str) -> Queue:
     told = {"paused": paused, "paused_by": person if paused else None}
     return runtime.ports.jobs.replace(queue.model_copy(update=told), queue.version)
-
-
-def _letters(ports: Ports) -> Iterator[DeadLetter]:
-    """Every dead letter, newest first."""
-    before = None
-    while found := ports.jobs.find(DeadLetter, limit=LETTERS, before=before):
-        yield from found
-        before = found[-1].key
 
 
 def letter_of(ports: Ports, letter_id: str) -> DeadLetter:

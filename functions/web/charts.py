@@ -156,9 +156,10 @@ def intervals(rows: Sequence[Row], title: str, description: str) -> Spec | None:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 of each power of ten within limits; powers alone where that is too many."""
+    """Some of each power of ten within limits: the more, the closer the limits are to each other."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    steps = (1, 2, 5) if last - first < 4 else (1,)
+    wide = math.log10(high / low)
+    steps: tuple[float, ...] = (1, 1.5, 2, 3, 4, 5, 7) if wide < 1 else (1, 2, 5) if wide < 4 else (1,)
     ticks = [float(f"{step}e{power}") for power in range(first, last + 1) for step in steps]
     return [tick for tick in ticks if low <= tick <= high]
 

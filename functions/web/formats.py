@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -122,6 +123,11 @@ def as_yaml(value: Any) -> str:
     return text
 
 
+def as_json(value: Any) -> str:
+    """A JSON value, laid out."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
 def breakable(name: str) -> Markup:
     """A file name that may break after an underscore or before the extension."""
     return Markup("_<wbr>").join(name.split("_")).replace(".", Markup("<wbr>."))
@@ -161,6 +167,7 @@ def register(app: Flask) -> None:
         grouped=grouped,
         percent=percent,
         yaml=as_yaml,
+        json=as_json,
         breakable=breakable,
         quoted=quoted,
         is_day=is_day,

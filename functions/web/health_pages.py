@@ -7,7 +7,7 @@ import platform
 from flask import Blueprint, render_template
 
 from contracts.api import SelfTest
-from contracts.base import SCHEMA_VERSION
+from contracts.base import RELEASE, SCHEMA_VERSION
 from functions.runtime import Runtime
 from functions.web import selftest
 from functions.web.people import asking
@@ -32,6 +32,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
             "Engines, the default one first": ", ".join(settings.engines),
             "Queues": ", ".join(f"{name} ({limit} at once)" for name, limit in settings.queues.items()),
             "Warehouses": ", ".join(runtime.ports.warehouses) or "none",
+            "Version": RELEASE,
             "Version of documents": SCHEMA_VERSION,
             "Version of the JSON API": "v1",
             "Python": platform.python_version(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from werkzeug.datastructures import MultiDict
 
@@ -12,6 +12,7 @@ from contracts.api import JobsQuery
 from contracts.job import Job, JobState
 from functions.ports import Ports
 from functions.runtime import Runtime
+from functions.web import views
 from functions.web.routes import read_query
 from functions.web.v1.jobs import find_jobs
 
@@ -19,6 +20,8 @@ RECENT = timedelta(days=30)
 """Jobs that have ended are counted if they were accepted within this time."""
 COUNTED = 1000
 """How far jobs that have ended are counted."""
+KEPT = timedelta(minutes=1)
+"""For how long jobs that have ended are not counted again."""
 MORE_FILTERS = ("revision", "queue", "requested_by", "schedule", "request_id")
 """Filters that are shown when they are asked for."""
 
@@ -75,13 +78,31 @@ def jobs_page(runtime: Runtime, given: MultiDict[str, str]) -> JobsPage:
     return JobsPage(query, jobs, token)
 
 
-def counts(ports: Ports) -> list[StateCount]:
-    """How many jobs each state has: exactly, or of those that have ended the recent ones, up to a bound."""
-    since, found = ports.clock.now() - RECENT, []
-    for state in JobState:
-        if state.terminal:
-            count = ports.jobs.count(Job, since=since, most=COUNTED, state=state.value)
-            found.append(StateCount(state, count, more=count == COUNTED))
-        else:
-            found.append(StateCount(state, ports.jobs.count(Job, state=state.value), more=False))
-    return found
+class Counts:
+    """How many jobs each state has: exactly, or of those that have ended the recent ones, up to a bound.
+
+    Ended ones are counted once a minute, as their number says little.
+    """
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._ended: list[StateCount] = []
+        self._counted_at: datetime | None = None
+
+    def now(self) -> list[StateCount]:
+        """A count for each state."""
+        now = self._ports.clock.now()
+        old = self._counted_at is None or now - self._counted_at > KEPT
+        asked = [state for state in JobState if old or not state.terminal]
+        found = views.together(self._count, asked)
+        if old:
+            self._ended = [one for one in found if one.state.terminal]
+            self._counted_at = now
+        return [one for one in found if not one.state.terminal] + self._ended
+
+    def _count(self, state: JobState) -> StateCount:
+        if not state.terminal:
+            return StateCount(state, self._ports.jobs.count(Job, state=state.value), more=False)
+        since = self._ports.clock.now() - RECENT
+        count = self._ports.jobs.count(Job, since=since, most=COUNTED, state=state.value)
+        return StateCount(state, count, more=count == COUNTED)

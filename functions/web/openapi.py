@@ -22,6 +22,7 @@ from functions.web.problems import (
     WrongType,
 )
 from functions.web.routes import BASE, PATH_PARAMETERS, Route
+from functions.web.v1.examples import EXAMPLES, Example
 
 Json = dict[str, Any]
 _HEADERS: dict[str, Json] = {
@@ -65,18 +66,21 @@ def _models(route: Route) -> Iterator[tuple[type[BaseModel], JsonSchemaMode]]:
 
 def _operation(route: Route, schemas: Mapping[Any, Json]) -> Json:
     summary, _, more = inspect.getdoc(route.call).partition("\n\n")  # type: ignore[union-attr]
+    example = EXAMPLES.get(route.name)
     operation: Json = {
         "operationId": route.name,
         "summary": " ".join(summary.split()),
         "tags": [re.split(r"[/:.]", route.path)[1]],
         "parameters": [*_path(route), *_query(route), *_conditions(route)],
-        "responses": _responses(route, schemas),
+        "responses": _responses(route, schemas, example),
         "x-role": "editor" if route.role == "act" else "viewer",
     }
     if more:
         operation["description"] = more
     if route.body is not None:
         content = {"application/json": {"schema": schemas[route.body, "validation"]}}
+        if example and example.body is not None:
+            content["application/json"]["example"] = example.body
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
@@ -126,9 +130,11 @@ def _header(name: str, description: str) -> Json:
     return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
 
 
-def _responses(route: Route, schemas: Mapping[Any, Json]) -> Json:
+def _responses(route: Route, schemas: Mapping[Any, Json], example: Example | None) -> Json:
     answers = {**dict.fromkeys(route.statuses, route.answer), **route.others}
     responses: Json = {str(status): _good(answer, status, schemas) for status, answer in answers.items()}
+    if example and example.answer is not None:
+        responses[str(route.statuses[0])]["content"]["application/json"]["example"] = example.answer
     if _is_conditional(route):
         responses["304"] = {"description": "as it was when If-None-Match was its ETag"}
     titles: dict[int, list[str]] = {}

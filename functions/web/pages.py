@@ -17,6 +17,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
     """The routes that people use."""
     ports, settings = runtime.ports, runtime.settings
     pages = Blueprint("pages", __name__)
+    counts = job_lists.Counts(ports)
 
     @pages.get("/")
     def jobs() -> str:
@@ -26,8 +27,9 @@ def blueprint(runtime: Runtime) -> Blueprint:
             "jobs.html",
             now=ports.clock.now(),
             page=page,
-            counts=job_lists.counts(ports) if whole else [],
+            counts=counts.now() if whole else [],
             MORE_FILTERS=job_lists.MORE_FILTERS,
+            UPLOADS=views.UPLOADS,
             uploads=views.waiting_uploads(ports) if page.first else [],
             PAGE_SIZE=views.PAGE_SIZE,
             ignored=views.ignored_files(ports) if page.first else IgnoredFiles(),

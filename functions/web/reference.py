@@ -10,6 +10,7 @@ from werkzeug.exceptions import default_exceptions
 
 from functions.errors import Failure
 from functions.web.problems import Unknown, WebProblem
+from functions.web.v1.examples import EXAMPLES
 from functions.web.v1.table import openapi
 
 
@@ -19,7 +20,7 @@ def blueprint() -> Blueprint:
 
     @reference.get("/api")
     def api() -> str:
-        return render_template("api.html", api=openapi())
+        return render_template("api.html", api=openapi(), EXAMPLES=EXAMPLES)
 
     @reference.get("/problems")
     def problems() -> str:

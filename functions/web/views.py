@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 from contracts import names
 from contracts.api import QueueUse
@@ -22,13 +23,17 @@ from functions.ports import NotFound, ObjectInfo, Ports
 from functions.settings import Settings
 from functions.web.problems import BadQuery, Unknown
 
+A = TypeVar("A")
+B = TypeVar("B")
 PAGE_SIZE = 25
 """Entries of a list on one page."""
+UPLOADS = 10
+"""Waiting uploads that the list of jobs shows."""
 STALE = timedelta(seconds=60)
 """Age of the last heartbeat after which a training may be dead."""
 SUMMARY = "model_summary.json"
-_READERS = 8
-"""How many running jobs of a list are looked at at the same time."""
+_READERS = ThreadPoolExecutor(8, "read")
+"""Threads that last: on one machine each has a connection to the database."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +70,21 @@ class JobFile:
 
 def with_progress(ports: Ports, jobs: Sequence[Job]) -> list[Job]:
     """The jobs, those that run with the newest progress of their training."""
-    with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(partial(_with_progress, ports), jobs))
+    running = {job.job_id: job for job in jobs if job.state is JobState.RUNNING}
+    newest = dict(zip(running, together(partial(_with_progress, ports), running.values()), strict=True))
+    return [newest.get(job.job_id, job) for job in jobs]
+
+
+def together(read: Callable[[A], B], asked: Iterable[A]) -> list[B]:
+    """What is read of each, at the same time."""
+    return list(_READERS.map(read, asked))
 
 
 def _with_progress(ports: Ports, job: Job) -> Job:
     """The job with the newest progress of its training; otherwise with what sweep copied last."""
     beat = None
-    if job.state is JobState.RUNNING:
-        with suppress(Transient):
-            beat = read_heartbeats(ports, names.attempt_of(job))
+    with suppress(Transient):
+        beat = read_heartbeats(ports, names.attempt_of(job))
     return job.model_copy(update={"progress": beat.progress}) if beat else job
 
 
@@ -87,8 +97,8 @@ def dead_letters(ports: Ports, before: str | None, most: int = PAGE_SIZE) -> Lis
 
 
 def waiting_uploads(ports: Ports) -> list[Upload]:
-    """Uploaded data whose settings are missing, longest waiting first: those of one page, and one more."""
-    return ports.jobs.due(Upload, ports.clock.now(), by="since", limit=PAGE_SIZE + 1, state="WAITING")
+    """Uploaded data whose settings are missing, longest waiting first: one more than are shown."""
+    return ports.jobs.due(Upload, ports.clock.now(), by="since", limit=UPLOADS + 1, state="WAITING")
 
 
 def in_use(ports: Ports, country: str) -> ModelInUse | None:

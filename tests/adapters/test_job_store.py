@@ -53,6 +53,15 @@ def test_replace_writes_only_over_the_expected_version(job_store: JobStore) -> N
     assert job_store.get(Job, "a") == second
 
 
+def test_a_list_can_end_before_a_time(job_store: JobStore) -> None:
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    for name in ("a", "b"):
+        job_store.create(a_job(name, accepted_at=now, country="FR"))
+    assert [job.job_id for job in job_store.find(Job, until=now)] == ["b", "a"], "about a minute is given"
+    assert [job.job_id for job in job_store.find(Job, until=now, limit=1, country="FR")] == ["b"]
+    assert job_store.find(Job, until=now - hour) == []
+
+
 def test_replace_of_what_does_not_exist_is_a_conflict(job_store: JobStore) -> None:
     with pytest.raises(Conflict):
         job_store.replace(a_job("a"), 0)

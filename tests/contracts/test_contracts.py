@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from contracts.base import canonical_json, error_lines
+from contracts.base import RELEASE, canonical_json, error_lines
 from contracts.job import IllegalTransition, Job, JobState
 from contracts.model import ModelConfig
 from contracts.request import SettingsError, TrainRequest, job_id_for, parse_settings
@@ -281,3 +282,9 @@ def test_a_hyperparameter_that_is_not_there_is_answered_with_the_one_that_is_mea
         ModelConfig.model_validate(
             {"columns": columns | {"paid_media": paid}, "hyperparameters": {"ranges": {asked: [0.5, 0.7]}}}
         )
+
+
+def test_the_release_is_that_of_the_packages() -> None:
+    root = generate.ROOT
+    for path in (root / "pyproject.toml", root / "client" / "pyproject.toml"):
+        assert tomllib.loads(path.read_text(encoding="utf-8"))["project"]["version"] == RELEASE

@@ -8,13 +8,18 @@ from datetime import timedelta
 
 import pytest
 
+from contracts import names
 from contracts.job import JobState, Upload
+from contracts.problem import Problem
+from functions.web.v1.examples import EXAMPLES
 from functions.web.v1.table import ROUTES
 from infra.generate import OPENAPI, ROOT
 from tests.web.harness import S, Site
+from tests.web.test_actions import letter
 from tests.web.trained import trained
 
 V1 = "/api/v1"
+CURVES = ROOT / "contracts" / "examples" / "curves.json"
 SINCE = "2026-11-21T12:00:00Z"
 COLUMNS = {"date": "week", "dependent": "sales", "dependent_type": "revenue", "paid_media": ["tv"]}
 
@@ -154,6 +159,10 @@ def test_jobs_are_found_by_each_filter_and_by_all_together(site: Site) -> None:
         "request_id=weekly": "dba",
         "accepted_after=2026-11-21T12:30:00Z": "d",
         "request_id=weekly&accepted_after=2026-11-21T12:30:00Z": "d",
+        "accepted_before=2026-11-21T12:30:00Z": "cba",
+        "accepted_before=2026-11-21T12:00:00Z": "",
+        "accepted_before=2026-11-21T12:30:00Z&country=DE": "ba",
+        "request_id=weekly&accepted_before=2026-11-21T12:30:00Z": "ba",
         "country=DE&state=FAILED&queue=bulk&request_id=weekly-1": "a",
     }.items():
         jobs = site.client.get(f"{V1}/jobs?{asked}").json["jobs"]
@@ -181,3 +190,24 @@ def test_the_reference_tells_every_route_and_every_kind_of_problem(site: Site) -
         assert site.client.get(wrong.json["type"]).status_code == 200, wrong.json
     assert site.client.get("/problems/nothing").status_code == 404
     assert 'href="/problems/changed"' in site.client.get("/problems").text
+
+
+def test_every_example_of_the_reference_is_answered_as_it_shows(site: Site) -> None:
+    trained(site)
+    site.ports.objects.create(f"{names.results(site.stored())}curves.json", CURVES.read_bytes())
+    site.job(S.FAILED, "weekly-2", error=Problem(type="x", title="It ran out of memory"))
+    site.job(S.QUEUED, "weekly-3")
+    letter(site)
+    routes = {route.name: route for route in ROUTES}
+    shown = site.client.get("/api").text
+    for name, example in EXAMPLES.items():
+        if name == "preview_source":
+            continue  # extract answers it, which does not run here
+        route = routes[name]
+        sent = {"method": route.verb, "json": example.body} if example.body else {"method": route.verb}
+        answer = site.client.open(V1 + example.path, **sent)
+        assert answer.status_code in route.statuses, (name, answer.json)
+        if example.answer is not None:
+            told = answer.json | ({"generation": 1795817038250703} if "generation" in answer.json else {})
+            assert told == example.answer, name
+            assert f"Answer of {name}" in shown

@@ -164,6 +164,6 @@ def test_a_result_shows_all_its_budget_questions_and_leads_to_the_plan(site: Sit
     site.ports.objects.create(names.model_summary(job), found.model_dump_json().encode())
     site.result(job, curves__json=json.dumps(CURVES).encode())
     html = site.client.get("/jobs/weekly-1").get_data(as_text=True)
-    for words in ("Every budget question and plan", ">quarter, plan less<", ">too-much<", "no answer"):
+    for words in ("Every budget question and plan", ">quarter, plan less<", ">too-much<", "No answer: no"):
         assert words in html
     assert PAGE in Elements(html).values("a", "href")

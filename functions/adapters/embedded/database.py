@@ -154,6 +154,7 @@ Earlier releases know nothing of it and need not."""
 _LISTED_INDEXES = " ".join(
     (
         *dict.fromkeys(map(_index, INDEXES)),
+        "CREATE INDEX IF NOT EXISTS listed_accepted ON listed (kind, accepted_at);",
         "CREATE INDEX IF NOT EXISTS listed_expires ON listed (expires) WHERE expires IS NOT NULL;",
     )
 )

@@ -10,7 +10,7 @@ from typing import Literal
 
 from contracts.cloud import ACCEPTED, NEWEST, PASSED, REQUESTED, TURN, Index, Order
 from contracts.job import Document
-from functions.adapters import after, beginning, has_come, indexes_for, not_before
+from functions.adapters import SLACK, after, beginning, has_come, indexes_for, not_before
 from functions.adapters.embedded.database import Database, column, index_name, ordered
 from functions.ports import Conflict, D, Equal
 
@@ -18,6 +18,11 @@ _ALL = 2**62
 """No limit."""
 _LOOKED_AT = 1_000
 """From this number of entries on, indexes are not compared any further."""
+_LAST = (
+    "SELECT COALESCE(MAX(sequence), 0) FROM (SELECT sequence FROM listed INDEXED BY listed_accepted "
+    "WHERE kind = ? AND accepted_at < ? ORDER BY accepted_at DESC LIMIT 100)"
+)
+"""The document that was created last before a time: among those accepted last before it."""
 _SEQUENCE = "SELECT sequence FROM documents WHERE kind = ? AND key = ?"
 
 
@@ -65,6 +70,7 @@ class SqliteJobStore:
         limit: int | None = None,
         before: str | None = None,
         starting: str = "",
+        until: datetime | None = None,
         **equals: Equal,
     ) -> list[D]:
         """Documents whose top-level fields equal the given values, or one of several, newest creation first.
@@ -76,6 +82,8 @@ class SqliteJobStore:
         more: dict[str, tuple[str, ...]] = {}
         if starting:
             more["request_id >= ? AND request_id < ?"] = beginning(starting)
+        elif until is not None:
+            more[f"sequence <= ({_LAST})"] = (kind.kind, not_before(until + SLACK))
         if before is not None:
             last = f"SELECT {place} FROM listed WHERE sequence = ({_SEQUENCE})"  # noqa: S608 (names of ours)
             more[f"({place}) < ({last})"] = (kind.kind, before)

@@ -28,7 +28,7 @@ from google.cloud.firestore_v1.aggregation import AggregationQuery
 
 from contracts.cloud import ACCEPTED, NEWEST, PASSED, REQUESTED, TURN, Index, Order
 from contracts.job import Document
-from functions.adapters import after, beginning, has_come, indexes_for, not_before
+from functions.adapters import SLACK, after, beginning, has_come, indexes_for, not_before
 from functions.adapters.gcp.errors import RETRY, TIMEOUT_S, calling
 from functions.errors import Permanent
 from functions.ports import Conflict, D, Equal
@@ -111,6 +111,7 @@ class FirestoreJobStore:
         limit: int | None = None,
         before: str | None = None,
         starting: str = "",
+        until: datetime | None = None,
         **equals: Equal,
     ) -> list[D]:
         """Documents whose top-level fields equal the given values, or one of several, newest creation first.
@@ -125,6 +126,8 @@ class FirestoreJobStore:
             first, end = beginning(starting)
             query = query.where(filter=FieldFilter("fields.request_id", ">=", first))
             query = query.where(filter=FieldFilter("fields.request_id", "<", end))
+        elif until is not None:
+            query = query.where(filter=FieldFilter("created", "<", until + SLACK))
         with calling(f"looking for {kind.kind}"):
             if before is not None:
                 last = self._reference(kind, before).get(["created", "fields.request_id"], **_OPTIONS)

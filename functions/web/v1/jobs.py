@@ -53,8 +53,11 @@ def list_jobs(runtime: Runtime, query: JobsQuery) -> JobList:
 
 def find_jobs(runtime: Runtime, query: JobsQuery) -> tuple[list[Job], str]:
     """The jobs of a part of the list with their newest progress, and the token of the next part."""
-    found, token = page(runtime.ports.jobs, Job, query, starting=query.request_id or "", **query.equals)
-    since = query.accepted_after
+    since, until = query.accepted_after, query.accepted_before
+    starting = query.request_id or ""
+    found, token = page(runtime.ports.jobs, Job, query, starting=starting, until=until, **query.equals)
+    if until is not None:
+        found = [job for job in found if job.accepted_at < until]
     if since is not None:
         recent = [job for job in found if job.accepted_at >= since]
         if len(recent) < len(found) and query.request_id is None:

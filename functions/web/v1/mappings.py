@@ -35,7 +35,7 @@ from functions.web.v1.paging import page
 def list_mappings(runtime: Runtime, query: MappingsQuery) -> MappingList:
     """Mappings that requests can refer to, the newest created first."""
     of_country = {} if query.country is None else {"country": query.country}
-    found, token = page(runtime.ports.jobs, MappingDocument, query, state="ACTIVE", **of_country)
+    found, token = page(runtime.ports.jobs, MappingDocument, query, state="ACTIVE", until=None, **of_country)
     return MappingList(mappings=[MappingRow.of(one) for one in found], next_page_token=token)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime
 from typing import TypeVar
 
 from contracts.api import ListQuery
@@ -15,7 +16,12 @@ D = TypeVar("D", bound=Document)
 
 
 def page(
-    store: JobStore, kind: type[D], query: ListQuery, starting: str = "", **equals: Equal
+    store: JobStore,
+    kind: type[D],
+    query: ListQuery,
+    starting: str = "",
+    until: datetime | None = None,
+    **equals: Equal,
 ) -> tuple[list[D], str]:
     """A part of a list in the order of the store, and the token of the next one; empty at the end.
 
@@ -25,7 +31,9 @@ def page(
     before = _key(query.page_token) if query.page_token else None
     if before is not None and store.get(kind, before) is None:
         raise _bad_token()
-    found = store.find(kind, limit=query.page_size + 1, before=before, starting=starting, **equals)
+    found = store.find(
+        kind, limit=query.page_size + 1, before=before, starting=starting, until=until, **equals
+    )
     more = len(found) > query.page_size
     return found[: query.page_size], _token(found[query.page_size - 1].key) if more else ""
 

@@ -44,7 +44,7 @@ from contracts.api import (
     Validity,
     Version,
 )
-from contracts.base import SCHEMA_VERSION
+from contracts.base import RELEASE, SCHEMA_VERSION
 from contracts.batch import MAX_BATCH_BYTES, BatchRequest
 from contracts.comparison import (
     CompareQuery,
@@ -97,6 +97,7 @@ ANY_FILE = "application/octet-stream"
 def get_version(runtime: Runtime) -> Version:
     """What this installation is, and what requests can name."""
     return Version(
+        release=RELEASE,
         schema_version=SCHEMA_VERSION,
         engines=list(runtime.settings.engines),
         queues=runtime.settings.queues,
