@@ -276,6 +276,8 @@ RIGHTS: dict[str, Rights] = {
         seldom={
             f"publish:{DEAD_LETTERS}": _LETTER,
             f"publish:{JOB_FINISHED}": "a job whose queue was removed, or whose end was not told",
+            f"publish:{BATCH_REQUESTS}": "the run of a schedule that asks for a batch",
+            f"publish:{BATCH_STEPS}": "the message that goes on with a batch was lost",
             f"publish:{TRAIN_REQUESTS}": "the run of a schedule; or extract died after it accepted a request",
             "publish:objects-drop-zone": _HALF_ACCEPTED,
             "read:drop-zone/": _HALF_ACCEPTED,

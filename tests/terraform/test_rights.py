@@ -8,7 +8,7 @@ import pytest
 
 from contracts.attempt import Heartbeat, Progress
 from contracts.cloud import COLLECTIONS, RIGHTS
-from contracts.events import SUBSCRIPTIONS
+from contracts.events import BATCH_REQUESTS, SUBSCRIPTIONS
 from contracts.job import DeadLetter, Document, JobState
 from contracts.names import Attempt
 from functions import entry
@@ -41,6 +41,7 @@ def everything_that_happens(world: World) -> None:
     world.submit("checked", validate_only=True)
     world.run()
     _uploads(world)
+    _batch(world)
     _misfortunes(world)
     _people(world, done)
 
@@ -60,6 +61,25 @@ def _uploads(world: World) -> None:
     objects.create("drop-zone/CH/sales.request.yaml", demo_settings(5, 1).encode())
     objects.create("drop-zone/CH/sales.csv", demo_csv(generate(seed=12, country="CH")))
     world.run()
+
+
+def _batch(world: World) -> None:
+    """A table of requests, of which one is cancelled and started again."""
+    base = {name: value for name, value in world.request("").items() if name != "request_id"}
+    rows = [{"labels": {"row": str(number)}} for number in range(3)]
+    world.publish({"name": "markets", "base": base, "rows": rows}, BATCH_REQUESTS)
+    world.deliver()
+    posted = world.web.post("/api/v1/batches", json={"name": "posted", "base": base, "rows": rows})
+    address = f"/api/v1/batches/{posted.json['batch_id']}"
+    world.deliver()
+    for act in ("pause", "resume", "cancel", "retry"):
+        assert world.web.post(f"{address}:{act}").status_code == 200, act
+        world.deliver()
+    for _ in range(5):
+        world.run()
+        world.clock.pass_(minutes=1)
+        world.sweep()
+    assert world.web.get(address).json["state"] == "FINISHED"
 
 
 def _misfortunes(world: World) -> None:
