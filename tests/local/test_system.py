@@ -94,11 +94,11 @@ def test_unreadable_requests_submit_nothing_and_say_all_that_is_wrong(system: Sy
     assert answer.returncode == 2
     assert "bad.yaml is not valid YAML" in answer.stderr
     assert "worse.json must be a mapping" in answer.stderr
-    (tmp_path / "batch.csv").write_bytes("revision\nMärz\n".encode("latin-1"))
+    (tmp_path / "batch.csv").write_bytes(b"revision\nM\x81rz\n")  # no text in any encoding of ours
     answer = system.run("submit", "--watch", str(tmp_path / "batch.csv"), "--base", str(folder / "good.yaml"))
     assert (answer.returncode, answer.stderr.splitlines()[1:]) == (
         2,
-        [f"{tmp_path / 'batch.csv'} is not UTF-8; save it as UTF-8"],
+        [f"{tmp_path / 'batch.csv'} is neither UTF-8 nor cp1252; save it as UTF-8"],
     )
     assert system.get("/jobs?view=full")["jobs"] == []
 
