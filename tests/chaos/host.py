@@ -27,11 +27,10 @@ def main(settings: EmbeddedSettings, port: int, watch: str) -> None:
     bus = BusSettings(max_back_off_s=MAX_BACK_OFF_S, ack_deadline_s=ACK_DEADLINE_S)
     impatient = partial(Embedded, bus=bus)
     with (
-        mock.patch.object(host, "TRAININGS", LauncherSettings(command=TRAINING)),
         mock.patch.object(host, "Embedded", impatient),
         mock.patch.object(host, "task_environment", return_value=told),
         mock.patch.object(host, "SWEEP_PERIOD_S", SWEEP_PERIOD_S),
-        host.LocalHost(settings, port),
+        host.LocalHost(settings, port, trainings=LauncherSettings(command=TRAINING)),
     ):
         threading.Event().wait()
 

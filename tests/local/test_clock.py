@@ -28,9 +28,8 @@ def test_a_clock_that_is_set_forward_ends_no_training_that_lives(
     ahead = timedelta(0)
     sleeping = LauncherSettings(command=("sleep", "60"))
     monkeypatch.setattr(SystemClock, "now", lambda _: datetime.now(UTC) + ahead)
-    monkeypatch.setattr(host, "TRAININGS", sleeping)
     monkeypatch.setattr(host, "SWEEP_PERIOD_S", PERIOD_S)
-    with host.LocalHost(host.local_settings(tmp_path), 0) as local:
+    with host.LocalHost(host.local_settings(tmp_path), 0, trainings=sleeping) as local:
         ports = local.embedded.ports()
         execution = ports.launcher.start("j", 1, "small", 1)
         claim(ports, Attempt("j", 1), execution)

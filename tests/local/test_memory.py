@@ -21,14 +21,12 @@ from tests.local.system import PATIENCE_S, SHORT, request
 
 
 @pytest.mark.parametrize("megabytes", [300, 700], ids=["to-load-its-libraries", "to-train"])
-def test_a_training_without_enough_memory_says_so_and_is_tried_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, megabytes: int
-) -> None:
+def test_a_training_without_enough_memory_says_so_and_is_tried_once(tmp_path: Path, megabytes: int) -> None:
     limited = f"ulimit -v {1000 * megabytes}; exec {shlex.quote(sys.executable)} -m trainer"
-    monkeypatch.setattr(host, "TRAININGS", LauncherSettings(command=("/bin/sh", "-c", limited)))
+    trainings = LauncherSettings(command=("/bin/sh", "-c", limited))
     table = pa.Table.from_pandas(generate().table, preserve_index=False)
     load_table(tmp_path / "warehouse", "demo", "main", "weekly_sales", table)
-    with host.LocalHost(host.local_settings(tmp_path), 0) as local:
+    with host.LocalHost(host.local_settings(tmp_path), 0, trainings=trainings) as local:
         ports = local.embedded.ports()
         ports.bus.publish("train-requests", json.dumps(request("greedy", SHORT)).encode())
         end = time.monotonic() + PATIENCE_S
