@@ -35,6 +35,7 @@ class Pulse:
     log: Log
     _stopped: threading.Event = field(default_factory=threading.Event)
     _beating: threading.Lock = field(default_factory=threading.Lock)
+    _thread: threading.Thread | None = None
 
     def __enter__(self) -> Pulse:
         """Begin, with the first beat written."""
@@ -45,8 +46,13 @@ class Pulse:
 
     def __exit__(self, *_: object) -> None:
         """Stop: no beat comes after this."""
+        self.stop()
+
+    def stop(self) -> None:
+        """No beat and no look comes after this; the process that ends its attempt must not end itself."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread:
+            self._thread.join()
 
     def beat(self) -> None:
         """Write one heartbeat and the log so far; a failure is logged, and the next beat tries again."""

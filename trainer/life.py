@@ -294,6 +294,7 @@ class Life:
             at=self.runtime.ports.clock.now(),
             **fields,
         )
+        self.pulse.stop()  # it would take this outcome for somebody else's, and end the process
         create_once(self.runtime, self.attempt.outcome, outcome.model_dump_json(indent=2).encode())
         self._log("INFO", f"attempt {outcome.status}")
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from functions import attempts, entry, steps
+from functions import attempts, entry, retrying, steps
 from functions.acceptance import request as acceptance
 from functions.adapters.embedded.bus import SqliteBus
 from functions.adapters.embedded.jobs import SqliteJobStore
@@ -15,13 +15,12 @@ from functions.summarize import handler as summarize
 from functions.sweep import cancelling, queues, running, waiting, wakeups
 from functions.sweep import handler as sweep
 from functions.validate import handler as validate
-from functions.web import actions
 from tests.mutants import Edit
 from trainer import transfer
 from trainer.life import Life
 
 _LOADED = (attempts, entry, steps, sweep, transfer, accept, dataset, uploads, finalize, launch, summarize, cancelling, queues, running,
-           waiting, wakeups, validate, actions)  # fmt: skip
+           waiting, wakeups, validate, retrying)  # fmt: skip
 
 
 MUTATIONS: dict[str, list[Edit]] = {
@@ -108,7 +107,7 @@ MUTATIONS: dict[str, list[Edit]] = {
         Edit(sweep._sweep, "elif asked and job.state in", "elif False and job.state in"),
     ],
     "failure-by-a-sweep-not-announced-again": [Edit(wakeups.wake_or_fail, "ask_again(runtime, job)", "pass")],
-    "end-not-announced-before-a-retry": [Edit(actions._retried, "publish(runtime, JOB_FINISHED, job_finished(job))", "pass")],
+    "end-not-announced-before-a-retry": [Edit(retrying.retry_job, "publish(runtime, JOB_FINISHED, job_finished(job))", "pass")],
     "abandoned-slot-not-resumed": [Edit(launch._resume, "for slot in queue.slots:", "for slot in []:")],
     "own-slot-not-asked-for": [Edit(waiting._queued, "((full or moves) and not its_own)", "full or moves")],
     "dead-letter-swallowed": [Edit(entry.deliver, '_to_dead_letters(message, runtime, "; ".join(lines))', "pass")],

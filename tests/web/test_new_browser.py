@@ -50,7 +50,7 @@ def test_a_person_asks_by_form_and_follows_the_job_to_its_result(address: str, p
     page.set_default_timeout(PATIENCE_MS)
     page.goto(address)
     page.get_by_role("link", name="New request").click()
-    page.get_by_label("Country", exact=True).last.fill("DE")
+    page.locator('[id="f.country"]').fill("DE")
     page.get_by_label("Kind").first.select_option("table")
     for field, text in {
         "connection": "shop",

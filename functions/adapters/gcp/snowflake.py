@@ -55,7 +55,7 @@ class SnowflakeWarehouse:
             functions.errors.Unavailable: Snowflake does not answer.
         """
         connection = self._connect(timeout_s)
-        batches = self._batches(connection, sql, parameters, timeout_s)
+        batches = self._batches(connection, sql, parameters, timeout_s, time.monotonic() + timeout_s)
         try:
             yield batches
         finally:
@@ -74,12 +74,11 @@ class SnowflakeWarehouse:
             raise _login_failure(self._settings, error) from error
 
     def _batches(
-        self, connection: Connection, sql: str, parameters: Sequence[date], timeout_s: float
+        self, connection: Connection, sql: str, parameters: Sequence[date], timeout_s: float, until: float
     ) -> Generator[pa.RecordBatch, None, None]:
         import pyarrow as pa
         from snowflake.connector import Error
 
-        until = time.monotonic() + timeout_s
         try:
             cursor = connection.cursor()
             cursor.execute(sql, list(parameters) or None)
