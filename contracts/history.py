@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from contracts.base import Exchanged, Timestamp
+from contracts.base import Exchanged, Timestamp, filled
 from contracts.job import Job, JobState
 from contracts.names import results
 
@@ -64,7 +64,7 @@ class HistoryRow(Exchanged):
     @classmethod
     def of(cls, job: Job) -> HistoryRow:
         """The row of a job."""
-        said = {**job.defaults, **job.asked}
+        said = filled(job.asked, job.defaults)
         started, trained = _last(job, S.RUNNING), _last(job, S.TRAINED)
         if started and trained and trained < started:
             trained = None  # of an earlier attempt

@@ -25,7 +25,7 @@ from contracts.job import (
     TimelineEntry,
 )
 from functions.paging import every
-from functions.ports import Conflict, Ports
+from functions.ports import Conflict, D, Ports
 from functions.retries import retry_on_conflict
 from functions.retrying import NotRetriable, retry_job
 from functions.runtime import Runtime
@@ -245,11 +245,20 @@ def job_of(ports: Ports, job_id: str, check: Check = unchecked) -> Job:
     Raises:
         Unknown: there is no such job.
     """
-    job = ports.jobs.get(Job, job_id)
-    if job is None:
-        raise Unknown(f"there is no job {job_id}")
-    check(job)
-    return job
+    return known(ports, Job, job_id, "job", check)
+
+
+def known(ports: Ports, kind: type[D], key: str, called: str, check: Check = unchecked) -> D:
+    """A document as it is now; `called` is what people call its kind.
+
+    Raises:
+        Unknown: there is no such document.
+    """
+    found = ports.jobs.get(kind, key)
+    if found is None:
+        raise Unknown(f"there is no {called} {key}")
+    check(found)
+    return found
 
 
 def _cancelling(runtime: Runtime, job: Job, person: str) -> Job:
@@ -298,7 +307,4 @@ def letter_of(ports: Ports, letter_id: str) -> DeadLetter:
     Raises:
         Unknown: there is no such dead letter.
     """
-    letter = ports.jobs.get(DeadLetter, letter_id)
-    if letter is None:
-        raise Unknown(f"there is no dead letter {letter_id}")
-    return letter
+    return known(ports, DeadLetter, letter_id, "dead letter")

@@ -14,8 +14,8 @@ from functions.ports import Ports
 from functions.retries import retry_on_conflict
 from functions.runtime import Runtime
 from functions.steps import wake
-from functions.web.actions import Check, unchecked
-from functions.web.problems import Refused, Unknown
+from functions.web.actions import Check, known, unchecked
+from functions.web.problems import Refused
 
 
 def batch_of(ports: Ports, batch_id: str, check: Check = unchecked) -> Batch:
@@ -24,11 +24,7 @@ def batch_of(ports: Ports, batch_id: str, check: Check = unchecked) -> Batch:
     Raises:
         Unknown: there is no such batch.
     """
-    batch = ports.jobs.get(Batch, batch_id)
-    if batch is None:
-        raise Unknown(f"there is no batch {batch_id}")
-    check(batch)
-    return batch
+    return known(ports, Batch, batch_id, "batch", check)
 
 
 def cancel(runtime: Runtime, batch_id: str, person: str, check: Check = unchecked) -> Batch:
