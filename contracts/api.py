@@ -314,22 +314,23 @@ class UploadTarget(Exchanged):
 
 
 class CountrySettings(Exchanged):
-    """The settings of all uploads of a country."""
+    """The settings of a country: what its mapping `default` says."""
 
     country: OfCountry
-    generation: int = Field(description="version of the settings; 0: there are none")
-    settings: dict[str, Any] = Field(description="what they say: a request without request_id and source")
+    generation: int = Field(description="version of the mapping; 0: there is none")
+    settings: dict[str, Any] = Field(description="what it says: the part of a request that many share")
 
 
 class NewSettings(Authored):
-    """The settings that the uploads of a country are to have."""
+    """The settings that a country is to have."""
 
     generation: Annotated[int, Field(ge=0)] | None = Field(
         None,
-        description="version of the settings that are replaced, 0: there are none; left out: `If-Match` says "
-        "it",
+        description="version of the mapping that is replaced, 0: there is none; left out: `If-Match` says it",
     )
-    settings: dict[str, Any] = Field(description="a request without request_id and source")
+    settings: dict[str, Any] = Field(
+        description="a request without request_id, country, source, settings, requested_by, validate_only"
+    )
 
 
 class QueueDetail(QueueUse):
@@ -412,7 +413,8 @@ class UploadList(ListAnswer):
 
     uploads: list[Upload] = Field(description="newest first")
     ignored: list[IgnoredFile] = Field(
-        description="files that are no uploads (on one machine only); with the first part of the list"
+        description="files that are there and that nothing comes of, with the reason: rejected ones, and on "
+        "one machine those that are no uploads; with the first part of the list"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -73,15 +74,21 @@ Slug = Annotated[
 ]
 """A short name that is safe in an object name: letters, digits, `_`, `.`, `-`; 64 characters at most."""
 
+_COUNTRY = r"[A-Za-z0-9][A-Za-z0-9_-]{0,15}"
 Country = Annotated[
     str,
     spelled(
-        r"^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$",
+        f"^{_COUNTRY}$",
         "must be a short name such as DE or benelux: 1 to 16 letters, digits, `_` or `-`; what the data call "
         "the country is said in country_value",
     ),
 ]
 """A country code or another short market name, such as `DE` or `benelux`."""
+
+
+def is_country(value: object) -> bool:
+    """Whether a value can be the name of a country."""
+    return isinstance(value, str) and re.fullmatch(_COUNTRY, value) is not None
 
 
 _UNSEEN = [0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, 0xFEFF]

@@ -25,7 +25,7 @@ from contracts.preview import SourceQuestion
 from contracts.request import MAPPING_FIELDS, TrainRequest
 
 DEFAULT = "default"
-"""The mapping that holds the settings of a country's folder in the drop-zone."""
+"""The mapping that says the rest of requests and uploads of its country that name none."""
 MAX_CHANGES = 100
 """How many changed fields a version lists."""
 MAX_SHOWN = 120
@@ -260,6 +260,16 @@ def sample_request(settings: Items[str, Any], country: str) -> dict[str, Any]:
     """A request with these settings, with something in place of what only a request says."""
     source = {"kind": "object", "name": f"drop-zone/{country}/data.csv"}
     return {"revision": DEFAULT, **settings, "country": country, "request_id": DEFAULT, "source": source}
+
+
+def is_whole(settings: Items[str, Any], country: str) -> bool:
+    """Whether a request that adds only its id and its source to these settings says everything it must."""
+    request = {**sample_request({}, country), "revision": None, **settings}
+    try:
+        TrainRequest.model_validate({name: value for name, value in request.items() if value is not None})
+    except ValidationError as error:
+        return not any(problem["type"] == "missing" for problem in error.errors(include_url=False))
+    return True
 
 
 def request_problems_so_far(request: Items[str, Any]) -> list[str]:

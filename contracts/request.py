@@ -284,8 +284,8 @@ class TrainRequest(ModelConfig):
     ] = Field(
         None,
         description="mapping that says what the request does not say itself, field by field: its "
-        "name, or name and version; what is required can then be the mapping's; left out: the request says "
-        "everything",
+        "name, or name and version; what is required can then be the mapping's; left out: the mapping "
+        "`default` of the country, if it has one; null: none",
     )
     source: Source = Field(description="where the data are")
     sheet: Annotated[PlainName, StringConstraints(min_length=1, max_length=100)] | None = Field(

@@ -12,21 +12,25 @@ from typing import Any
 from pydantic import ValidationError
 
 from contracts.base import canonical_json
-from contracts.job import FileVersion, Job, JobState
+from contracts.batch import Batch, BatchRequest, BatchState, FrozenBatch, request_of_row, requests_of
+from contracts.job import FileVersion, Job, JobState, Upload
 from contracts.mapping import (
+    DEFAULT,
     MappingDocument,
     MappingVersion,
     changes,
     sample_request,
     settings_problems,
 )
-from contracts.request import MAPPING_FIELDS, TrainRequest
+from contracts.names import frozen_batch
+from contracts.request import MAPPING_FIELDS, SETTINGS_FIELDS, TrainRequest
 from contracts.schedule import Schedule
 from functions.acceptance.mapping import referred
 from functions.acceptance.request import MAX_REQUEST_BYTES, installation_errors
 from functions.errors import BadRequest, Permanent
-from functions.ports import Conflict, JobStore
+from functions.ports import Conflict, JobStore, NotFound
 from functions.runtime import Runtime
+from functions.steps import announce_object, uploaded_file
 
 Check = Callable[[MappingDocument | None], None]
 """Raises if the newest version is not the one that somebody saw."""
@@ -107,11 +111,24 @@ def delete(
     return _stored(runtime.ports.jobs, known, known.model_copy(update=end))
 
 
+def start_waiting(runtime: Runtime, mapping: MappingDocument) -> None:
+    """Have the uploads looked at again that wait for settings of their country; it may be done again."""
+    if mapping.name != DEFAULT:
+        return
+    for upload in runtime.ports.jobs.find(Upload, country=mapping.country, state="WAITING"):
+        info = uploaded_file(runtime.ports, FileVersion(name=upload.name, generation=upload.generation))
+        if info is not None and upload.generation:  # 0: a folder of parts that is incomplete
+            announce_object(runtime, info)
+
+
 def used_by(runtime: Runtime, key: str, most: int = 5) -> Iterator[str]:
-    """What uses a mapping: schedules that refer to it, and some of the jobs with it that have not ended."""
+    """What uses a mapping: schedules, rows that are no jobs yet, and some of the jobs that have not ended."""
     for schedule in runtime.ports.jobs.find(Schedule, state=("ENABLED", "DISABLED")):
         if key in _references(schedule):
             yield f"schedule {schedule.name}"
+    for batch in runtime.ports.jobs.find(Batch, state=BatchState.UNFOLDING.value):
+        if key in _rest_of(runtime, batch):
+            yield f"batch {batch.batch_id}"
     for job in runtime.ports.jobs.find(Job, limit=most, mapping=key, state=_WAITING):
         yield f"job {job.job_id}"
 
@@ -120,7 +137,19 @@ def _references(schedule: Schedule) -> set[str]:
     """The mappings that the requests of a schedule refer to, by country and name."""
     bodies = [schedule.request] if schedule.request is not None else []
     if schedule.batch is not None:
-        bodies += [{**schedule.batch.base, **row} for row in schedule.batch.rows]
+        batch = BatchRequest(name=schedule.name, base=schedule.batch.base, rows=[*schedule.batch.rows])
+        bodies += [row.body for row in requests_of(batch)]
+    return {key for body in bodies if (key := referred(body)) is not None}
+
+
+def _rest_of(runtime: Runtime, batch: Batch) -> set[str]:
+    """The mappings that the rows of a batch refer to which are no jobs yet."""
+    try:
+        frozen = FrozenBatch.model_validate_json(runtime.ports.objects.read(frozen_batch(batch.batch_id)))
+    except NotFound:  # nothing can become of them any more
+        return set()
+    numbers = range(batch.unfolded + 1, batch.rows + 1)
+    bodies = (request_of_row(frozen.batch, number, frozen.country).body for number in numbers)
     return {key for body in bodies if (key := referred(body)) is not None}
 
 
@@ -143,7 +172,8 @@ def from_file(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the settings of a country's folder say as a mapping; None if they only refer to one."""
     if settings.get("settings") is not None:
         return None
-    return {name: value for name, value in settings.items() if name in MAPPING_FIELDS}
+    only_of_uploads = SETTINGS_FIELDS - MAPPING_FIELDS
+    return {name: value for name, value in settings.items() if name not in only_of_uploads}
 
 
 def _stored(jobs: JobStore, known: MappingDocument | None, new: MappingDocument) -> MappingDocument:

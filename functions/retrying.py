@@ -52,7 +52,7 @@ def _last_whole_step(runtime: Runtime, job: Job) -> JobState:
         return S.QUEUED
     if runtime.ports.objects.stat(names.dataset(job.country, job.job_id)):
         return S.EXTRACTED
-    if job.upload and not uploaded_file(runtime, job.upload):
+    if job.upload and not uploaded_file(runtime.ports, job.upload):
         raise NotRetriable(f"{job.upload.name} was deleted or replaced since; upload it again for a new job")
     return S.ACCEPTED
 

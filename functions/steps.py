@@ -27,7 +27,7 @@ from contracts.request import TrainRequest
 from functions.ended import log_end
 from functions.errors import BadData, BadRequest, BadSource, Permanent
 from functions.notifications import notification
-from functions.ports import AlreadyExists, Conflict, ObjectInfo
+from functions.ports import AlreadyExists, Conflict, ObjectInfo, Ports
 from functions.runtime import Runtime, TrainerRuntime
 from functions.versions import wait_for_newer
 
@@ -158,14 +158,14 @@ def announce_object(runtime: Runtime, info: ObjectInfo) -> None:
     runtime.ports.bus.publish(*notification(info))
 
 
-def uploaded_file(runtime: Runtime, upload: FileVersion) -> ObjectInfo | None:
+def uploaded_file(ports: Ports, upload: FileVersion) -> ObjectInfo | None:
     """The uploaded file in the version that a job was made for; None if it was deleted or replaced since.
 
     Of a folder of parts the mark: whether the parts are the same turns out when they are read.
     """
-    info = runtime.ports.objects.stat(upload.name)
+    info = ports.objects.stat(upload.name)
     if info is None:
-        return runtime.ports.objects.stat(names.parts_mark(upload.name))
+        return ports.objects.stat(names.parts_mark(upload.name))
     return info if info.generation == upload.generation else None
 
 
@@ -177,7 +177,9 @@ def wake(runtime: Runtime, job: Job) -> None:
     elif job.state is JobState.TRAINED:
         event = TrainingFinished(job_id=job.job_id, attempt=job.attempt, state=job.state)
         publish(runtime, TRAINING_FINISHED, event)
-    elif source := runtime.ports.objects.stat(dataset) or (job.upload and uploaded_file(runtime, job.upload)):
+    elif source := runtime.ports.objects.stat(dataset) or (
+        job.upload and uploaded_file(runtime.ports, job.upload)
+    ):
         announce_object(runtime, source)
     elif job.upload is None:
         runtime.ports.bus.publish(TRAIN_REQUESTS, canonical_json(job.request).encode())

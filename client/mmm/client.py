@@ -35,6 +35,7 @@ from contracts.api import (
     ScheduleList,
     SchedulePreview,
     ScheduleRow,
+    UploadList,
     UploadTarget,
     Validity,
     Version,
@@ -281,6 +282,13 @@ class Client:
         if not answer.ok:
             raise refusal(answer)
         return target.object
+
+    def uploads(self) -> UploadList:
+        """Uploads that wait for settings, newest first, and files that nothing comes of, with the reason."""
+        parts = list(self._parts(UploadList, "/uploads", {}))
+        return parts[0].model_copy(
+            update={"uploads": [one for part in parts for one in part.uploads], "next_page_token": ""}
+        )
 
     def plan_offer(self, job: JobAnswer | str) -> PlanOffer:
         """What can be asked about the budget of a finished job: dates, channels, how far its curves go."""

@@ -445,6 +445,20 @@ def upload(place: Place, path: Path, country: str, settings: Path | None, source
 
 
 @main.command()
+@as_json
+@the_place
+def uploads(place: Place, machine: bool) -> None:
+    """List uploads that wait for their settings, and files that nothing comes of, with the reason."""
+    found = place.client.uploads()
+    if machine:
+        _print_json(found)
+        return
+    for one in found.uploads:
+        place.tell(f"{one.name}: waits since {one.since:%Y-%m-%d %H:%M}: {one.reason or 'for its settings'}")
+    place.tell(*(f"{one.name}: {one.reason}" for one in found.ignored))
+
+
+@main.command()
 @job_id
 @click.argument("question", required=False, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--set", "changes", multiple=True, metavar="PATH=VALUE", help="A field of the question.")

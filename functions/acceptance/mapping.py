@@ -1,4 +1,4 @@
-"""The mapping that a request refers to, and what both say together."""
+"""The mapping that says the rest of a request, and what both say together."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contracts.base import continued, filled
+from contracts.base import continued, filled, is_country
 from contracts.job import UsedMapping
 from contracts.mapping import (
+    DEFAULT,
     MappingDocument,
     MappingVersion,
     said_by_mapping,
@@ -30,7 +31,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, and the version of the mapping that it refers to as it is now."""
+    """A request, and the version of the mapping that says the rest, as it is now."""
 
     request: dict[str, Any]
     """As it was sent."""
@@ -51,7 +52,9 @@ class Asked:
         path = problem.partition(": ")[0]
         if self.mapping is None or not said_by_mapping(path, self.request, self.mapping.settings):
             return problem
-        return f"{problem} (mapping {self.mapping.key}, version {self.mapping.version}, says so)"
+        blamed = f"mapping {self.mapping.key}, version {self.mapping.version}, says so"
+        way_out = "" if "settings" in self.request else "; with `settings: null` the request does without it"
+        return f"{problem} ({blamed}{way_out})"
 
 
 def reference_of(request: Mapping[str, Any]) -> tuple[str, SettingsReference] | None:
@@ -66,9 +69,16 @@ def reference_of(request: Mapping[str, Any]) -> tuple[str, SettingsReference] | 
 
 
 def referred(request: Mapping[str, Any]) -> str | None:
-    """Country and name of the mapping that a request refers to, as `DE/weekly`; None: it refers to none."""
+    """Country and name of the mapping that says the rest of a request, as `DE/weekly`; None: none does."""
     found = reference_of(request)
+    if found is None and _takes_default(request):
+        return f"{request['country']}/{DEFAULT}"
     return f"{found[0]}/{found[1].name}" if found else None
+
+
+def _takes_default(request: Mapping[str, Any]) -> bool:
+    """Whether a request leaves it to its country which mapping says the rest; with null it wants none."""
+    return "settings" not in request and is_country(request.get("country"))
 
 
 def asked_for(runtime: Runtime, request: dict[str, Any]) -> Asked:
@@ -80,12 +90,20 @@ def asked_for(runtime: Runtime, request: dict[str, Any]) -> Asked:
 def _with_mapping(runtime: Runtime, request: dict[str, Any]) -> Asked:
     said = reference_of(request)
     if said is None:  # if it is not valid, its contract tells what is wrong with it
-        return Asked(request)
+        return Asked(request, _default(runtime.ports.jobs, request))
     country, reference = said
     if not country:
         return Asked(request, problems=["settings: say `country`, to which the mapping belongs"])
     found, problem = _found(runtime.ports.jobs, f"{country}/{reference.name}", reference.version)
     return Asked(request, found, [problem] if problem else [])
+
+
+def _default(jobs: JobStore, request: Mapping[str, Any]) -> UsedMapping | None:
+    """The mapping of a country for requests that say nothing of mappings; None if it has none."""
+    if not _takes_default(request):
+        return None
+    newest = jobs.get(MappingDocument, f"{request['country']}/{DEFAULT}")
+    return used(newest) if newest is not None and newest.state == "ACTIVE" else None
 
 
 def _found(jobs: JobStore, key: str, version: int | None) -> tuple[UsedMapping | None, str]:

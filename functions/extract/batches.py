@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from contracts import names
-from contracts.base import WHOLE, error_lines
+from contracts.base import WHOLE, canonical_json, error_lines
 from contracts.batch import (
     ANY_COUNTRY,
     Batch,
@@ -30,6 +30,7 @@ from contracts.batch import (
 )
 from contracts.events import SWEEP_REQUESTS, SweepRequest
 from contracts.job import FileVersion, Job, JobState, Upload
+from contracts.mapping import DEFAULT
 from contracts.problem import Problem
 from contracts.request import SettingsError, job_id_for, parse_settings
 from contracts.tables import MAX_TABLE_BYTES, TableError, read_rows
@@ -38,6 +39,7 @@ from functions.acceptance.request import BatchRow, RequestIdReused, is_request_i
 from functions.batches import AHEAD, OPEN, changed, go_on, open_batch, read_batch, reject_batch
 from functions.errors import BadMessage, BadRequest
 from functions.extract.accept import accept
+from functions.extract.mapping import is_mapping
 from functions.message import Message, json_object
 from functions.paging import every
 from functions.ports import NotFound
@@ -76,7 +78,7 @@ def open_table(runtime: Runtime, upload: Upload, settings: FileVersion) -> None:
     data = FileVersion(name=upload.name, generation=upload.generation)
     name = table_name(upload.name)
     try:
-        table, base = (_content(runtime, file) for file in (data, settings))
+        table, base = _content(runtime, data), _base(runtime, settings)
     except NotFound as error:
         runtime.log("INFO", f"stale: {error} was replaced before it was read", object=upload.name)
         return
@@ -102,6 +104,12 @@ def open_table(runtime: Runtime, upload: Upload, settings: FileVersion) -> None:
         return
     country = None if upload.country == ANY_COUNTRY else upload.country
     open_batch(runtime, request, country, data)
+
+
+def _base(runtime: Runtime, settings: FileVersion) -> bytes:
+    if is_mapping(settings):
+        return canonical_json({"settings": {"name": DEFAULT, "version": settings.generation}}).encode()
+    return _content(runtime, settings)
 
 
 def _content(runtime: Runtime, file: FileVersion) -> bytes:

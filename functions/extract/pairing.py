@@ -28,9 +28,14 @@ def belong(settings: str, data: str) -> bool:
     return not is_settings(data) and stem in {each.casefold() for each in _stems(data)}
 
 
-def settings_for(objects: ObjectStore, country: str, data: str) -> ObjectInfo | None:
-    """The settings of a data file: those beside it, otherwise those of its country."""
-    return _first(objects, _stems(data), ".") or _first(objects, [f"drop-zone/{country}"], "/")
+def own_settings(objects: ObjectStore, data: str) -> ObjectInfo | None:
+    """The settings that lie beside a data file."""
+    return _first(objects, _stems(data), ".")
+
+
+def settings_of_folder(objects: ObjectStore, country: str) -> ObjectInfo | None:
+    """The settings of all files of a country that have none of their own."""
+    return _first(objects, [f"drop-zone/{country}"], "/")
 
 
 def beginnings(settings: str) -> list[str]:

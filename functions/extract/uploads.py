@@ -6,12 +6,12 @@ that wait for them are looked for: whoever comes second finds the other.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from contracts.base import WHOLE
+from contracts.base import WHOLE, is_country
 from contracts.batch import ANY_COUNTRY, is_batch_table
 from contracts.job import KEEP_ENDED, FileVersion, Job, JobState, Upload
+from contracts.mapping import DEFAULT
 from contracts.names import PARTS_MARK, parts_mark
 from contracts.request import SETTINGS_FIELDS, SettingsError, job_id_for, parse_settings, upload_key
 from functions.acceptance.request import MAX_REQUEST_BYTES
@@ -20,8 +20,8 @@ from functions.extract.accept import accept
 from functions.extract.dataset import extract
 from functions.extract.gathering import gather
 from functions.extract.growing import forget_beginning, replace_beginning
-from functions.extract.mapping import read_in
-from functions.extract.pairing import belong, data_for, is_of_country, is_settings, settings_for
+from functions.extract.mapping import is_mapping, read_in, settings_of_country
+from functions.extract.pairing import belong, data_for, is_of_country, is_settings, own_settings
 from functions.extract.parts import folder_of, folders_for, is_part
 from functions.message import Message
 from functions.notifications import object_event
@@ -71,7 +71,7 @@ def _country(name: str) -> str:
     if len(parts) >= 3 and parts[1] == ANY_COUNTRY:
         if not (is_batch_table(name) or is_settings(name)):
             raise BadMessage(f"'{name}' is no table of a batch; those are named <name>.batch.csv")
-    elif len(parts) < 3 or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,15}", parts[1]):
+    elif len(parts) < 3 or not is_country(parts[1]):
         raise BadMessage(f"'{name}' is not in the folder of a country; put it at drop-zone/<country>/<file>")
     if parts[2:] == [PARTS_MARK]:
         raise BadMessage(f"'{name}' marks a folder of parts; put that folder at drop-zone/<country>/<folder>")
@@ -92,8 +92,11 @@ def _begin(runtime: Runtime, upload: Upload) -> None:
     if upload.settings:
         _start_all(runtime, upload)
         return
-    settings = settings_for(runtime.ports.objects, upload.country, upload.name)
-    if upload.state == "WAITING" and settings is not None:
+    if upload.state != "WAITING":
+        return
+    own = own_settings(runtime.ports.objects, upload.name)
+    settings = _version_of(own) if own else settings_of_country(runtime, upload.country)
+    if settings is not None:
         start(runtime, upload, settings)
 
 
@@ -102,20 +105,22 @@ def _settings_arrived(runtime: Runtime, country: str, settings: ObjectInfo) -> N
     waiting = [upload for upload in found if not upload.settings]
     if is_of_country(settings.name, country):
         read_in(runtime, country, settings)
+        said = settings_of_country(runtime, country)
         for upload in waiting:
-            if upload.generation:  # 0: a folder of parts that is incomplete
-                start(runtime, upload, settings)
+            if said is not None and upload.generation:  # 0: a folder of parts that is incomplete
+                start(runtime, upload, said)
         return
+    its = _version_of(settings)
     for folder in folders_for(runtime.ports.objects, settings.name):
         gathered = gather(runtime, country, folder)
         if gathered is not None:
-            start(runtime, gathered, settings)
+            start(runtime, gathered, its)
     for data in data_for(runtime.ports.objects, settings.name):
-        start(runtime, record(runtime, country, data), settings)
+        start(runtime, record(runtime, country, data), its)
     for upload in waiting:
         newest = runtime.ports.objects.stat(upload.name) if belong(settings.name, upload.name) else None
         if newest is not None and newest.generation == upload.generation:
-            start(runtime, record(runtime, country, newest), settings)
+            start(runtime, record(runtime, country, newest), its)
 
 
 def record(runtime: Runtime, country: str, data: ObjectInfo) -> Upload:
@@ -135,7 +140,7 @@ def record(runtime: Runtime, country: str, data: ObjectInfo) -> Upload:
     return upload
 
 
-def start(runtime: Runtime, upload: Upload, settings: ObjectInfo) -> None:
+def start(runtime: Runtime, upload: Upload, settings: FileVersion) -> None:
     """Freeze the settings of an upload, then start its job; both may be done again.
 
     It is STARTED when the job of each of its settings is made; until then a death leaves it to be found.
@@ -150,7 +155,11 @@ def start(runtime: Runtime, upload: Upload, settings: ObjectInfo) -> None:
             "expires": None,
         }
         upload = runtime.ports.jobs.replace(upload.model_copy(update=frozen), upload.version)
-    _start(runtime, upload, FileVersion(name=settings.name, generation=settings.generation))
+    _start(runtime, upload, settings)
+
+
+def _version_of(file: ObjectInfo) -> FileVersion:
+    return FileVersion(name=file.name, generation=file.generation)
 
 
 def _version(reference: str) -> FileVersion:
@@ -202,6 +211,8 @@ def _request(
         "source": {"kind": "object", "name": upload.name, "generation": upload.generation},
     }
     alone = {"country": upload.country, **given}
+    if is_mapping(settings):
+        return {**alone, "settings": {"name": DEFAULT, "version": settings.generation}}, []
     try:
         with runtime.ports.objects.reader(settings.name, settings.generation) as stream:
             text = stream.read(MAX_REQUEST_BYTES + 1)
@@ -218,4 +229,6 @@ def _request(
     ]
     if written.get("country", upload.country) != upload.country:
         errors.append(f"country: '{written['country']}' is not the folder's, '{upload.country}'")
+    if is_of_country(settings.name, upload.country):  # they are the mapping themselves
+        written = {"settings": None, **written}
     return {**written, "country": upload.country, **given}, errors

@@ -8,10 +8,9 @@ from contracts.batch import Batch, BatchState
 from contracts.events import BATCH_STEPS
 from contracts.job import Job, JobState
 from functions.batches import AHEAD, ENDED, changed, count_jobs, go_on, tell
-from functions.errors import Failure
-from functions.ports import Conflict
 from functions.runtime import Runtime
 from functions.steps import HANDLER_DEADLINE
+from functions.sweep.alone import alone
 
 KEEP_BATCH = timedelta(days=365)
 """How long the document of a batch that has ended is kept. Its jobs stay."""
@@ -22,12 +21,8 @@ _OPEN = (BatchState.UNFOLDING.value, BatchState.RUNNING.value, BatchState.FINISH
 def sweep_batches(runtime: Runtime) -> None:
     """Look after every batch that has not ended; an error of one does not stop the others."""
     for batch in runtime.ports.jobs.find(Batch, state=_OPEN):
-        try:
+        with alone(runtime, batch_id=batch.batch_id):
             _sweep(runtime, batch)
-        except Conflict:
-            runtime.log("INFO", "the batch moved on meanwhile", batch_id=batch.batch_id)
-        except Failure as error:
-            runtime.log("WARNING", f"nothing changed: {error.problem.detail}", batch_id=batch.batch_id)
 
 
 def _sweep(runtime: Runtime, batch: Batch) -> None:

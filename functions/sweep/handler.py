@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from contracts.events import SweepRequest
 from contracts.job import Job, JobState
-from functions.errors import Failure, Transient
 from functions.message import Message
-from functions.ports import Conflict
 from functions.runtime import Runtime
 from functions.steps import announce_attempt_end
+from functions.sweep.alone import alone
 from functions.sweep.batches import sweep_batches
 from functions.sweep.cancelling import sweep_cancelling
 from functions.sweep.checking import check_launcher
@@ -37,27 +36,17 @@ def handle(message: Message, runtime: Runtime) -> None:
     jobs = runtime.ports.jobs
     for state in (JobState.CANCELLING, JobState.RUNNING):  # as many as there are slots
         for job in jobs.find(Job, state=state.value):
-            _sweep_alone(runtime, job)
+            with alone(runtime, job_id=job.job_id):
+                _sweep(runtime, job)
     for state in (*_WAITING, JobState.SUCCEEDED):  # succeeded: the files of the result are to be deleted
         for job in jobs.due(Job, runtime.ports.clock.now(), state=state.value):
-            _sweep_alone(runtime, job)
+            with alone(runtime, job_id=job.job_id):
+                _sweep(runtime, job)
     sweep_queues(runtime)
     sweep_uploads(runtime)
     sweep_batches(runtime)
     sweep_months(runtime)
     sweep_schedules(runtime)
-
-
-def _sweep_alone(runtime: Runtime, job: Job) -> None:
-    """Sweep one job; an error of one job must not stop the sweep of the others."""
-    try:
-        _sweep(runtime, job)
-    except Conflict:
-        runtime.log("INFO", "the job moved on meanwhile", job_id=job.job_id)
-    except Transient as error:
-        runtime.log("WARNING", f"nothing changed: {error.problem.detail}", job_id=job.job_id)
-    except Failure as error:  # for example a missing role, which concerns this job or needs a person
-        runtime.log("ERROR", f"nothing changed: {error.problem.detail}", job_id=job.job_id)
 
 
 def _sweep(runtime: Runtime, job: Job, asked: bool = False) -> None:

@@ -63,4 +63,4 @@ def _has_lost_its_file(runtime: Runtime, job: Job) -> bool:
     if job.state is JobState.TRAINED or job.upload is None:
         return False
     dataset = names.dataset(job.country, job.job_id)
-    return runtime.ports.objects.stat(dataset) is None and uploaded_file(runtime, job.upload) is None
+    return runtime.ports.objects.stat(dataset) is None and uploaded_file(runtime.ports, job.upload) is None

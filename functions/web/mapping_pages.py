@@ -80,7 +80,10 @@ def blueprint(runtime: Runtime) -> Blueprint:
         try:
             key = _KEY.validate_python((country, name))
             settings = parse_settings(text.replace("\r\n", "\n").encode())
-            retry_on_conflict(lambda: mappings.write(runtime, key, settings, asking(), note[:500], check))
+            written = retry_on_conflict(
+                lambda: mappings.write(runtime, key, settings, asking(), note[:500], check)
+            )
+            mappings.start_waiting(runtime, written)
         except ValidationError as error:
             lines = [
                 line.replace("[0]", "country", 1).replace("[1]", "name", 1) for line in error_lines(error)

@@ -10,7 +10,8 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from contracts.mapping import MappingDocument
+from contracts.base import is_country
+from contracts.mapping import DEFAULT, MappingDocument
 from contracts.problem import Problem, Violation, violations
 from functions.acceptance.mapping import asked_for
 from functions.acceptance.readable import readable
@@ -19,7 +20,7 @@ from functions.errors import BadRequest, Unavailable
 from functions.retries import retry_on_conflict
 from functions.runtime import Runtime
 from functions.web import drafts, looking, parts, starts
-from functions.web.country_settings import is_country, kept, save, settings_name, settings_of
+from functions.web.country_settings import kept, save, settings_of
 from functions.web.drafts import Draft
 from functions.web.formats import as_yaml
 from functions.web.people import asking
@@ -96,14 +97,17 @@ def blueprint(runtime: Runtime) -> Blueprint:
         settings = kept(draft.document)
         seen = request.form.get("settings_seen", type=int, default=0)
         try:
-            save(runtime, country, settings, seen)
+            written = save(runtime, country, settings, seen, asking())
         except BadRequest as error:
             return show(draft.with_violations(violations(error.problem.errors)))
         except Changed:
             there = settings_of(runtime, country)
             return show(draft, replaces=Replaces(there.generation, differences(there.settings, settings)))
-        name = settings_name(country)
-        return show(draft, f"Saved as {name}. Uploads of {country} that wait for settings start now.")
+        return show(
+            draft,
+            f"Saved as version {written.generation} of the mapping {DEFAULT} of {country}. "
+            f"Uploads of {country} that wait for settings start now.",
+        )
 
     def show(draft: Draft, *notices: str, replaces: Replaces | None = None) -> str:
         known = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 
+from contracts.mapping import DEFAULT
 from functions.runtime import Runtime
 from functions.web import mapping_checks
 from functions.web.actions import job_of
-from functions.web.country_settings import settings_name, settings_of
+from functions.web.country_settings import settings_of
 from functions.web.drafts import Document, ordered
 from functions.web.problems import Unknown
 
@@ -54,11 +55,11 @@ def from_settings(runtime: Runtime, country: str, person: str) -> Document:
 
     Raises:
         Unknown: it has none.
-        BadQuery: they cannot be read.
+        BadQuery: that is no name of a country.
     """
     known = settings_of(runtime, country)
     if not known.generation:
-        raise Unknown(f"there are no settings of {country}: {settings_name(country)} is not there")
+        raise Unknown(f"there are no settings of {country}: it has no mapping '{DEFAULT}'")
     return ordered({**known.settings, "country": country, **_own(runtime, country, person)})
 
 

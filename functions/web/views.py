@@ -16,11 +16,22 @@ from typing import TypeVar
 from contracts import names
 from contracts.api import QueueUse
 from contracts.attempt import Manifest, Progress
-from contracts.job import DeadLetter, IgnoredFiles, Job, JobState, ModelInUse, Queue, Upload
+from contracts.job import (
+    DeadLetter,
+    FileVersion,
+    IgnoredFile,
+    IgnoredFiles,
+    Job,
+    JobState,
+    ModelInUse,
+    Queue,
+    Upload,
+)
 from functions.attempts import read_heartbeats
 from functions.errors import Transient
 from functions.ports import NotFound, ObjectInfo, Ports
 from functions.settings import Settings
+from functions.steps import uploaded_file
 from functions.web.problems import BadQuery, Unknown
 
 A = TypeVar("A")
@@ -29,6 +40,8 @@ PAGE_SIZE = 25
 """Entries of a list on one page."""
 UPLOADS = 10
 """Waiting uploads that the list of jobs shows."""
+REJECTED = 20
+"""The newest rejected uploads, of which the list of jobs shows those whose file is still there."""
 STALE = timedelta(seconds=60)
 """Age of the last heartbeat after which a training may be dead."""
 SUMMARY = "model_summary.json"
@@ -108,8 +121,17 @@ def in_use(ports: Ports, country: str) -> ModelInUse | None:
 
 
 def ignored_files(ports: Ports) -> IgnoredFiles:
-    """Files in the upload folders that are not taken as uploads, with the reason."""
-    return ports.jobs.get(IgnoredFiles, IgnoredFiles.KEY) or IgnoredFiles()
+    """Files in the upload folders that nothing comes of, with the reason: no uploads, and rejected ones."""
+    known = ports.jobs.get(IgnoredFiles, IgnoredFiles.KEY) or IgnoredFiles()
+    rejected = ports.jobs.find(Upload, limit=REJECTED, state="REJECTED")
+    versions = [FileVersion(name=one.name, generation=one.generation) for one in rejected]
+    there = together(partial(uploaded_file, ports), versions)
+    files = [
+        IgnoredFile(name=one.name, reason=one.reason)
+        for one, info in zip(rejected, there, strict=True)
+        if info is not None
+    ]
+    return known.model_copy(update={"files": [*files, *known.files]})
 
 
 def queues(ports: Ports, settings: Settings) -> list[QueueUse]:

@@ -109,6 +109,19 @@ def test_an_uploaded_file_with_its_settings_becomes_a_job(trained: Trained, tmp_
     assert source.output == "sources/AT/sales.csv\n"
 
 
+def test_what_waits_or_comes_to_nothing_in_the_drop_zone_is_listed(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_bytes(demo_csv(generate(country="FR")))
+    (tmp_path / "request.yaml").write_text("colour: red\n")
+    for name in ("sales.csv", "request.yaml"):
+        assert trained.run("upload", str(tmp_path / name), "--country", "FR").exit_code == 0
+    end = time.monotonic() + PATIENCE_S
+    while "colour" not in (told := trained.run("uploads").output) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert "drop-zone/FR/request.yaml: not read in as the mapping FR/default: colour: unknown field" in told
+    listed = json.loads(trained.run("uploads", "--json").output)
+    assert [one["name"] for one in listed["ignored"]] == ["drop-zone/FR/request.yaml"]
+
+
 def test_a_budget_is_planned_without_a_new_job(trained: Trained, tmp_path: Path) -> None:
     offered = json.loads(trained.run("plan", trained.job.job_id, "--json").output)
     assert "tv_spend" in {channel["name"] for channel in offered["dates"][0]["channels"]}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from contracts.job import Job, JobState
+from contracts.job import Job, JobState, Upload
 from contracts.mapping import MappingDocument, MappingVersion
 from contracts.request import job_id_for
 from functions.mappings import from_file
@@ -18,6 +18,7 @@ from tests.pipeline.world import Crash, World
 OWN = ("request_id", "country", "source")
 FOLDER_SETTINGS = "drop-zone/AT/request.yaml"
 SETTINGS = demo_settings(5, 1).encode()
+CSV = demo_csv(generate(seed=11, country="AT"))
 SHARED = from_file(yaml.safe_load(SETTINGS)) or {}
 
 
@@ -188,10 +189,95 @@ def test_an_upload_may_refer_to_a_mapping_and_a_folder_too(world: World) -> None
     world.web.put("/api/v1/mappings/AT/default", json={"settings": SHARED})
     drop(world, FOLDER_SETTINGS, b"settings: default\n")
     assert newest(world).number == 1
-    drop(world, "drop-zone/AT/sales.csv", demo_csv(generate(seed=11, country="AT")))
+    drop(world, "drop-zone/AT/sales.csv", CSV)
     world.run()
     [job] = world.ports.jobs.find(Job)
     assert (job.state, job.mapping) == (JobState.SUCCEEDED, "AT/default")
+
+
+def test_what_names_no_mapping_falls_back_to_the_default_of_its_country(world: World) -> None:
+    drop(world, "drop-zone/AT/sales.csv", CSV)
+    drop(world, "drop-zone/AT/weekly.batch.csv", b"search.iterations\n3\n")
+    partly = {name: value for name, value in SHARED.items() if name != "revision"}
+    address = "/api/v1/countries/AT/settings"
+    assert world.web.put(address, json={"generation": 0, "settings": partly}).status_code == 200
+    world.deliver()
+    assert world.ports.jobs.find(Job) == [], "settings beside the files may still say the rest"
+    assert world.web.put(address, json={"generation": 1, "settings": SHARED}).status_code == 200
+    world.deliver()
+    assert world.web.get("/api/v1/uploads").json["uploads"] == []
+    row, upload = sorted(world.ports.jobs.find(Job), key=lambda job: job.upload is not None)
+    assert (row.mapping, row.settings.version, row.asked["search"]["iterations"]) == ("AT/default", 2, 3)
+    assert (upload.mapping, upload.settings.version) == ("AT/default", 2)
+    whole = world.web.get(f"/api/v1/jobs/{upload.job_id}/request").json["values"]
+    origins = {one["path"]: one["origin"] for one in whole}
+    assert (origins["source.name"], origins["columns.dependent"]) == ("request", "mapping")
+    source = {"kind": "object", "name": "drop-zone/AT/sales.csv"}
+    request = {"request_id": "r1", "country": "AT", "source": source, "adstock": "weibull_cdf"}
+    accepted = world.web.post("/api/v1/jobs", json=request)
+    assert accepted.status_code == 201
+    job = world.job(job_id_for("r1"))
+    assert (job.mapping, job.asked["adstock"]) == ("AT/default", "weibull_cdf")
+    refused = world.web.post("/api/v1/jobs", json={**request, "request_id": "r2", "settings": None}).json
+    assert {one["path"] for one in refused["violations"]} == {"revision", "columns"}
+    drop(world, "drop-zone/AT/own.csv", CSV)
+    world.run()
+    trained = [job for job in world.ports.jobs.find(Job) if job.batch_id is None]
+    assert [job.state for job in trained] == [JobState.SUCCEEDED] * 3
+
+
+def test_uploads_are_trained_with_what_was_said_last_of_their_country(world: World) -> None:
+    def priority_of(name: str) -> int:
+        drop(world, f"drop-zone/AT/{name}.csv", CSV)
+        [job] = [job for job in world.ports.jobs.find(Job) if job.upload.name.endswith(f"/{name}.csv")]
+        return job.priority
+
+    drop(world, FOLDER_SETTINGS, SETTINGS + b"priority: 1\n")
+    assert priority_of("a") == 1
+    edited = {**SHARED, "priority": 2}
+    address = "/api/v1/mappings/AT/default"
+    assert world.web.put(address, json={"settings": edited}, headers={"If-Match": '"1"'}).status_code == 200
+    assert priority_of("b") == 2
+    drop(world, FOLDER_SETTINGS, SETTINGS + b"priority: 3\n")
+    assert priority_of("c") == 3
+    assert world.web.post(f"{address}:delete", json={}).status_code == 409, "jobs wait with it"
+    assert world.ports.jobs.find(Upload, state="WAITING") == []
+
+
+def test_settings_that_are_not_read_in_are_shown_with_the_reason_while_they_lie_there(world: World) -> None:
+    drop(world, FOLDER_SETTINGS, SETTINGS + b"colour: red\nadstock: guess\n")
+    [ignored] = world.web.get("/api/v1/uploads").json["ignored"]
+    assert ignored["name"] == FOLDER_SETTINGS
+    assert "colour: unknown field" in ignored["reason"]
+    assert "adstock: " in ignored["reason"]
+    assert "colour: unknown field" in world.web.get("/").text
+    assert world.web.get("/api/v1/mappings").json["mappings"] == []
+    drop(world, "drop-zone/_batches/request.yaml", b"revision: r1\n")
+    for wrong, told in {
+        b"adstock: [": "is not valid YAML",
+        b"country: DE": "lies in the folder of AT",
+    }.items():
+        drop(world, FOLDER_SETTINGS, wrong)
+        [ignored] = world.web.get("/api/v1/uploads").json["ignored"]
+        assert told in ignored["reason"]
+    drop(world, FOLDER_SETTINGS, SETTINGS)
+    assert world.web.get("/api/v1/uploads").json["ignored"] == []
+    assert FOLDER_SETTINGS not in world.web.get("/").text
+
+
+def test_a_mapping_that_rows_of_a_batch_refer_to_is_not_deleted(world: World) -> None:
+    put(world, said(world))
+    source = world.request("any")["source"]
+    rows = [
+        {"country": "AT", "settings": None, "revision": "r1"},
+        {"country": "DE", "settings.name": "weekly"},
+    ]
+    sent = world.web.post("/api/v1/batches", json={"name": "b", "base": {"source": source}, "rows": rows})
+    batch_id = sent.json["batch_id"]
+    refused = world.web.post("/api/v1/mappings/DE/weekly:delete", json={})
+    assert (refused.status_code, f"batch {batch_id}" in refused.json["detail"]) == (409, True)
+    world.run()
+    assert world.web.post("/api/v1/mappings/DE/weekly:delete", json={}).status_code == 200
 
 
 def test_a_writer_that_dies_loses_no_version(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,6 +190,9 @@ def test_a_batch_comes_again_as_one_batch_with_a_job_for_each_row(world: World):
         jobs = world.ports.jobs.find(Job, batch_id=batch.batch_id)
         found = {job.country: (job.request["window"]["end"], job.schedule) for job in jobs}
         assert found == {"DE": (ends[0], "weekly"), "AT": (ends[1], "weekly")}
+        for page in ("/schedules", "/schedules/weekly"):
+            shown = world.web.get(page).text
+            assert (f'href="/batches/{batch.batch_id}"' in shown) == (run is told[0] or page != "/schedules")
 
 
 def refreshed(world: World, job_id: str) -> tuple[str | None, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import json
 from html import unescape
@@ -17,9 +18,11 @@ from pydantic import Field
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
+from contracts.mapping import DEFAULT, MappingDocument
 from contracts.request import TrainRequest, parse_settings
 from functions.adapters.embedded.warehouse import load_table
-from functions.web import drafts, looking
+from functions.mappings import write
+from functions.web import drafts, looking, mapping_checks
 from tests.web.harness import S, Site
 
 EXAMPLE = Path(__file__).parents[2] / "contracts" / "examples" / "train_request.yaml"
@@ -206,7 +209,7 @@ def test_a_request_starts_from_a_former_job(site: Site) -> None:
 
 
 def test_a_request_starts_from_the_settings_of_a_country(site: Site) -> None:
-    site.ports.objects.replace("drop-zone/DE/request.yaml", b"revision: r1\nadstock: geometric\n", None)
+    write(site.runtime, ("DE", DEFAULT), {"revision": "r1", "adstock": "geometric"}, "ann")
     document = told(site.client.get("/new?settings=DE").text)
     assert (document["country"], document["revision"]) == ("DE", "r1")
     assert site.client.get("/new?settings=AT").status_code == 404
@@ -363,25 +366,27 @@ def test_only_checking_makes_a_job_of_its_own(site: Site) -> None:
 
 
 def test_settings_of_a_country_are_replaced_only_after_they_were_shown(site: Site) -> None:
-    name, objects = "drop-zone/DE/request.yaml", site.ports.objects
-    assert "Saved as drop-zone/DE/request.yaml" in ask(site, "save").text
-    saved = yaml.safe_load(objects.read(name))
-    assert saved == {key: REQUEST[key] for key in ("country", "revision", "columns")}
+    def saved() -> MappingDocument:
+        return mapping_checks.version_of(site.ports.jobs, "DE", DEFAULT, None)
+
+    assert "Saved as version 1 of the mapping default of DE" in ask(site, "save").text
+    assert saved().settings == {key: REQUEST[key] for key in ("revision", "columns")}
     html = ask(site, "save", revision="r2").text
     assert "-revision: r1" in html.replace("- revision", "-revision")
-    assert yaml.safe_load(objects.read(name))["revision"] == "r1"
-    objects.replace(name, b"revision: r9\n", None)  # somebody else was faster
+    assert saved().settings["revision"] == "r1"
+    write(site.runtime, ("DE", DEFAULT), {"revision": "r9"}, "ann")  # somebody else was faster
     html = post(site, sent(html), "save")
     assert "revision: r9" in html
-    assert "Saved as" in post(site, sent(html), "save")
-    assert yaml.safe_load(objects.read(name))["revision"] == "r2"
+    assert "Saved as version 3" in post(site, sent(html), "save")
+    assert (saved().settings["revision"], saved().by) == ("r2", getpass.getuser())
+    assert list(site.ports.objects.list("drop-zone/")) == []
 
 
-def test_settings_that_no_upload_could_be_trained_with_are_not_saved(site: Site) -> None:
-    html = ask(site, "save", adstock="linear", validate_only="maybe").text
+def test_settings_that_no_request_could_use_are_not_saved(site: Site) -> None:
+    html = ask(site, "save", adstock="linear", prophet={"components": ["moon"]}).text
     assert "2 things are to be mended" in html
     assert "say first which country" in ask(site, "save", country="../x").text
-    assert site.ports.objects.stat("drop-zone/DE/request.yaml") is None
+    assert site.ports.jobs.find(MappingDocument) == []
 
 
 def test_settings_are_read_and_written_through_the_api(site: Site) -> None:

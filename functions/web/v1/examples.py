@@ -77,7 +77,7 @@ EXAMPLES: dict[str, Example] = {
     "put_settings": Example(
         "/countries/DE/settings",
         {"generation": 0, "settings": _SETTINGS},
-        {"country": "DE", "generation": 1795817038250703, "settings": _SETTINGS},
+        {"country": "DE", "generation": 1, "settings": _SETTINGS},
     ),
     "answer_plan": Example(
         "/jobs/weekly-1/plans",

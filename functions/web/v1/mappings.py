@@ -63,6 +63,7 @@ def put_mapping(runtime: Runtime, country: str, mapping: str, body: NewMapping) 
         )
     except BadRequest as error:
         raise BadBody(error.problem.detail, error.problem.errors) from error
+    mappings.start_waiting(runtime, written)
     return Answered(written, 201 if written.version == 1 else 200)
 
 

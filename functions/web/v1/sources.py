@@ -27,12 +27,12 @@ def preview_source(runtime: Runtime, body: SourceQuestion) -> Preview:
 
 
 def get_settings(runtime: Runtime, country: str) -> CountrySettings:
-    """The settings of all uploads of a country that have none of their own."""
+    """The settings of a country: its mapping `default`, for uploads and requests that name none."""
     return country_settings.settings_of(runtime, country)
 
 
 def put_settings(runtime: Runtime, country: str, body: NewSettings) -> CountrySettings:
-    """Write the settings of a country over those that were read. Uploads that wait for them start.
+    """Make settings the next version of the country's mapping `default`. Uploads that wait for them start.
 
     Which ones were read is said by `If-Match` with their ETag, or by `generation`.
     """
@@ -43,7 +43,7 @@ def put_settings(runtime: Runtime, country: str, body: NewSettings) -> CountrySe
     expected(now)
     seen = now.generation if body.generation is None else body.generation
     try:
-        return country_settings.save(runtime, country, body.settings, seen)
+        return country_settings.save(runtime, country, body.settings, seen, asking())
     except BadRequest as error:
         raise BadBody(error.problem.detail, error.problem.errors) from error
 
