@@ -314,6 +314,7 @@ RIGHTS: dict[str, Rights] = {
             "in-use",
             "batches",
             "schedules",
+            "old-runs",
             *_MAPPINGS,
         ),
         signs=True,
@@ -360,6 +361,7 @@ INDEXES: tuple[Index, ...] = (
     Index("mappings", ("state",)),
     Index("mappings", ("country",)),
     Index("mapping-versions", ("mapping",)),
+    Index("old-runs", ("country",)),
 )
 """Every query with conditions has one, or several that are merged; a query without any needs none. Both
 families refuse all others."""
@@ -378,6 +380,7 @@ COLLECTIONS = (
     "in-use",
     "schedules",
     "batches",
+    "old-runs",
     *_MAPPINGS,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Literal, TypeVar
 
@@ -52,6 +52,7 @@ from contracts.mapping import (
     MappingList,
     MappingRow,
 )
+from contracts.old_system import KeptOldRuns, OldRun, OldRunDocument, OldRunList
 from contracts.plans import PlanOffer
 from contracts.preview import Preview
 from contracts.request import TrainRequest
@@ -385,6 +386,18 @@ class Client:
     def run_schedule(self, name: str) -> ScheduleAnswer:
         """Let a schedule come once, now."""
         return self._ask(ScheduleAnswer, "POST", f"/schedules/{name}:run")
+
+    # the old system
+
+    def keep_old_runs(self, runs: Sequence[OldRun]) -> KeptOldRuns:
+        """Have trainings of the old system listed here, at most 200 at once."""
+        body = {"runs": [run.model_dump(mode="json", exclude_none=True) for run in runs]}
+        return self._ask(KeptOldRuns, "POST", "/old-runs", json=body, often=True)
+
+    def old_runs(self, country: str | None = None) -> Iterator[OldRunDocument]:
+        """Trainings of the old system, the last imported first."""
+        for part in self._parts(OldRunList, "/old-runs", {"country": country}):
+            yield from part.runs
 
     # the system
 

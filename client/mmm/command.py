@@ -26,6 +26,7 @@ from rich.table import Table
 from contracts.api import BatchAnswer, JobAnswer, JobRow, RunAnswer, ScheduleAnswer, Validity
 from contracts.batch import BatchRequest, requests_of
 from contracts.job import JobState
+from contracts.old_system import ImportReport
 from contracts.problem import violations
 from contracts.request import SettingsError, parse_settings
 from contracts.summary import ModelSummary
@@ -33,6 +34,16 @@ from mmm.batches import batch_lines, batches_table, follow_batch
 from mmm.client import Client
 from mmm.errors import MmmError, NoAnswer, NotAllowed, Refused
 from mmm.follow import describe, follow
+from mmm.importing import (
+    batch_of,
+    import_mappings,
+    import_runs,
+    old_runs_table,
+    report_lines,
+    report_tables,
+    write_table,
+)
+from mmm.old_system import read_old_system
 from mmm.reading import (
     Submission,
     UnreadableRequests,
@@ -672,6 +683,85 @@ def _tell_batch(place: Place, found: BatchAnswer, machine: bool) -> None:
         _print_json(found)
     else:
         place.tell(*batch_lines(found))
+
+
+@main.command("import")
+@click.argument("folder")
+@click.option("--apply", is_flag=True, help="Write it; without this only look.")
+@click.option("--send", is_flag=True, help="Write it, and send the waiting rows of the queue as a batch.")
+@click.option("--connection", help="Where the tables and queries of the queue are.")
+@click.option("--name", default="imported", show_default=True, help="Name of the mappings here.")
+@click.option(
+    "--table",
+    default="old-queue.jsonl",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where to write the waiting rows of the queue.",
+)
+@as_json
+@the_place
+def import_(
+    place: Place,
+    folder: str,
+    apply: bool,
+    send: bool,
+    connection: str | None,
+    name: str,
+    table: Path,
+    machine: bool,
+) -> None:
+    """Read what the old system left in FOLDER: mappings, queue, history, results."""
+    if folder.startswith("gs://"):
+        raise click.UsageError(
+            f"{folder} is no folder of this machine; copy it first: "
+            f"gcloud storage rsync --recursive {folder} old-system"
+        )
+    path = Path(folder)
+    if not path.is_dir():
+        raise click.UsageError(f"{folder} is no folder")
+    apply = apply or send
+    if connection is not None and connection not in (known := place.client.version().connections):
+        raise click.UsageError(f"--connection {connection}: there are {', '.join(known)}")
+    old = read_old_system(path, name, connection)
+    if old.waiting and apply and not send:
+        write_table(batch_of(old.waiting), table)
+    mappings = import_mappings(place.client, old, name, apply)
+    sent = [row for row in old.waiting if not row.problems] if send else []
+    batch = place.client.submit_batch(batch_of(sent)) if sent else None
+    report = ImportReport(
+        folder=folder,
+        applied=apply,
+        mappings=mappings,
+        waiting=old.waiting,
+        not_waiting=old.not_waiting,
+        runs=old.runs,
+        kept=import_runs(place.client, old.runs) if apply else None,
+        table=str(table) if old.waiting and apply and not send else None,
+        batch_id=batch.batch_id if batch else None,
+        unread=old.unread,
+        aside=old.aside,
+    )
+    if machine:
+        _print_json(report)
+    else:
+        for found in report_tables(report):
+            place.console.print(found)
+        place.tell(*report_lines(report))
+    sys.exit(0 if report.whole else FAILED)
+
+
+@main.command("old-runs")
+@click.option("--country", help="Of a country.")
+@click.option("--limit", default=25, show_default=True, type=click.IntRange(1), help="Most to show.")
+@as_json
+@the_place
+def old_runs(place: Place, country: str | None, limit: int, machine: bool) -> None:
+    """List trainings of the old system that were imported."""
+    found = [run for run, _ in zip(place.client.old_runs(country), range(limit), strict=False)]
+    if machine:
+        _print_json(found)
+    else:
+        place.console.print(old_runs_table(found))
 
 
 @main.command()

@@ -19,6 +19,7 @@ from functions.web import (
     health_pages,
     mapping_pages,
     new_pages,
+    old_run_pages,
     pages,
     plan_pages,
     queue_pages,
@@ -56,6 +57,7 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.register_blueprint(plan_pages.blueprint(runtime))
     app.register_blueprint(compare_pages.blueprint(runtime))
     app.register_blueprint(country_pages.blueprint(runtime))
+    app.register_blueprint(old_run_pages.blueprint(runtime))
     app.register_blueprint(new_pages.blueprint(runtime))
     app.register_blueprint(queue_pages.blueprint(runtime))
     app.register_blueprint(mapping_pages.blueprint(runtime))

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response as Answer
 
 from contracts.comparison import WeightsQuery
 from contracts.job import Document, ModelInUse
+from contracts.old_system import OldRunDocument
 from functions.runtime import Runtime
 from functions.web import actions, countries
 from functions.web.people import asking
@@ -21,7 +22,8 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
     @pages.get("/countries")
     def overview() -> str:
-        return render_template("countries.html", countries=countries.known_countries(ports))
+        known, old = countries.known_countries(ports), ports.jobs.find(OldRunDocument, limit=1)
+        return render_template("countries.html", countries=known, old_runs=old)
 
     @pages.get("/countries/<country:country>")
     def country(country: str) -> str:
@@ -31,6 +33,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
             now=ports.clock.now(),
             view=view,
             drawn=countries.stability_chart(view) is not None,
+            old_runs=ports.jobs.find(OldRunDocument, limit=1, country=country),
             WEIGHTS=countries.WEIGHTS,
         )
 

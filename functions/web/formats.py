@@ -39,7 +39,7 @@ NAMED_BY_PARTS = ("columns.date", "columns.dependent", "columns.paid_media")
 NAVIGATION = (
     ("pages.jobs", "Jobs", ("pages", "results", "plans", "compare")),
     ("batches.overview", "Batches", ("batches",)),
-    ("countries.overview", "Models", ("countries",)),
+    ("countries.overview", "Models", ("countries", "old_runs")),
     ("new.page", "New request", ("new", "uploads")),
     ("mappings.overview", "Mappings", ("mappings",)),
     ("schedules.overview", "Schedules", ("schedules",)),

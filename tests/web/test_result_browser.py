@@ -37,6 +37,7 @@ PAGES = (
     "/compare?jobs=weekly-1,weekly-2",
     "/countries",
     "/countries/DE",
+    "/old-runs?country=DE",
     "/mappings",
     "/mappings/new",
     "/mappings/DE/weekly",
@@ -95,6 +96,10 @@ def address(site: Site) -> Iterator[str]:
             headers={"If-Match": "*"},
         )
         assert changed.status_code in (200, 201)
+    prefix = f"robyn/{LONG[:60]}/DE/20240108_063000/"
+    old = {"country": "DE", "run": prefix, "revision": LONG[:60], "results": prefix, "files": 2, "bytes": 9}
+    old |= {"state": "<b>failed</b>", "said": {"message": f"<script>{LONG}", "start_time": "2024-01-08"}}
+    assert site.client.post("/api/v1/old-runs", json={"runs": [old]}).json["new"] == 1
     server = make_server("127.0.0.1", 0, site.client.application, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

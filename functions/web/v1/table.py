@@ -69,6 +69,7 @@ from contracts.mapping import (
     NewMapping,
     VersionQuery,
 )
+from contracts.old_system import KeptOldRuns, NewOldRuns, OldRunList, OldRunsQuery
 from contracts.plans import PlanOffer, PlanQuestion
 from contracts.preview import Preview, SourceQuestion
 from contracts.request import TrainRequest
@@ -85,6 +86,7 @@ from functions.web.v1 import (
     jobs,
     mappings,
     models,
+    old_runs,
     plans,
     queues,
     schedules,
@@ -323,6 +325,16 @@ ROUTES: tuple[Route, ...] = (
             ("pause", batches.pause_batch),
             ("resume", batches.resume_batch),
         )
+    ),
+    Route("GET", "/old-runs", old_runs.list_old_runs, OldRunList, query=OldRunsQuery),
+    Route(
+        "POST",
+        "/old-runs",
+        old_runs.keep_old_runs,
+        KeptOldRuns,
+        body=NewOldRuns,
+        max_body=MAX_BATCH_BYTES,
+        role="act",
     ),
     Route("GET", "/queues", queues.list_queues, QueueList),
     Route("GET", "/queues/{queue}", queues.get_queue, QueueDetail),
