@@ -27,22 +27,28 @@ def _negative(values: Floats) -> Mask:
     return values < 0
 
 
-def without_dust(frame: pd.DataFrame, columns: Columns, findings: Findings) -> pd.DataFrame:
-    """The frame with 0 in media where the sum of floats that cancel out left something like -1e-13."""
+def without_negatives(frame: pd.DataFrame, columns: Columns, findings: Findings) -> pd.DataFrame:
+    """The frame with 0 in media where rounding left less; what is really negative is an error."""
     for name in Numbers.of(frame, columns.media_columns).where(_negative):
-        values = frame[name]
-        dust = values.lt(0) & values.gt(-_DUST * max(values.abs().max(), 1.0))
-        if dust.any():
-            frame[name] = values.mask(dust, 0.0)
-            message = f"column '{name}': {int(dust.sum())} value(s) such as {values[dust].iloc[0]:g} are 0"
-            findings.change("rounded-to-zero", message, "", name, frame.index[dust])
+        _remove_dust(frame, name, findings)
+        _check_negative(frame, name, findings)
     return frame
 
 
-def check_negative(frame: pd.DataFrame, columns: Columns, findings: Findings) -> None:
+def _remove_dust(frame: pd.DataFrame, name: str, findings: Findings) -> None:
+    """The sum of floats that cancel out leaves something like -1e-13."""
+    values = frame[name]
+    dust = values.lt(0) & values.gt(-_DUST * max(values.abs().max(), 1.0))
+    if dust.any():
+        frame[name] = values.mask(dust, 0.0)
+        message = f"column '{name}': {int(dust.sum())} value(s) such as {values[dust].iloc[0]:g} are 0"
+        findings.change("rounded-to-zero", message, "", name, frame.index[dust])
+
+
+def _check_negative(frame: pd.DataFrame, name: str, findings: Findings) -> None:
     """Media cannot be negative: the saturation curve has no value there."""
-    for name in Numbers.of(frame, columns.media_columns).where(_negative):
-        negative = frame[name] < 0
+    negative = frame[name] < 0
+    if negative.any():
         findings.error(
             "negative-media",
             f"column '{name}' has {int(negative.sum())} negative value(s), for example "
@@ -101,7 +107,8 @@ def check_constant(
 
 def _constant_where(values: pd.Series[float], inside: pd.Series[float]) -> str:
     for part, where in ((values, " of the data"), (inside, " of the modelling window")):
-        if len(part.dropna()) > 1 and part.nunique() == 1:
+        known = part.to_numpy()[part.notna().to_numpy()]
+        if len(known) > 1 and len({*known.tolist()}) == 1:
             return where
     return ""
 

@@ -14,6 +14,8 @@ import pandas as pd
 from contracts.request import TrainRequest
 from contracts.series import Interval
 from contracts.validation import ResolvedWindow
+from functions.validate.calendar import days_in
+from functions.validate.columns import Numbers, incomplete
 from functions.validate.findings import Findings
 from functions.validate.source import inputs
 
@@ -51,8 +53,9 @@ def treat_missing(
     Cells in `unusable` were reported before and are left alone.
     """
     of_kind = kinds(request)
-    incomplete = frame.columns[frame.isna().any()]
-    for name in incomplete.drop(request.columns.date, errors="ignore"):
+    for name in incomplete(frame):
+        if name == request.columns.date:
+            continue
         kind = of_kind[name]
         policy = getattr(request.missing, kind)
         empty = frame[name].isna()
@@ -109,14 +112,15 @@ def fill_outside(
     numbers = np.arange(1, len(frame) + 1)
     within = (numbers >= window.first_row) & (numbers <= window.last_row)
     season = {"day": 364, "week": 52, "month": 12}[interval]
-    for name in (request.columns.dependent, *(variable.name for variable in request.columns.context)):
+    outside = (request.columns.dependent, *(variable.name for variable in request.columns.context))
+    for name in Numbers.of(frame, outside).where(np.isnan):
         values = frame[name]
         empty = values.isna()
         if empty[within].any():
             message = f"column '{name}' is empty in {int(empty[within].sum())} period(s) of the window"
             advice = "fill the cells, or choose a window without these periods"
             findings.error("missing-value", message, advice, name, frame.index[empty & within])
-        elif empty.any():
+        else:
             for years in range(1, len(frame) // season + 1):
                 for rows in (-years * season, years * season):
                     values = values.fillna(frame[name].shift(rows))
@@ -131,9 +135,12 @@ def fill_outside(
 
 def in_order(frame: pd.DataFrame, request: TrainRequest, findings: Findings) -> pd.DataFrame:
     """The rows by date; rows whose date cannot be read come last."""
-    dates = frame[request.columns.date]
-    if not dates.dropna().is_monotonic_increasing:
+    days = days_in(frame[request.columns.date])
+    known = days[~np.isnat(days)]
+    if (known[1:] < known[:-1]).any():
         findings.change("sorted", "rows were sorted by date", "", request.columns.date)
+    elif len(known) == len(days):
+        return frame
     return frame.sort_values(request.columns.date, kind="stable")
 
 
@@ -142,9 +149,8 @@ def interpolate(
 ) -> pd.DataFrame:
     """Fill the empty cells that are to be interpolated, linearly between the dates around them."""
     of_kind = kinds(request)
-    for name in frame.columns.drop(request.columns.date):
-        kind = of_kind[name]
-        if getattr(request.missing, kind) != "interpolate":
+    for name in frame.columns:
+        if name == request.columns.date or getattr(request.missing, kind := of_kind[name]) != "interpolate":
             continue
         empty = frame[name].isna()
         empty &= ~frame.index.isin(unusable.get(name, []))

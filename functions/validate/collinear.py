@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from contracts.model import ModelConfig
-from functions.validate.columns import Numbers
+from functions.validate.columns import Floats, Numbers
 from functions.validate.findings import Findings
-
-Floats = NDArray[np.float64]
 
 _SAME = 0.98
 """Correlation from which on two columns say the same."""
@@ -28,32 +24,31 @@ _SPARE_ROWS = 10
 _APART = "keep one of them, or add them up in `derived`: a model cannot tell their effects apart"
 
 
-def check_collinear(inside: pd.DataFrame, model: ModelConfig, findings: Findings) -> None:
+@np.errstate(invalid="ignore")  # of infinite sums, which are a finding of another check
+def check_collinear(inside: Numbers, model: ModelConfig, findings: Findings) -> None:
     """Columns of the window that are the same, a sum of others, or the dependent variable in disguise."""
     columns = model.columns
     context = [variable.name for variable in columns.context]
-    numbers = Numbers.of(inside, (*columns.media, *context))
-    left_out = {*numbers.constant(), *numbers.where(lambda values: ~np.isfinite(values))}
-    names = [name for name in numbers.names if name not in left_out]
-    varied = inside[names]
-    twins = _report_twins(varied, names, findings)
-    _report_sums(varied, [name for name in names if name not in twins], findings)
-    dependent = columns.dependent
-    if dependent in inside and inside[dependent].notna().all() and inside[dependent].nunique() > 1:
-        _report_disguises(inside[dependent], varied, [name for name in context if name in names], findings)
+    left_out = {*inside.constant(), *inside.where(lambda values: ~np.isfinite(values))}
+    varied = inside.only(name for name in (*columns.media, *context) if name not in left_out)
+    lines = _standard(varied.values)
+    twins = _report_twins(varied, lines, findings)
+    _report_sums(varied, lines, twins, findings)
+    if inside.varies(columns.dependent):
+        _report_disguises(columns.dependent, inside, varied, lines, context, findings)
 
 
-def _report_twins(frame: pd.DataFrame, names: list[str], findings: Findings) -> set[str]:
+def _report_twins(varied: Numbers, lines: Floats, findings: Findings) -> set[str]:
     """The later columns of every pair that is the same."""
-    correlation = frame.corr().to_numpy() if names else np.empty((0, 0))
+    names, correlation = varied.names, lines.T @ lines
     twins = set()
     for i, j in np.argwhere(np.triu(np.abs(correlation) >= _SAME, 1)):
         if names[i] not in twins:
             twins.add(names[j])
-            equal = "are equal" if frame[names[i]].equals(frame[names[j]]) else "are nearly the same"
+            equal = (varied.values[:, i] == varied.values[:, j]).all()
             findings.warning(
                 "similar-columns",
-                f"columns '{names[i]}' and '{names[j]}' {equal}: "
+                f"columns '{names[i]}' and '{names[j]}' {'are equal' if equal else 'are nearly the same'}: "
                 f"their correlation is {correlation[i, j]:.4g}",
                 _APART,
                 names[j],
@@ -61,23 +56,25 @@ def _report_twins(frame: pd.DataFrame, names: list[str], findings: Findings) -> 
     return twins
 
 
-def _report_sums(frame: pd.DataFrame, names: list[str], findings: Findings) -> None:
+def _report_sums(varied: Numbers, lines: Floats, twins: set[str], findings: Findings) -> None:
     """Go through the columns, and keep what those before do not explain as a basis for those behind."""
-    rows = len(frame)
+    rows = len(lines)
     basis, kept = np.empty((rows, 0)), list[str]()
-    for name in names:
+    for name, line in zip(varied.names, lines.T, strict=True):
+        if name in twins:
+            continue
         if rows - len(kept) < _SPARE_ROWS:
             return
-        rest = _standard(frame[name])
+        rest = line
         for _ in range(2):  # the second time for what rounding left
             rest = rest - basis @ (basis.T @ rest)
         if rest @ rest * (rows - 1) / (rows - 1 - len(kept)) > _UNEXPLAINED:
             basis = np.column_stack([basis, rest / np.sqrt(rest @ rest)])
             kept.append(name)
             continue
-        relation = [name, *_coefficients(frame[name], frame[kept])]
-        made = _whole(frame[relation])
-        terms = _coefficients(frame[made], frame[relation].drop(columns=made))
+        relation = varied.only([name, *_coefficients(varied.column(name), varied.only(kept))])
+        made = _whole(relation)
+        terms = _coefficients(relation.column(made), _without(relation, made))
         findings.warning(
             "sum-of-columns",
             f"column '{made}' is made of others: {_written(terms)}",
@@ -87,21 +84,21 @@ def _report_sums(frame: pd.DataFrame, names: list[str], findings: Findings) -> N
 
 
 def _report_disguises(
-    dependent: pd.Series[float], frame: pd.DataFrame, context: list[str], findings: Findings
+    dependent: str, inside: Numbers, varied: Numbers, lines: Floats, context: list[str], findings: Findings
 ) -> None:
+    sold, rows = inside.column(dependent), len(lines)
     disguised = []
-    line = _standard(dependent)
-    for name in frame.columns.astype(str):
-        r = float(line @ _standard(frame[name]))
+    for name, r in zip(varied.names, _standard(sold) @ lines, strict=True):
         if abs(r) >= (_DISGUISED if name in context else _SAME):
             disguised.append(name)
-            _report_disguise(str(dependent.name), [name], f"their correlation is {r:.4g}", findings)
-    others = [name for name in context if name not in disguised]
-    if len(others) > 1 and len(frame) - len(others) >= _SPARE_ROWS:
-        terms = _coefficients(dependent, frame[others])
-        rest = _standard(dependent - sum(frame[name] * factor for name, factor in terms.items()), dependent)
-        if rest @ rest * (len(frame) - 1) / (len(frame) - 1 - len(others)) < _UNEXPLAINED:
-            _report_disguise(str(dependent.name), list(terms), f"it is {_written(terms)}", findings)
+            _report_disguise(dependent, [name], f"their correlation is {r:.4g}", findings)
+    others = varied.only(name for name in context if name not in disguised)
+    if len(others.names) > 1 and rows - len(others.names) >= _SPARE_ROWS:
+        terms = _coefficients(sold, others)
+        rest = sold - others.only(terms).values @ np.array([*terms.values()])
+        share = np.sum((rest - rest.mean()) ** 2) / np.sum((sold - sold.mean()) ** 2)
+        if share * (rows - 1) / (rows - 1 - len(others.names)) < _UNEXPLAINED:
+            _report_disguise(dependent, list(terms), f"it is {_written(terms)}", findings)
 
 
 def _report_disguise(dependent: str, names: Sequence[str], why: str, findings: Findings) -> None:
@@ -114,30 +111,36 @@ def _report_disguise(dependent: str, names: Sequence[str], why: str, findings: F
     )
 
 
-def _standard(values: pd.Series[float], unit: pd.Series[float] | None = None) -> Floats:
-    """Values around their mean, of length 1; or in units of another column's length."""
-    centred = values.to_numpy(np.float64) - values.mean()
-    whole = centred if unit is None else unit.to_numpy(np.float64) - unit.mean()
-    return np.asarray(centred / np.sqrt(whole @ whole), dtype=np.float64)
+def _standard(values: Floats) -> Floats:
+    """(N,) or (N, C) around the mean of each column, of length 1."""
+    centred = values - values.mean(axis=0)
+    return np.asarray(centred / np.sqrt(np.sum(centred**2, axis=0)), dtype=np.float64)
 
 
-def _coefficients(made: pd.Series[float], others: pd.DataFrame) -> dict[str, float]:
+def _coefficients(made: Floats, others: Numbers) -> dict[str, float]:
     """Least squares with a constant, fitted again with the columns that matter."""
+    factors = np.empty(0)
     for _ in range(2):
-        design = np.column_stack([others - others.mean(), np.ones(len(others))])
-        factors = np.linalg.lstsq(design, made.to_numpy(np.float64), rcond=None)[0][:-1]
-        matter = np.abs(factors) * others.std().to_numpy() > _NEGLIGIBLE * made.std()
-        others, factors = others.loc[:, matter], factors[matter]
-    return {str(name): float(factor) for name, factor in zip(others.columns, factors, strict=True)}
+        values = others.values
+        design = np.column_stack([values - values.mean(axis=0), np.ones(len(values))])
+        factors = np.linalg.lstsq(design, made, rcond=None)[0][:-1]
+        matter = np.abs(factors) * values.std(axis=0, ddof=1) > _NEGLIGIBLE * made.std(ddof=1)
+        others = others.only(name for name, counts in zip(others.names, matter, strict=True) if counts)
+        factors = factors[matter]
+    return dict(zip(others.names, factors.tolist(), strict=True))
 
 
-def _whole(related: pd.DataFrame) -> str:
+def _without(numbers: Numbers, name: str) -> Numbers:
+    return numbers.only(other for other in numbers.names if other != name)
+
+
+def _whole(related: Numbers) -> str:
     """Of columns that explain each other the one that is a sum of the others, or else the first."""
-    for name in map(str, related):
-        terms = _coefficients(related[name], related.drop(columns=name))
+    for name in related.names:
+        terms = _coefficients(related.column(name), _without(related, name))
         if terms and min(terms.values()) > 0:
             return name
-    return str(related.columns[0])
+    return related.names[0]
 
 
 def _written(terms: dict[str, float]) -> str:

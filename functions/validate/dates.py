@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from functions.validate.calendar import regularity, unswapped
+from functions.validate.calendar import Days, days_in, regularity, unswapped
 from functions.validate.date_text import ORDERS, Parts, day_of, months_of, take_apart, without_time
 from functions.validate.findings import Findings, some
 from functions.validate.likeness import likeness
@@ -19,8 +19,6 @@ from functions.validate.midnights import Midnights, local_days
 from functions.validate.source import as_text, blank
 
 Mask = NDArray[np.bool_]
-Days = NDArray[np.datetime64]
-
 _YEARS = (1900, 2200)
 _ADVICE = "write every date as YYYY-MM-DD, for example 2026-01-31"
 _MONTHS = 12
@@ -50,9 +48,12 @@ def read_dates(
         )
     report.times(midnights := local_days(dates, minutes, zoned))
     dates = midnights.days
-    strange = np.asarray(dates.notna() & ~dates.dt.year.between(*_YEARS), dtype=bool)
-    report.error("not-a-date", f"date(s) outside the years {_YEARS[0]} to {_YEARS[1]}", strange)
-    return report.swapped(pd.Series(dates.mask(strange).to_numpy(), index=rows, name=name))
+    days, (first, last) = days_in(dates), _YEARS
+    outside = (days < np.datetime64(f"{first}-01-01")) | (days > np.datetime64(f"{last}-12-31"))
+    report.error("not-a-date", f"date(s) outside the years {first} to {last}", outside)
+    if outside.any():
+        dates = dates.mask(outside)
+    return report.swapped(pd.Series(dates.to_numpy(), index=rows, name=name))
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,13 @@ def _of_type(values: pa.ChunkedArray) -> tuple[pd.Series[pd.Timestamp], NDArray[
     zoned = bool(pa.types.is_timestamp(values.type) and values.type.tz)
     if zoned:
         values = pc.local_timestamp(values)
-    times: pd.Series[pd.Timestamp] = values.cast(pa.timestamp("ms"), safe=False).to_pandas()
-    days = times.dt.normalize()
-    minutes = ((times - days).dt.total_seconds() / 60).fillna(0)
-    return days, np.asarray(minutes, dtype=np.float64), zoned
+    times = values.cast(pa.timestamp("ms"), safe=False).to_numpy()
+    days = times.astype("datetime64[D]")
+    minutes = np.where(np.isnat(times), 0, (times - days).astype(np.int64) / _MS_PER_MINUTE)
+    return pd.Series(days.astype("datetime64[ms]")), minutes, zoned
+
+
+_MS_PER_MINUTE = 60_000
 
 
 def _whole(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -176,7 +180,7 @@ class _Reading:
     @property
     def regularity(self) -> int:
         """Of the series that these days are."""
-        return regularity(pd.DatetimeIndex(self.days[self.read]))
+        return regularity(self.days[self.read])
 
 
 def _read(texts: _Texts, report: _Reporter) -> Days:

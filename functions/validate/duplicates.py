@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.request import Aggregation, TrainRequest
 from functions.validate.aggregate import aggregated, functions_of, told
+from functions.validate.calendar import days_in, known_days
 from functions.validate.cleaning import kinds
 from functions.validate.findings import Findings, some
 from functions.validate.source import ROW, as_text
@@ -24,9 +26,10 @@ def treat_duplicates(
     each date goes on, so that the other checks still run.
     """
     date = request.columns.date
-    repeated = frame[date].duplicated(keep=False) & frame[date].notna()
-    if not repeated.any():
+    days = days_in(frame[date])
+    if len(known_days(days)) == (~np.isnat(days)).sum():
         return frame
+    repeated = frame[date].duplicated(keep=False) & frame[date].notna()
     first = frame[~frame[date].duplicated() | frame[date].isna()]
     copies = _copies(frame, rows)
     if copies.all():

@@ -93,7 +93,8 @@ def _is_sum(table: pa.Table, request: TrainRequest) -> bool:
     names = [request.columns.dependent, *(channel.spend for channel in request.columns.paid_media)]
     there = {name: table.column(name) for name in names if name in table.column_names}
     numbers, _ = read_numbers(there, pd.RangeIndex(table.num_rows), None, Findings())
-    last, sums = numbers.iloc[-1].to_numpy(), numbers.iloc[:-1].sum().to_numpy()
+    last = np.array([values[-1] for values in numbers.values()])
+    sums = np.array([np.nansum(values[:-1]) for values in numbers.values()])
     with np.errstate(invalid="ignore"):
         return bool(((np.abs(last - sums) <= _SUM_TOLERANCE * np.abs(sums)) & (sums != 0)).any())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -30,8 +31,8 @@ def look(table: pa.Table) -> tuple[pa.Table, list[ColumnProfile]]:
     delimiter = read_as(table.schema.metadata).get("delimiter")
     numbers, unusable = read_numbers(texts, rows, delimiter, Findings())
     return table, [
-        of_column(name, numbers[name])
-        if name in texts and name not in unusable and numbers[name].notna().any()
+        of_column(name, pd.Series(numbers[name]))
+        if name in texts and name not in unusable and not np.isnan(numbers[name]).all()
         else _dates_or_text(name, column, rows)
         for name, column in zip(table.column_names, table.columns, strict=True)
     ]

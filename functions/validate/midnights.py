@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from functions.validate.calendar import regularity, starts_well
+from functions.validate.calendar import days_in, known_days, regularity, starts_well
 
 Mask = NDArray[np.bool_]
 Minutes = NDArray[np.float64]
@@ -48,8 +48,10 @@ def local_days(dates: pd.Series[pd.Timestamp], minutes: Minutes, zoned: bool) ->
         zoned: whether the times name a zone, UTC or another.
     """
     timed = np.asarray((minutes != 0) & dates.notna(), dtype=bool)
+    if not timed.any():
+        return Midnights(dates, timed)
     times = sorted({float(minute) for minute in minutes[dates.notna()]})
-    if not timed.any() or not _one_midnight(times):
+    if not _one_midnight(times):
         return Midnights(dates, timed)
     moved = _next_day(dates, minutes > _NOON)
     if times[0] >= _MORNING and times[-1] <= _NOON + _HOUR:  # far from Greenwich, to the east or to the west
@@ -77,7 +79,7 @@ def _one_midnight(times: list[float]) -> bool:
 
 def _quality(dates: pd.Series[pd.Timestamp]) -> int:
     """How usual the days are on which the periods start."""
-    known = pd.DatetimeIndex(dates.dropna().unique()).sort_values()
+    known = known_days(days_in(dates))
     return starts_well(known) if regularity(known) else 0
 
 

@@ -140,37 +140,42 @@ def _mask(values: pa.ChunkedArray) -> Mask:
 
 def read_numbers(
     columns: Mapping[str, pa.ChunkedArray], rows: pd.Index[int], delimiter: str | None, findings: Findings
-) -> tuple[pd.DataFrame, dict[str, pd.Index[int]]]:
-    """Columns as float64, and per column the rows whose value could not be used (they are NaN).
+) -> tuple[dict[str, Floats], dict[str, pd.Index[int]]]:
+    """Columns as float64 (N,), and per column the rows whose value could not be used (they are NaN).
 
     `rows` (N) are the numbers of the source rows, `delimiter` the word for a CSV file's delimiter, if one was
     read. Empty cells and marks such as NA or - are missing. Text in a number column, a number that may mean
     two things, and an infinite value are errors.
     """
-    numbers = {name: _plain(values) for name, values in columns.items()}
-    for name in [name for name, found in numbers.items() if found is None and _is_text(columns[name])]:
-        numbers[name] = _booleans(name, columns[name], findings)
+    found = {name: _plain(values) for name, values in columns.items()}
+    for name in [name for name, values in found.items() if values is None and _is_text(columns[name])]:
+        found[name] = _booleans(name, columns[name], findings)
     texts = {
-        name: _Text.of(columns[name]) for name in columns if numbers[name] is None and _is_text(columns[name])
+        name: _Text.of(columns[name]) for name in columns if found[name] is None and _is_text(columns[name])
     }
     votes = _sum_votes(texts)
     if any(text.ambiguous.any() for text in texts.values()):
-        plain = [values for name, values in columns.items() if name not in texts and _is_text(values)]
-        votes["point"] += sum(pc.any(pc.match_substring(values, ".")).as_py() or False for values in plain)
+        others = [values for name, values in columns.items() if name not in texts and _is_text(values)]
+        votes["point"] += sum(pc.any(pc.match_substring(values, ".")).as_py() or False for values in others)
+    numbers: dict[str, Floats] = {}
     unusable: dict[str, Mask] = {}
     for name, values in columns.items():
         if name in texts:
             style = _style(texts[name], votes, delimiter)
             numbers[name], unusable[name] = _from_text(name, texts[name], style, rows, findings)
-        elif numbers[name] is None:
+        elif (plain := found[name]) is not None:
+            numbers[name] = plain
+        else:
             numbers[name], unusable[name] = _of_wrong_type(name, values, rows, findings)
-    frame = pd.DataFrame(numbers, index=rows, dtype=np.float64)
     _report_styles(texts, votes, delimiter, findings)
     _report_units(texts, findings)
-    for name in columns:
-        infinite = _reject_infinite(name, frame, findings)
-        unusable[name] = unusable.get(name, np.zeros(len(rows), bool)) | infinite
-    return frame, {name: rows[mask] for name, mask in unusable.items() if mask.any()}
+    for name, values in numbers.items():
+        infinite = np.isinf(values)
+        if infinite.any():
+            _report_infinite(name, rows[infinite], findings)
+            numbers[name] = np.where(infinite, np.nan, values)
+            unusable[name] = unusable.get(name, np.zeros(len(rows), bool)) | infinite
+    return numbers, {name: rows[mask] for name, mask in unusable.items() if mask.any()}
 
 
 def _is_text(values: pa.ChunkedArray) -> bool:
@@ -374,15 +379,11 @@ def _report_units(texts: Mapping[str, _Text], findings: Findings) -> None:
         )
 
 
-def _reject_infinite(name: str, frame: pd.DataFrame, findings: Findings) -> Mask:
-    infinite = np.asarray(np.isinf(frame[name].to_numpy()), dtype=bool)
-    if infinite.any():
-        findings.error(
-            "infinite",
-            f"column '{name}' has {int(infinite.sum())} infinite value(s)",
-            "correct the values; a division by 0 in the source is the usual cause",
-            name,
-            frame.index[infinite],
-        )
-        frame.loc[infinite, name] = np.nan
-    return infinite
+def _report_infinite(name: str, rows: pd.Index[int], findings: Findings) -> None:
+    findings.error(
+        "infinite",
+        f"column '{name}' has {len(rows)} infinite value(s)",
+        "correct the values; a division by 0 in the source is the usual cause",
+        name,
+        rows,
+    )

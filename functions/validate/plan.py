@@ -64,13 +64,11 @@ def check_trained(inside: pd.DataFrame, numbers: Numbers, model: ModelConfig, fi
             )
 
 
-def check_dependent(inside: pd.DataFrame, model: ModelConfig, findings: Findings) -> None:
+def check_dependent(inside: Numbers, model: ModelConfig, findings: Findings) -> None:
     """The dependent variable varies in every part of the window, whose rows are given."""
     name = model.columns.dependent
-    if (
-        name in inside and inside[name].notna().all() and inside[name].nunique() > 1
-    ):  # else it is told already
-        for obstacle in flat_obstacles(inside[name].to_list(), model):
+    if inside.varies(name):  # else it is told already
+        for obstacle in flat_obstacles(inside.column(name).tolist(), model):
             findings.error(*obstacle, column=name)
 
 
@@ -112,6 +110,7 @@ def check_holidays(model: ModelConfig, findings: Findings) -> None:
 
 def check_calibration(
     frame: pd.DataFrame,
+    dates: Sequence[date],
     parts: Mapping[str, pd.DataFrame],
     interval: Interval,
     window: ResolvedWindow,
@@ -120,10 +119,9 @@ def check_calibration(
 ) -> None:
     """The studies lie in the window, a model can reach them, and the data know what they cost.
 
-    `frame` holds the totals, `parts` each region. The engine robyn can use fewer studies than the native one
-    (robyn-spec §10).
+    `frame` holds the totals, on `dates`, and `parts` each region. The engine robyn can use fewer studies than
+    the native one (robyn-spec §10).
     """
-    dates = frame[request.columns.date].dt.date.to_list()
     for i, study in enumerate(request.calibration):
         name = f"calibration[{i}]"
         if study.region and study.region not in parts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import MAXYEAR, MINYEAR
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,8 @@ from functions.validate.source import ROW, as_text
 
 UNUSED = "unused"
 """The role of a column that no request names."""
+_FIRST, _LAST = np.datetime64("0001-01-01"), np.datetime64("9999-12-31T23:59:59.999")
+"""Between them lie the dates that Python knows."""
 
 
 def profile(
@@ -62,13 +63,14 @@ def of_column(name: str, values: pd.Series[Any], role: str = UNUSED) -> ColumnPr
     """The profile of one column."""
     if pd.api.types.is_numeric_dtype(values):
         return _of_numbers(name, values.to_numpy(np.float64, na_value=np.nan), role)
-    known = values.dropna()
-    counts = {"missing": int(values.isna().sum()), "distinct": int(known.nunique())}
-    if pd.api.types.is_datetime64_any_dtype(values):
-        known = known[known.dt.year.between(MINYEAR, MAXYEAR)]
-        days = {} if known.empty else {"min": known.min().date(), "max": known.max().date()}
-        return ColumnProfile(name=name, role=role, type="date", **counts, **days)
-    return ColumnProfile(name=name, role=role, type="text", **counts)
+    known = values.to_numpy()[values.notna().to_numpy()]
+    missing = len(values) - len(known)
+    if not pd.api.types.is_datetime64_any_dtype(values):
+        return ColumnProfile(name=name, role=role, type="text", missing=missing, distinct=len({*known}))
+    distinct = len(np.unique(known))
+    known = known[(known >= _FIRST) & (known <= _LAST)].astype("datetime64[D]")
+    days = {"min": known.min().item(), "max": known.max().item()} if len(known) else {}
+    return ColumnProfile(name=name, role=role, type="date", missing=missing, distinct=distinct, **days)
 
 
 def _of_numbers(name: str, values: NDArray[np.float64], role: str) -> ColumnProfile:

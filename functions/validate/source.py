@@ -79,7 +79,10 @@ def plain(table: pa.Table) -> pa.Table:
     """The table with text as plain strings, and names as requests have them."""
     kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in table.schema.types]
     kinds = [pa.string() if pa.types.is_large_string(kind) else kind for kind in kinds]
-    columns = [column.cast(kind) for column, kind in zip(table.columns, kinds, strict=True)]
+    columns = [
+        column if column.type == kind else column.cast(kind)
+        for column, kind in zip(table.columns, kinds, strict=True)
+    ]
     names = [plain_name(name) or f"unnamed {i}" for i, name in enumerate(table.column_names, 1)]
     return pa.table(columns, pa.schema(zip(names, kinds, strict=True), table.schema.metadata))
 
