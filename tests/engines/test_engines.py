@@ -160,7 +160,7 @@ def test_with_a_posterior_it_answers_the_budget_question(engine: str, whole: Tra
         assert channel.model.response == pytest.approx(earned[channel.modelled], rel=1e-9)
     assert (results / "allocator.png").is_file()
     data, config = pd.read_parquet(tmp_path / "prepared.parquet"), ModelConfig.model_validate(MODEL)
-    assert (results / "curves.json").read_text() == curves(posterior(data, config)).model_dump_json()
+    assert (results / "curves.json").read_text() == curves(posterior(data, config)).country.model_dump_json()
     with Image.open(results / "onepager.png") as told, Image.open(whole.folder / "onepager.png") as plain:
         assert told.width == plain.width
         assert told.height > plain.height

@@ -33,7 +33,7 @@ def found() -> Posterior:
 
 @pytest.fixture(scope="module")
 def written(found: Posterior) -> CurvesDocument:
-    return CurvesDocument.model_validate_json(curves(found).model_dump_json())
+    return CurvesDocument.model_validate_json(curves(found).country.model_dump_json())
 
 
 def dates_of(document: CurvesDocument, name: str) -> CurveDates:
@@ -129,7 +129,7 @@ def test_after_the_data_it_is_last_year_s_spend_as_it_was_or_evenly(
 def test_days_and_months_have_dates_of_their_own_and_short_data_no_last_year(
     rows: int, freq: str, names: tuple[str, ...]
 ) -> None:
-    written = curves(fitted(rows, freq))
+    written = curves(fitted(rows, freq)).country
     there = [dates.name for dates in written.dates]
     assert set(names) <= set(there)
     if rows == 40:

@@ -51,7 +51,7 @@ def found() -> Posterior:
 
 @pytest.fixture(scope="module")
 def written(found: Posterior) -> CurvesDocument:
-    return CurvesDocument.model_validate_json(curves(found).model_dump_json())
+    return CurvesDocument.model_validate_json(curves(found).country.model_dump_json())
 
 
 def planned(written: CurvesDocument, **question: Any) -> Allocation:
@@ -123,7 +123,7 @@ def test_conversions_are_answered_with_cpa() -> None:
     counted = posterior(table, config(table, {"dependent_type": "conversion"}), sweeps=300, longest=1)
     question = {"scenario": "target_efficiency", "target": 0.56, "bounds": {"low": 0.1, "high": 3}}
     job = documents.document(allocate(counted, BudgetQuestion.model_validate(question)))
-    plan = planned(curves(counted), **question)
+    plan = planned(curves(counted).country, **question)
     assert plan.metric == "cpa"
     assert plan.after.cpa == pytest.approx(plan.target, rel=1e-3)
     assert plan.after.spend == pytest.approx(job.after.spend, rel=5e-3)

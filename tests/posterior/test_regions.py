@@ -20,7 +20,7 @@ from trainer.engines.native.budget.reallocation import Infeasible
 from trainer.posterior import Posterior, document, posterior_by_region
 from trainer.posterior.budget import allocate
 from trainer.posterior.budget import document as budget
-from trainer.posterior.budget.curves import curves, curves_by_region
+from trainer.posterior.budget.curves import curves
 from trainer.posterior.budget.split import Curve, Curves, best_split
 from trainer.posterior.regions import ByRegion, chains_by_region
 from trainer.trust import refits
@@ -213,8 +213,7 @@ def test_after_the_data_each_region_spends_as_it_did_a_year_before(
 
 
 def test_the_curves_of_regions_answer_as_a_job_does(found: Posterior) -> None:
-    national = curves(found)
-    regional = curves_by_region(found)
+    national, regional = curves(found)
     assert regional is not None
     assert national.regions == [region.name for region in regional.regions] == list(ROAS)
     for dates in regional.regions[0].dates:

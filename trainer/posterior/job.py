@@ -18,7 +18,7 @@ from trainer.engines.native.records import Inputs
 from trainer.engines.tables import write_csv
 from trainer.posterior.budget import allocate, picture, plans_picture, regions_picture
 from trainer.posterior.budget import document as budget
-from trainer.posterior.budget.curves import curves, curves_by_region
+from trainer.posterior.budget.curves import curves
 from trainer.posterior.document import document
 from trainer.posterior.fit import posterior
 from trainer.posterior.model import NotOffered
@@ -138,11 +138,10 @@ class Asked:
                 table.to_parquet(folder / "posterior_regions.parquet", compression="zstd", index=False)
             answer = document(found)
             if found.converged:
-                text = curves(found).model_dump_json()
-                (folder / "curves.json").write_text(text, encoding="utf-8")
-                if by_region := curves_by_region(found):
-                    text = by_region.model_dump_json()
-                    (folder / "curves_regions.json").write_text(text, encoding="utf-8")
+                written = curves(found)
+                for name, one in (("curves", written.country), ("curves_regions", written.regions)):
+                    if one:
+                        (folder / f"{name}.json").write_text(one.model_dump_json(), encoding="utf-8")
         self.found = found
         for line in (*answer.notes, f"posterior: {found.sweeps:,} sweeps; {' '.join(answer.sentences)}"):
             self.log(line)

@@ -670,6 +670,9 @@ def respond(problem: Problem, i: int, eta: Any, c: Any, series: Any, out: Any) -
             out[s, t] *= c[s] / total
 
 
+_ROOT_OF_HALF = int(np.array(math.sqrt(0.5)).view(np.int64))
+"""Its bits."""
+_LOG_2, _ROUNDING = math.log(2.0), 1.5 * 2.0**52
 NEGLIGIBLE = 1e-16
 """Lags count up to the last one whose weight is more than this share of the largest."""
 
@@ -697,22 +700,65 @@ def _carry(series: Any, first: int, weights: Any, lags: int, start: int, out: An
 
 
 @compiled
-def _saturated(
-    earlier: Any, asked: Any, factors: Any, low: int, high: int, alpha: float, half: float, out: Any
-) -> None:
-    """Fill `out` (F,) with the Hill function of earlier + factor * asked, over the rows low to high."""
-    out[:] = 0.0
-    powers = factors**alpha
-    for t in range(low, high):
-        if earlier[t] == 0.0:  # whatever the factor, one power is enough
-            power = (asked[t] / half) ** alpha
-            for k in range(len(factors)):
-                one = powers[k] * power
-                out[k] += one / (one + 1.0) if one < 1e300 else 1.0
-        else:
-            for k in range(len(factors)):
-                one = ((earlier[t] + factors[k] * asked[t]) / half) ** alpha
-                out[k] += one / (one + 1.0) if one < 1e300 else 1.0
+def _decay(series: Any, theta: float, start: int, out: Any) -> None:
+    """`_carry` of a geometric adstock: `start` rows of the series lie before those of `out`."""
+    carried = 0.0
+    for t in range(start):
+        carried = series[t] + theta * carried
+    for t in range(len(out)):
+        carried = (series[start + t] if start + t < len(series) else 0.0) + theta * carried
+        out[t] = carried
+
+
+@compiled
+def power(values: Any, exponent: float, work: Any) -> None:
+    """Raise `values`, none below 0, in place; right to about 1e-14, and at most e^700.
+
+    Taylor series of logarithm and exponential, in loops that the compiler turns into instructions for several
+    values at once: three times as fast as a call of the C library for each. `work` is of the same length. A
+    power of 0 is next to nothing.
+    """
+    bits, whole = values.view(np.int64), work.view(np.int64)
+    for t in range(len(values)):  # a value is 2^whole times a rest between the roots of 1/2 and 2
+        found = bits[t]
+        twos = (found - _ROOT_OF_HALF) >> 52
+        bits[t] = found - (twos << 52)
+        whole[t] = twos
+    for t in range(len(values)):
+        s = (values[t] - 1.0) / (values[t] + 1.0)
+        z = s * s
+        sums = 1 / 15 + z * (1 / 17 + z * (1 / 19 + z * (1 / 21 + z * (1 / 23))))
+        sums = 1 / 7 + z * (1 / 9 + z * (1 / 11 + z * (1 / 13 + z * sums)))
+        sums = 1.0 + z * (1 / 3 + z * (1 / 5 + z * sums))
+        logarithm = float(whole[t]) * _LOG_2 + 2.0 * s * sums
+        work[t] = min(max(exponent * logarithm, -700.0), 700.0)
+    for t in range(len(values)):
+        near = work[t] / _LOG_2 + _ROUNDING  # whose last bits are the nearest integer
+        x = work[t] - (near - _ROUNDING) * _LOG_2
+        sums = 1 / 362880 + x * (1 / 3628800 + x * (1 / 39916800 + x * (1 / 479001600)))
+        sums = 1 / 120 + x * (1 / 720 + x * (1 / 5040 + x * (1 / 40320 + x * sums)))
+        values[t] = 1.0 + x * (1.0 + x * (1 / 2 + x * (1 / 6 + x * (1 / 24 + x * sums))))
+        work[t] = near
+    for t in range(len(values)):
+        bits[t] += whole[t] << 52
+
+
+@compiled
+def _saturation(powers: Any) -> float:
+    """The sum of x / (x + 1)."""
+    one = two = three = four = 0.0
+    whole = len(powers) - len(powers) % 4
+    for t in range(len(powers)):
+        x = min(powers[t], 1e300)
+        powers[t] = x / (x + 1.0)
+    for t in range(0, whole, 4):
+        one += powers[t]
+        two += powers[t + 1]
+        three += powers[t + 2]
+        four += powers[t + 3]
+    for t in range(whole, len(powers)):
+        one += powers[t]
+    return float((one + two) + (three + four))
 
 
 @compiled_without_lock
@@ -738,17 +784,33 @@ def earn(problem: Problem, eta: Any, trained: Any, before: Any, asked: Any, fact
     everything, start, periods = problem.media.shape[1], len(before), len(asked)
     weights = np.empty(everything)
     earlier, added = np.empty(periods + everything), np.empty(periods + everything)
-    sums, nothing, still = np.empty(len(factors)), np.zeros(1), np.empty(1)
+    alone, powers, work = np.empty_like(added), np.empty_like(added), np.empty_like(added)
     for s in range(len(out)):
         alpha, half, scale = eta[s, 0], trained[s, 0], trained[s, 1]
         kernel.decay_weights(problem.family, eta[s, 2], eta[s, -1], weights)
         lags = reach(weights)
-        _carry(before, 0, weights, lags, start, earlier)
-        _carry(asked, start, weights, lags, start, added)
-        end = periods + lags - 1
-        _saturated(earlier, added, factors, 0, periods, alpha, half, sums)
-        out[s, :, 0] = scale * sums
-        _saturated(earlier, added, nothing, periods, end, alpha, half, still)
-        _saturated(earlier, added, factors, periods, end, alpha, half, sums)
+        end, both = periods + lags - 1, lags - 1 if start else 0
+        if problem.family == kernel.GEOMETRIC and lags < everything:
+            _decay(before, eta[s, 2], start, earlier[:both])
+            _decay(asked, eta[s, 2], 0, added[:end])
+        else:
+            _carry(before, 0, weights, lags, start, earlier[:both])
+            _carry(asked, start, weights, lags, start, added[:end])
+        for t in range(end):
+            alone[t] = added[t] / half
+        power(alone[both:end], alpha, work[both:end])  # whatever the factor, one power is enough
+        still = 0.0
+        if both > periods:
+            for t in range(both):
+                powers[t] = earlier[t] / half
+            power(powers[periods:both], alpha, work[periods:both])
+            still = _saturation(powers[periods:both])
         for k in range(len(factors)):
-            out[s, k, 1] = scale * max(sums[k] - still[0], 0.0)
+            scaled = factors[k] ** alpha
+            for t in range(both):
+                powers[t] = (earlier[t] + factors[k] * added[t]) / half
+            power(powers[:both], alpha, work[:both])
+            for t in range(both, end):
+                powers[t] = scaled * alone[t]
+            out[s, k, 0] = scale * _saturation(powers[:periods])
+            out[s, k, 1] = scale * max(_saturation(powers[periods:end]) - still, 0.0)

@@ -74,18 +74,18 @@ class BudgetAnswer:
     @cached_property
     def next_before(self) -> Floats:
         """(c,) expected to be earned by one more unit of currency per period than was spent."""
-        return self._next_unit(self.plan.spend)
+        return self._next_unit(self.plan.spend, self.before)
 
     @cached_property
     def next_after(self) -> Floats:
         """(c,) expected to be earned by one more unit of currency per period than is proposed."""
-        return self._next_unit(self.spend)
+        return self._next_unit(self.spend, self.after)
 
-    def _next_unit(self, spends: Floats) -> Floats:
+    def _next_unit(self, spends: Floats, earned: Floats) -> Floats:
         periods = len(self.plan.dates)
-        more = self._exactly(spends + periods) - self._exactly(spends)
-        earned: Floats = more.sum(axis=2).mean(axis=1) / periods
-        return earned
+        more = self._exactly(spends + periods) - earned
+        following: Floats = more.sum(axis=2).mean(axis=1) / periods
+        return following
 
     def _exactly(self, spends: Floats) -> Floats:
         return np.array(

@@ -1,11 +1,14 @@
-"""curves.json: what each channel earns with 0 to 3 times its spend, in joint draws."""
+"""curves.json: what each channel earns with 0 to 3 times its spend, in joint draws.
+
+Of data by region the country's curves are the sums of the regions' ones, draw by draw.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contracts.curves import (
     FACTORS,
@@ -23,7 +26,8 @@ from trainer.posterior.result import Posterior
 DRAWS = 200
 """Joint draws that are written."""
 FEWEST, MOST_DRAWS, MOST_CHANNELS = 40, 12_000, 300
-"""By region: draws at least, draws of all channels of all regions together, and such channels at most."""
+"""In curves_regions.json: draws at least, draws of all channels of all regions together, and such channels at
+most."""
 LEVELS = 10_000
 """What the largest value of a channel counts in units; what is written is right to half of one."""
 LAST: dict[Interval, tuple[int, ...]] = {
@@ -40,36 +44,42 @@ _DIGITS = 12
 """Of the means."""
 
 
-def curves(found: Posterior) -> CurvesDocument:
+class AllCurves(NamedTuple):
+    """What is written of a posterior's curves."""
+
+    country: CurvesDocument
     """The content of curves.json."""
+    regions: RegionCurvesDocument | None
+    """The content of curves_regions.json; None without regions, or with too many channels in all of them."""
+
+
+def curves(found: Posterior) -> AllCurves:
+    """The curves of the country and of its regions."""
     inputs = found.model.inputs
     few = len(inputs.dates) < YEAR[inputs.interval]
     notes = ["the data hold less than a year, so that what comes after them can only be planned evenly"]
-    return CurvesDocument(
+    told = set(dict(_regional_spans(found))) if _by_region(found) else set()
+    regions: dict[str, list[CurveDates]] = {region.name: [] for region in found.regions}
+    dates = []
+    for name, span in _spans(found):
+        parts = [_Earned.of(region.found, span) for region in found.regions]
+        dates.append(_dates(found, name, span, parts or [_Earned.of(found, span)], DRAWS))
+        if name in told:
+            draws = max(FEWEST, min(DRAWS, MOST_DRAWS // (len(found.regions) * len(found.paid))))
+            for region, part in zip(found.regions, parts, strict=True):
+                regions[region.name].append(_dates(region.found, name, span, [part], draws))
+    country = CurvesDocument(
         dependent=inputs.dependent_name,
         dependent_type=inputs.dependent_type,
         interval=inputs.interval,
         factors=list(FACTORS),
-        dates=[_dates(found, name, span) for name, span in _spans(found)],
+        dates=dates,
         notes=notes if few else [],
-        regions=[region.name for region in found.regions] if _by_region(found) else [],
+        regions=list(regions) if told else [],
     )
-
-
-def curves_by_region(found: Posterior) -> RegionCurvesDocument | None:
-    """The content of curves_regions.json; None without regions, or with too many channels in all of them."""
-    if not _by_region(found):
-        return None
-    draws = max(FEWEST, min(DRAWS, MOST_DRAWS // (len(found.regions) * len(found.paid))))
-    return RegionCurvesDocument(
-        factors=list(FACTORS),
-        regions=[
-            RegionCurves(
-                name=region.name,
-                dates=[_dates(region.found, name, span, draws) for name, span in _regional_spans(found)],
-            )
-            for region in found.regions
-        ],
+    by_region = [RegionCurves(name=name, dates=one) for name, one in regions.items()]
+    return AllCurves(
+        country, RegionCurvesDocument(factors=list(FACTORS), regions=by_region) if told else None
     )
 
 
@@ -100,26 +110,48 @@ def _spans(found: Posterior) -> Iterator[tuple[str, Span]]:
         yield f"next-{periods}-even", Span(everything, periods, "even")
 
 
-def _dates(found: Posterior, name: str, span: Span, draws: int = DRAWS) -> CurveDates:
+class _Earned(NamedTuple):
+    """What each paid channel of a region, or of a country without regions, earns over some dates."""
+
+    channels: dict[str, PlannedChannel]
+    """By spend column."""
+    drawn: dict[str, Floats]
+    """(S, F, 2) with each factor, in the dates and after them."""
+    exact: dict[str, Floats]
+    """(E, 2) with a few of the factors, the means over all draws."""
+
+    @classmethod
+    def of(cls, found: Posterior, span: Span) -> _Earned:
+        channels = {channel.name: channel for channel in planned(found, span).channels}
+        some, drawn, exact = found.some(DRAWS), {}, {}
+        for name, channel in channels.items():
+            spends = (channel.spend or channel.usual) * np.array(FACTORS)
+            if channel.parts:
+                drawn[name] = channel.earned(spends, some)
+                exact[name] = channel.earned(spends[_EXACT]).mean(axis=0)
+        return cls(channels, drawn, exact)
+
+
+def _dates(found: Posterior, name: str, span: Span, parts: Sequence[_Earned], draws: int) -> CurveDates:
+    """The curves of the parts together, which `found` is about."""
     plan = planned(found, span)
-    order = [channel.name for channel in plan.channels]
-    channels = [plan.channels[order.index(one)] for one in found.model.inputs.spend_names]
+    channels = {channel.name: channel for channel in plan.channels}
     return CurveDates(
         name=name,
         start=plan.dates[0].item(),
         end=plan.dates[-1].item(),
         periods=span.periods,
         pattern=span.pattern,
-        channels=[_channel(channel, found.some(draws)) for channel in channels],
+        channels=[_channel(channels[one], parts, draws) for one in found.model.inputs.spend_names],
     )
 
 
-def _channel(channel: PlannedChannel, some: NDArray[np.int64]) -> CurveChannel:
-    spend = channel.spend or channel.usual
+def _channel(channel: PlannedChannel, parts: Sequence[_Earned], draws: int) -> CurveChannel:
+    name, spend = channel.name, channel.spend or channel.usual
     if not channel.parts or not spend > 0:
         nothing = [0.0] * len(FACTORS)
         return CurveChannel(
-            name=channel.name,
+            name=name,
             today=channel.spend,
             spend=0.0,
             response=nothing,
@@ -127,14 +159,20 @@ def _channel(channel: PlannedChannel, some: NDArray[np.int64]) -> CurveChannel:
             unit=1.0,
             steps=[],
         )
-    spends = spend * np.array(FACTORS)
-    drawn = channel.earned(spends, some)
-    earned = drawn.sum(axis=2)
+    drawn: Floats = np.zeros(())
+    exact: Floats = np.zeros(())
+    for part in parts:
+        if name in part.drawn:
+            silent = channel.spend > 0 and not part.channels[name].spend > 0  # whatever the factor, no spend
+            drawn = drawn + part.drawn[name][:, np.zeros(len(FACTORS), int) if silent else slice(None)]
+            exact = exact + part.exact[name][np.zeros(len(_EXACT), int) if silent else slice(None)]
+    response, carry_out = _means(drawn.mean(axis=0), exact).T
+    kept = np.unique(np.linspace(0, len(drawn) - 1, draws).round().astype(np.int64))
+    earned = drawn[kept].sum(axis=2)
     unit = float(earned.max()) / LEVELS or 1.0
     levels = np.rint(earned / unit).astype(np.int64)
-    response, carry_out = _means(drawn.mean(axis=0), channel.earned(spends[_EXACT]).mean(axis=0)).T
     return CurveChannel(
-        name=channel.name,
+        name=name,
         today=channel.spend,
         spend=spend,
         response=_rounded(response),
