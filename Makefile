@@ -87,8 +87,8 @@ truth: $(VENV)/dev.done ## how near models come to the truth of generated data: 
 	@$(RUN) -m infra.local.truth $(if $(SEEDS),--seeds $(SEEDS))
 	@$(RUN) -m infra.local.calibration
 
-chaos: $(VENV)/dev.done ## many schedules of misfortune: N=100000, SEED=1 to repeat a run, PROCESSES=2
-	@$(RUN) -m tests.property.chaos $(or $(N),10000) $(if $(SEED),--seed $(SEED)) $(if $(PROCESSES),--processes $(PROCESSES))
+chaos: $(VENV)/dev.done ## many schedules of misfortune: N=100000, SEED=1 to repeat a run, FIRST=5000 to go on with it, PROCESSES=2
+	@$(RUN) -m tests.property.chaos $(or $(N),10000) $(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST)) $(if $(PROCESSES),--processes $(PROCESSES))
 
 chaos-real: $(VENV)/dev.done ## real processes, killed at random, and a disk that is full once: JOBS=300, SEED=1
 	@$(RUN) -m tests.chaos embedded --jobs $(or $(JOBS),300) $(if $(SEED),--seed $(SEED))

@@ -19,20 +19,20 @@ _PART = 10
 
 @dataclass(frozen=True)
 class Explored:
-    """What the first schedules of a seed came to; the last of them broke a promise if `broke` says how."""
+    """What schedules of a seed came to; the last of them broke a promise if `broke` says how."""
 
     schedules: int = 0
     covered: frozenset[Triple] = frozenset()
     broke: str = ""
 
 
-def explore(seed: int, schedules: int, processes: int) -> Generator[Explored]:
-    """Run schedules 0, 1, … of a seed; again and again, what they came to so far.
+def explore(seed: int, numbers: range, processes: int) -> Generator[Explored]:
+    """Run schedules of a seed by their numbers; again and again, what they came to so far.
 
     It ends with the last one or with the first that breaks a promise, which is the same one, whatever the
     number of processes. Close the iterator to end it earlier.
     """
-    parts = [range(start, min(start + _PART, schedules)) for start in range(0, schedules, _PART)]
+    parts = [numbers[start : start + _PART] for start in range(0, len(numbers), _PART)]
     fresh = multiprocessing.get_context("spawn")  # a copy of this process would share its connections
     pool = ProcessPoolExecutor(processes, fresh)
     so_far = Explored()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -30,6 +31,7 @@ def object_path(bucket: Path, name: str) -> Path:
     return bucket / name
 
 
+@functools.lru_cache(10_000)
 def _problem(name: str) -> str | None:
     try:
         size = len(name.encode())
