@@ -199,6 +199,12 @@ class NamedColumn(Exchanged):
     meant: str | None = Field(
         None, description="column of the source that it was probably renamed to; None: none is alike"
     )
+    type: Literal["date", "number", "text"] | None = Field(
+        None, description="what the values of that column are; None: there is none, or it is empty"
+    )
+    problem: str | None = Field(
+        None, description="why its values cannot be what the mapping takes them for; None: they can"
+    )
 
 
 class MappingCheck(Exchanged):
@@ -207,7 +213,9 @@ class MappingCheck(Exchanged):
     country: OfCountry
     name: str = Field(description="name of the mapping")
     version: int = Field(description="version that was checked")
-    complete: bool = Field(description="whether every column was found, under its name or an alias")
+    complete: bool = Field(
+        description="whether every column was found, under its name or an alias, with values that can be used"
+    )
     columns: list[NamedColumn] = Field(description="every column that the mapping needs")
     new: list[str] = Field(
         description="other columns of the source, which the mapping neither names nor probably means"
@@ -310,6 +318,14 @@ def _column_paths(settings: Items[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from (
                 (f"derived[{i}].{key}", one) for one in (inputs if isinstance(inputs, list) else [inputs])
             )
+
+
+def wanted_type(role: str) -> Literal["date", "number"] | None:
+    """What the values of a column must be where a mapping names it; None: anything will do."""
+    if role == "columns.date":
+        return "date"
+    numbers = ("columns.dependent", "columns.paid_media", "columns.organic", "columns.context", "derived")
+    return "number" if role.startswith(numbers) else None
 
 
 _COLUMN_LISTS = {

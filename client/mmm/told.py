@@ -171,6 +171,7 @@ def mapping_lines(found: MappingCheck) -> list[str]:
         for one in found.columns
         if one.state in told
     ]
+    lines += [f"{one.meant or one.found}: {one.problem}" for one in found.columns if one.problem]
     there = sum(one.found is not None for one in found.columns)
     head = f"{there} of {len(found.columns)} columns of {found.country} {found.name}, version {found.version}"
     new = [f"new: {', '.join(found.new)}"] if found.new else []

@@ -1,4 +1,4 @@
-"""A request that somebody is writing: the fields of the form and the text beside it are one document."""
+"""What somebody is writing, a request or a mapping: the fields of a form and the text beside it are one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from contracts.base import WHOLE
 from contracts.preview import Preview
 from contracts.problem import Violation, violations
-from contracts.request import SettingsError, TrainRequest, parse_settings
+from contracts.request import MAPPING_FIELDS, SettingsError, TrainRequest, parse_settings
 from functions.acceptance.request import MAX_REQUEST_BYTES
 from functions.web import parts
 from functions.web.form import Control, Schema, Sent, changed, form
@@ -58,11 +58,13 @@ _FIRST = ("request_id", "country", "revision", "source", "columns")
 
 @dataclass(frozen=True)
 class Draft:
-    """What the page shows of a request that is being written."""
+    """What the page shows of a document that is being written."""
 
     document: Document
     text: str
     """The document as YAML; as it was typed where that cannot be read."""
+    schema: Schema
+    """What it can say."""
     violations: list[Violation] = field(default_factory=list)
     preview: Preview | None = None
     """What is in the source, as far as somebody has looked."""
@@ -74,7 +76,7 @@ class Draft:
     @property
     def form(self) -> Control:
         """Its form."""
-        return form(schema(), self.document)
+        return form(self.schema, self.document)
 
     @property
     def base(self) -> str:
@@ -82,14 +84,19 @@ class Draft:
         return json.dumps(self.document, ensure_ascii=False)
 
     def sections(self) -> Iterator[tuple[Section, list[Control], list[Control]]]:
-        """Each section with its front and its rare controls."""
+        """Each section that has any fields, with its front and its rare controls."""
         whole = self.form
+        fields = self.schema["properties"]
         named = {path for section in SECTIONS for path in f"{section.front} {section.more}".split()}
         rest = [one.field for one in whole.children if one.field not in named]
         for section in SECTIONS:
-            front, more = section.front.split(), section.more.split()
+            front, more = (
+                [path for path in paths.split() if path.partition(".")[0] in fields]
+                for paths in (section.front, section.more)
+            )
             more += rest if section is SECTIONS[-1] else []
-            yield section, [whole.at(path) for path in front], [whole.at(path) for path in more]
+            if front or more:
+                yield section, [whole.at(path) for path in front], [whole.at(path) for path in more]
 
     @property
     def parts(self) -> dict[str, str]:
@@ -125,22 +132,23 @@ class Draft:
         return None
 
 
-def draft(document: Document) -> Draft:
-    """A draft of a document."""
-    return Draft(document, as_yaml(document) if document else "")
+def draft(document: Document, of: Schema | None = None) -> Draft:
+    """A draft of a document, of a request unless another schema is given."""
+    return Draft(document, as_yaml(document) if document else "", of or request_schema())
 
 
-def sent_draft(sent: Sent, preview: Preview | None) -> Draft:
+def sent_draft(sent: Sent, preview: Preview | None = None, of: Schema | None = None) -> Draft:
     """The draft that a form sends: what somebody changed in the fields, put into the text beside them.
 
     Args:
         sent: everything that the form holds.
         preview: the look into the source that it was shown with.
+        of: the schema of the document; None: that of a request.
 
     Raises:
         BadQuery: the hidden copy of what was shown is missing or broken.
     """
-    before = _base(sent)
+    before, of = _base(sent), of or request_schema()
     text = sent.get("text", "").replace("\r\n", "\n")
     unchanged = text.strip() == (as_yaml(before) if before else "").strip()
     typed, wrong = before, []
@@ -151,7 +159,7 @@ def sent_draft(sent: Sent, preview: Preview | None) -> Draft:
             typed = parse_settings(text.encode()) if text.strip() else {}
     except SettingsError as error:
         wrong = [f"{WHOLE}: the text {error}"]
-    document, lines = changed(form(schema(), before), sent, typed)
+    document, lines = changed(form(of, before), sent, typed)
     chosen = _chosen(sent, preview, before)
     if chosen:
         columns, more = parts.given(document.get("columns"), chosen)
@@ -159,7 +167,7 @@ def sent_draft(sent: Sent, preview: Preview | None) -> Draft:
     document = ordered(document)
     shown = text if wrong else as_yaml(document) if document else ""
     still = preview is not None and preview.source == document.get("source")
-    return Draft(document, shown, violations([*wrong, *lines]), preview if still else None)
+    return Draft(document, shown, of, violations([*wrong, *lines]), preview if still else None)
 
 
 def told(violation: Violation) -> str:
@@ -169,7 +177,7 @@ def told(violation: Violation) -> str:
 
 def ordered(document: Document) -> Document:
     """A document with its fields in the order in which people read them, unknown ones last."""
-    names = [*_FIRST, *(name for name in schema()["properties"] if name not in _FIRST)]
+    names = [*_FIRST, *(name for name in request_schema()["properties"] if name not in _FIRST)]
     places = {name: i for i, name in enumerate(names)}
     return dict(sorted(document.items(), key=lambda item: places.get(item[0], len(names))))
 
@@ -187,9 +195,17 @@ def _chosen(sent: Sent, preview: Preview | None, before: Document) -> dict[str, 
 
 
 @cache
-def schema() -> Schema:
+def request_schema() -> Schema:
     """What a request can say."""
     return TrainRequest.model_json_schema()
+
+
+@cache
+def mapping_schema() -> Schema:
+    """What a mapping can say: the part of a request that many share, none of it required."""
+    whole = request_schema()
+    shared = {name: field for name, field in whole["properties"].items() if name in MAPPING_FIELDS}
+    return {**whole, "properties": shared, "required": []}
 
 
 def _base(sent: Mapping[str, str]) -> Document:

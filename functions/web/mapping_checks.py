@@ -15,9 +15,11 @@ from contracts.mapping import (
     NamedColumn,
     named_columns,
     version_key,
+    wanted_type,
 )
 from contracts.preview import Preview
 from contracts.problem import Problem
+from contracts.validation import ColumnProfile
 from functions.ports import JobStore
 from functions.runtime import Runtime
 from functions.web import looking
@@ -25,6 +27,9 @@ from functions.web.problems import Unknown
 
 _ALIKE = 0.7
 """From which likeness on, 0 to 1, a column counts as renamed."""
+_NAMED = {"date": "dates", "number": "numbers", "text": "text"}
+_COMPACT_DATES = range(19000101, 22000101)
+"""Dates that are written as numbers, such as 20260131."""
 _COMPARED = 100
 """Names of either side that are compared: all pairs of thousands would take minutes."""
 
@@ -69,27 +74,49 @@ def _compared(
     found = {name: _found(name, aliases, there) for name in named}
     other = [name for name in there if name not in set(found.values())]
     meant = renamed([name for name, its in found.items() if its is None], other)
-    columns = [
-        NamedColumn(
-            name=name,
-            roles=roles,
-            state=_state(name, found[name], meant),
-            found=found[name],
-            meant=meant.get(name),
+    profiles = {column.name: column for column in seen.columns}
+    columns = []
+    for name, roles in named.items():
+        profile = profiles.get(found[name] or meant.get(name) or "")
+        known = profile if profile is not None and profile.distinct else None
+        columns.append(
+            NamedColumn(
+                name=name,
+                roles=roles,
+                state=_state(name, found[name], meant),
+                found=found[name],
+                meant=meant.get(name),
+                type=known.type if known else None,
+                problem=_unfit(roles, known) if known else None,
+            )
         )
-        for name, roles in named.items()
-    ]
     return MappingCheck(
         country=mapping.country,
         name=mapping.name,
         version=mapping.version,
-        complete=all(found.values()),
+        complete=all(one.found is not None and one.problem is None for one in columns),
         columns=columns,
         new=[name for name in other if name not in set(meant.values())],
         rows=seen.rows,
         notes=seen.notes,
         aliases={**aliases, **{name: [*aliases.get(name, []), its] for name, its in meant.items()}},
     )
+
+
+def _unfit(roles: list[str], values: ColumnProfile) -> str | None:
+    """Why values cannot be what a mapping takes them for; None: they can."""
+    wanted = {wanted_type(role): role for role in roles}
+    if "number" in wanted and values.type != "number":
+        return f"{wanted['number']} must be numbers, but its values are {_NAMED[values.type]}"
+    if "date" in wanted and not _are_dates(values):
+        return f"{wanted['date']} must be dates, but its values are {_NAMED[values.type]}"
+    return None
+
+
+def _are_dates(values: ColumnProfile) -> bool:
+    if values.type == "number":
+        return values.min in _COMPACT_DATES and values.max in _COMPACT_DATES
+    return values.type == "date"
 
 
 def _state(name: str, found: str | None, meant: Mapping[str, str]) -> Any:

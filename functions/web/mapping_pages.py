@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from contracts.api import ListQuery
 from contracts.base import Country, Slug, error_lines
-from contracts.job import Job
+from contracts.job import Job, JobState
 from contracts.mapping import MappingDocument, MappingsQuery
 from contracts.preview import SourceQuestion
 from contracts.problem import Problem, Violation, violations
@@ -19,12 +19,15 @@ from functions import mappings
 from functions.errors import BadRequest, Unavailable
 from functions.retries import retry_on_conflict
 from functions.runtime import Runtime
-from functions.web import mapping_checks
+from functions.web import drafts, mapping_checks
 from functions.web.actions import job_of
+from functions.web.drafts import Draft
 from functions.web.formats import as_yaml
+from functions.web.new_pages import with_annotations
 from functions.web.people import asking
 from functions.web.problems import Changed, Refused
 from functions.web.routes import read_query
+from functions.web.security import unlimited_fields
 from functions.web.v1.mappings import history, list_mappings
 
 EXAMPLE = """columns:
@@ -33,7 +36,7 @@ EXAMPLE = """columns:
   dependent_type: revenue
   paid_media: [tv_spend]
 adstock: geometric
-prophet: {holiday_country: DE}
+prophet: {components: [trend, season, holiday], holiday_country: DE}
 """
 _SOURCE = "kind: table\nconnection: demo\ndatabase: demo\nschema: main\ntable: weekly_sales\n"
 _KEY: TypeAdapter[tuple[Country, Slug]] = TypeAdapter(tuple[Country, Slug])
@@ -62,15 +65,17 @@ def blueprint(runtime: Runtime) -> Blueprint:
         if job_id := request.args.get("from"):
             job = job_of(ports, job_id)
             shared = {name: value for name, value in job.asked.items() if name in MAPPING_FIELDS}
-            return _form(job.country, "", as_yaml(shared), 0)
-        return _form("", "", EXAMPLE, 0)
+            return _form(job.country, "", _drafted(shared), 0)
+        return _form("", "", _drafted(parse_settings(EXAMPLE.encode())), 0)
 
     @pages.post("/mappings/new")
     def send() -> str | Response:
-        country, name, text, note = (
-            request.form.get(field, "").strip() for field in ("country", "name", "text", "note")
-        )
+        unlimited_fields(request)
+        country, name, note = (request.form.get(field, "").strip() for field in ("country", "name", "note"))
         seen = request.form.get("version", type=int, default=0)
+        draft = with_annotations(drafts.sent_draft(request.form, of=drafts.mapping_schema()))
+        if draft.violations or request.form.get("do") != "save":
+            return _form(country, name, draft, seen, note)
 
         def check(known: MappingDocument | None) -> None:
             there = known.version if known is not None and (seen or known.state == "ACTIVE") else 0
@@ -79,23 +84,21 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
         try:
             key = _KEY.validate_python((country, name))
-            settings = parse_settings(text.replace("\r\n", "\n").encode())
             written = retry_on_conflict(
-                lambda: mappings.write(runtime, key, settings, asking(), note[:500], check)
+                lambda: mappings.write(runtime, key, draft.document, asking(), note[:500], check)
             )
             mappings.start_waiting(runtime, written)
         except ValidationError as error:
             lines = [
                 line.replace("[0]", "country", 1).replace("[1]", "name", 1) for line in error_lines(error)
             ]
-            return _form(country, name, text, seen, note, violations(lines))
-        except SettingsError as error:
-            return _form(country, name, text, seen, note, [Violation(path="text", message=str(error))])
+            return _form(country, name, draft.with_violations(violations(lines)), seen, note)
         except BadRequest as error:
-            return _form(country, name, text, seen, note, violations(error.problem.errors))
+            wrong = violations(error.problem.errors)
+            return _form(country, name, draft.with_violations(wrong), seen, note)
         except Changed as error:
             told = [Violation(path="version", message=error.problem.detail)]
-            return _form(country, name, text, seen, note, told)
+            return _form(country, name, draft.with_violations(told), seen, note)
         return redirect(url_for("mappings.one", country=country, name=name), 303)
 
     @pages.get("/mappings/<country:country>/<mapping:name>")
@@ -106,7 +109,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
     def edit(country: str, name: str) -> str:
         newest = mapping_checks.version_of(ports.jobs, country, name, None)
         mapping = mapping_checks.version_of(ports.jobs, country, name, _version())
-        return _form(country, name, as_yaml(mapping.settings), newest.version)
+        return _form(country, name, _drafted(mapping.settings), newest.version)
 
     @pages.post("/mappings/<country:country>/<mapping:name>/delete")
     def delete(country: str, name: str) -> Response:
@@ -160,17 +163,19 @@ def _version() -> int | None:
 
 
 def _last_source(runtime: Runtime, key: str) -> str:
-    """The source of the last job with a mapping, as YAML; an example if there is none."""
-    for job in runtime.ports.jobs.find(Job, limit=1, mapping=key):
+    """The source of the last job that succeeded with a mapping, as YAML; an example if there is none."""
+    for job in runtime.ports.jobs.find(Job, limit=1, mapping=key, state=JobState.SUCCEEDED.value):
         source = job.asked.get("source")
         if isinstance(source, dict):
             return as_yaml({name: value for name, value in source.items() if name != "generation"})
     return _SOURCE
 
 
-def _form(
-    country: str, name: str, text: str, seen: int, note: str = "", wrong: list[Violation] | None = None
-) -> str:
+def _drafted(settings: dict[str, Any]) -> Draft:
+    return drafts.draft(drafts.ordered(settings), drafts.mapping_schema())
+
+
+def _form(country: str, name: str, draft: Draft, seen: int, note: str = "") -> str:
     return render_template(
-        "mapping_form.html", country=country, name=name, text=text, version=seen, note=note, wrong=wrong
+        "mapping_form.html", country=country, name=name, draft=draft, version=seen, note=note
     )

@@ -167,7 +167,7 @@ def with_annotations(draft: Draft) -> Draft:
     notes, problems = starts.notes_of(file.read(starts.MAX_ANNOTATIONS_BYTES + 1))
     before = draft.document.get("annotations")
     told = [*(before if isinstance(before, list) else []), *notes]
-    changed = drafts.draft({**draft.document, "annotations": told} if notes else draft.document)
+    changed = drafts.draft({**draft.document, "annotations": told} if notes else draft.document, draft.schema)
     return replace(changed, violations=[*draft.violations, *violations(problems)], preview=draft.preview)
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import yaml
+from werkzeug.datastructures import MultiDict
 
 from contracts.job import UsedMapping
 from tests.web.harness import S, Site
+from tests.web.test_new import Fields
 
 TEXT = "adstock: geometric\ncolumns: {date: date}\n"
 
 
 def save(site: Site, text: str = TEXT, version: int = 0, name: str = "weekly", note: str = "") -> Any:
-    sent = {"country": "DE", "name": name, "text": text, "version": version, "note": note}
-    return site.client.post("/mappings/new", data=sent)
+    sent = {"country": "DE", "name": name, "text": text, "version": version, "note": note, "base": "{}"}
+    return site.client.post("/mappings/new", data={**sent, "do": "save"})
 
 
 def test_a_mapping_is_written_changed_put_back_and_deleted(site: Site) -> None:
@@ -47,6 +52,49 @@ def test_what_is_wrong_with_a_mapping_is_told_beside_what_was_typed(site: Site) 
         assert all(one in page.text for one in (*told, text.splitlines()[0])), text
     assert "name" in save(site, name="no name!").text
     assert site.client.get("/api/v1/mappings").json["mappings"] == []
+
+
+def press(site: Site, form: MultiDict[str, str], do: str, written: Mapping[str, str] | None = None) -> Any:
+    for field, value in {**(written or {}), "do": do}.items():
+        form.setlist(field, [value])
+    return site.client.post("/mappings/new", data=form)
+
+
+def test_a_mapping_is_written_by_its_fields_as_a_request_is(site: Site) -> None:
+    shown = site.client.get("/mappings/new").text
+    form = Fields(shown).sent
+    assert {"columns.dependent", "search.trials", "country", "name"} <= form.keys()
+    assert not {"request_id", "source.kind", "requested_by"} & form.keys()
+    written = {"country": "DE", "name": "weekly", "columns.dependent": "sales", "search.trials": "many"}
+    updated = press(site, form, "update", written)
+    assert "dependent: sales" in Fields(updated.text).sent["text"]
+    refused = press(site, Fields(updated.text).sent, "save")
+    assert '<a href="#f.search.trials">search.trials</a>' in refused.text
+    assert press(site, Fields(refused.text).sent, "save", {"search.trials": "3"}).status_code == 303
+    saved = site.client.get("/api/v1/mappings/DE/weekly").json["settings"]
+    assert (saved["columns"]["dependent"], saved["search"]) == ("sales", {"trials": 3})
+
+
+def test_a_check_tells_types_and_begins_with_a_source_that_worked(site: Site) -> None:
+    rows = "".join(f"2026-01-{day:02},{'high' if day > 3 else day},{day},note\n" for day in range(1, 29))
+    site.ports.objects.create("sources/DE/new.csv", f"day,sales,tv spend,weather\n{rows}".encode())
+    columns = {"date": "weather", "dependent": "sales", "paid_media": ["tv_spend"]}
+    save(site, yaml.safe_dump({"columns": columns}))
+    for job_id, state in (("good", S.SUCCEEDED), ("bad", S.REJECTED)):
+        source = {"kind": "object", "name": f"sources/DE/{job_id}.csv"}
+        site.job(state, job_id, request={"country": "DE", "source": source}, mapping="DE/weekly")
+    assert "sources/DE/good.csv" in site.client.get("/mappings/DE/weekly").text
+    asked = {"source": {"kind": "object", "name": "sources/DE/new.csv"}}
+    with site.functions():
+        found = site.client.post("/api/v1/mappings/DE/weekly:check", json=asked).json
+        page = site.client.post("/mappings/DE/weekly/check", data={"source": yaml.safe_dump(asked)}).text
+    told = {one["name"]: (one["state"], one["type"], one["problem"]) for one in found["columns"]}
+    assert told["tv_spend"] == ("renamed", "number", None)
+    assert told["weather"][2] == "columns.date must be dates, but its values are text"
+    assert told["sales"][:2] == ("found", "text")
+    assert told["sales"][2] == "columns.dependent must be numbers, but its values are text"
+    assert (found["complete"], found["new"]) == (False, ["day"])
+    assert "columns.dependent must be numbers" in page
 
 
 def test_a_job_s_page_says_who_said_each_value(site: Site) -> None:

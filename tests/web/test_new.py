@@ -180,7 +180,7 @@ def test_a_new_field_of_the_contract_is_in_the_form(site: Site, monkeypatch: pyt
         patience: int = Field(7, ge=1, le=90, description="how long `it` waits, in minutes")
 
     monkeypatch.setattr(drafts, "TrainRequest", Longer)
-    drafts.schema.cache_clear()
+    drafts.request_schema.cache_clear()
     try:
         html = site.client.get("/new").text
         field = unescape(html[html.index('name="patience"') - 200 :][:700])
@@ -191,7 +191,7 @@ def test_a_new_field_of_the_contract_is_in_the_form(site: Site, monkeypatch: pyt
         assert (told(html)["patience"], sent(html)["patience"]) == ("three", "three")
     finally:
         monkeypatch.undo()
-        drafts.schema.cache_clear()
+        drafts.request_schema.cache_clear()
 
 
 # starting
