@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from contracts.attempt import Progress
 from contracts.base import (
@@ -22,8 +22,19 @@ from contracts.base import (
     spelled,
 )
 from contracts.batch import Batch, BatchState, OfBatch, RefusedRow
-from contracts.job import DeadLetter, IgnoredFile, Job, JobResult, JobState, Slot, TimelineEntry, Upload
+from contracts.job import (
+    DeadLetter,
+    IgnoredFile,
+    Job,
+    JobResult,
+    JobState,
+    Slot,
+    TimelineEntry,
+    Upload,
+    label,
+)
 from contracts.problem import Problem, Violation
+from contracts.request import LabelValue
 from contracts.result import Timings
 from contracts.schedule import Run, Schedule, ScheduleText
 
@@ -38,6 +49,14 @@ def _written_as_time(value: Any) -> Any:
 
 Moment = Annotated[Timestamp, BeforeValidator(_written_as_time, json_schema_input_type=datetime)]
 """A time in a parameter; a bare number is none."""
+
+
+def _one_label(labels: dict[str, str]) -> dict[str, str]:
+    if len(labels) > 1:
+        raise ValueError("lists can be filtered by one label at a time; filter what it answers by the others")
+    return labels
+
+
 Beginning = Annotated[str, spelled(r"^[!-~]{1,200}$", "must be the beginning of a request_id")]
 FileName = Annotated[
     str,
@@ -100,6 +119,11 @@ class JobEquals(Authored):
         None, description="jobs of this batch; left out: of all and of none"
     )
     schedule: Slug | None = Field(None, description="runs of this schedule; left out: all jobs")
+    label: Annotated[dict[Slug, LabelValue], AfterValidator(_one_label)] = Field(
+        {},
+        json_schema_extra={"maxProperties": 1},
+        description="jobs with this label, given as `label.<name>=<value>`; one at most",
+    )
 
     @property
     def equals(self) -> dict[str, str | tuple[str, ...]]:
@@ -108,6 +132,7 @@ class JobEquals(Authored):
         given: dict[str, str | tuple[str, ...]] = {
             name: value for name, value in one.items() if value is not None
         }
+        given.update(("labels", label(name, value)) for name, value in self.label.items())
         return {**given, **({"state": tuple(self.state)} if self.state else {})}
 
 
@@ -158,6 +183,7 @@ class JobRow(Exchanged):
     queue: str = Field(description="queue in which the job waits for its turn")
     priority: int = Field(description="higher is started first")
     requested_by: str | None = Field(description="who asked for the job, as the request says")
+    labels: list[str] = Field(description="labels of the request, each as `name=value`")
     state: JobState = Field(description="where the job is on its way")
     done: bool = Field(description="whether the job has ended")
     attempt: OfAttempt

@@ -62,15 +62,14 @@ class Merge(Exchanged):
     task: int = Field(description="index of the task, counted from 0")
 
 
-SEARCHED = 0.7
-"""Share of a training that is done when all candidates have been evaluated."""
-
-
 class Progress(Exchanged):
     """How far a training is."""
 
     step: str = Field("starting", description="what is being done, in a few words")
     done: float = Field(0, ge=0, le=1, description="share of the training that is done; never smaller again")
+    searched: float = Field(
+        0.7, ge=0, le=1, description="what `done` is when all candidates have been evaluated"
+    )
     trial: int = Field(0, description="trials that have begun")
     trials: int = Field(0, description="trials to run")
     iteration: int = Field(0, description="candidates evaluated so far, over all trials")
@@ -90,7 +89,8 @@ class Progress(Exchanged):
         searched = sum(task.done for task in tasks) / max(count, len(tasks))
         return cls(
             step=tasks[-1].step,
-            done=furthest if furthest > SEARCHED else searched,
+            done=furthest if furthest > tasks[-1].searched else searched,
+            searched=tasks[-1].searched,
             trial=sum(task.trial for task in tasks),
             trials=sum(task.trials for task in tasks),
             iteration=sum(task.iteration for task in tasks),

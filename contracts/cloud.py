@@ -132,9 +132,12 @@ class Index:
     order: Order = NEWEST
 
     @property
-    def columns(self) -> Order:
+    def columns(self) -> tuple[tuple[str, Direction | Literal["CONTAINS"]], ...]:
         """All fields of the index, as paths in a stored document."""
-        every: Order = (*((name, "ASCENDING") for name in self.fields), *self.order)
+        asked: list[tuple[str, Direction | Literal["CONTAINS"]]] = [
+            (name, "CONTAINS" if name in LISTS else "ASCENDING") for name in self.fields
+        ]
+        every = (*asked, *self.order)
         return tuple((name if name == "created" else f"fields.{name}", way) for name, way in every)
 
     def named(self) -> dict[str, Any]:
@@ -142,7 +145,12 @@ class Index:
         name = "-".join(
             (self.collection, *self.fields, *(name for name, _ in self.order if name != "created"))
         )
-        fields = [{"path": path, "order": way} for path, way in self.columns]
+        fields = [
+            {"path": path, "order": None, "array": way}
+            if way == "CONTAINS"
+            else {"path": path, "order": way, "array": None}
+            for path, way in self.columns
+        ]
         return {"name": name, "collection": self.collection, "fields": fields}
 
 
@@ -338,7 +346,9 @@ RIGHTS: dict[str, Rights] = {
 }
 """Identity → what it may do. Tests compare it with what each one really calls."""
 
-FILTERS = ("state", "country", "revision", "queue", "requested_by", "schedule", "batch_id")
+LISTS = ("labels",)
+"""Fields that hold several values; a query asks for documents that have one of its own among them."""
+FILTERS = ("state", "country", "revision", "queue", "requested_by", "schedule", "batch_id", *LISTS)
 """Fields of jobs by which people look for some, in any combination."""
 INDEXES: tuple[Index, ...] = (
     *(Index("jobs", (name,)) for name in FILTERS),

@@ -32,6 +32,45 @@ class FigureCurve(Exchanged):
     )
     proposed_response: float | None = Field(None, description="response to `proposed`, by this curve")
 
+    @property
+    def mean(self) -> list[float | None]:
+        """The response, as it is called where it has an interval."""
+        return self.response
+
+
+class FigureBand(Exchanged):
+    """What a paid channel earns by the posterior with 0 to 3 times its spend in the window, also after it."""
+
+    value: list[float] = Field(description="spend per period, in currency; ascending from 0")
+    low: list[float] = Field(description="5 % of what each spend earns per period, in units of the dependent")
+    mean: list[float] = Field(
+        description="expected of each spend; what was spent before the window still earns in it"
+    )
+    high: list[float] = Field(description="95 % of what each spend earns")
+    today: float = Field(description="average spend per period of the window")
+    today_response: float = Field(description="expected of `today`")
+    proposed: float | None = Field(
+        None, description="spend per period that the budget answer proposes; left out: none, or above all"
+    )
+    proposed_response: float | None = Field(None, description="expected of `proposed`")
+
+
+class FigureTold(Exchanged):
+    """What a paid channel earned in the window by the posterior, in units of the dependent variable."""
+
+    low: float = Field(description="5 % of the contribution")
+    mean: float = Field(description="expected contribution")
+    high: float = Field(description="95 % of the contribution")
+    share: float = Field(description="expected share of the dependent variable's sum")
+    next_unit: float | None = Field(
+        None,
+        description="ROAS or CPA of a tenth more spend, expected, with what it earns after the window; left "
+        "out: nothing was spent",
+    )
+    band: FigureBand | None = Field(
+        None, description="response curve with its interval; left out: nothing was spent"
+    )
+
 
 class FigureChannel(Exchanged):
     """One media channel in one model, beside what the posterior and similar models say of it."""
@@ -61,6 +100,14 @@ class FigureChannel(Exchanged):
     )
     before: float | None = Field(None, description="what was spent over the same dates, in currency")
     curve: FigureCurve = Field(description="response curve")
+    told: FigureTold | None = Field(
+        None, description="the posterior, whatever the model; left out: it has none, or has not converged"
+    )
+
+    @property
+    def best_curve(self) -> FigureBand | FigureCurve:
+        """The response curve that says most: the posterior's, or the model's where there is none."""
+        return self.told.band if self.told and self.told.band else self.curve
 
     @property
     def inside(self) -> bool | None:

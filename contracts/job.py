@@ -200,6 +200,11 @@ class Deletion(Exchanged):
     bytes: int = Field(0, description="how large they were together")
 
 
+def label(name: str, value: str) -> str:
+    """A label as the document of a job holds it."""
+    return f"{name}={value}"
+
+
 def lane_of(country: str, batch_id: str | None) -> str:
     """The lane of a job; those without a batch have one in each country."""
     return f"{country}/{batch_id or ''}"
@@ -233,6 +238,7 @@ class Job(Document):
     queue: str = Field("default", description="queue in which the job waits for its turn")
     priority: int = Field(0, description="higher is started first")
     requested_by: str | None = Field(None, description="who asked for the job, as the request says")
+    labels: list[str] = Field([], description="labels of the request, each as `name=value`")
     refreshes: str | None = Field(
         None,
         description="former job that `refresh` meant when the request was accepted; None: there was none",

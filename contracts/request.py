@@ -43,6 +43,9 @@ RequestId = Annotated[
 CountryValue = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 """A country as the data name it."""
 
+LabelValue = Annotated[str, StringConstraints(max_length=200)]
+MAX_LABELS = 50
+
 Identifier = Annotated[
     str,
     spelled(
@@ -335,8 +338,8 @@ class TrainRequest(ModelConfig):
     schedule: Slug | None = Field(
         None, description="schedule whose run the request is, which says so itself; left out: of none"
     )
-    labels: dict[Slug, Annotated[str, StringConstraints(max_length=200)]] = Field(
-        {}, description="labels of your own, copied to the summary"
+    labels: Annotated[dict[Slug, LabelValue], Field(max_length=MAX_LABELS)] = Field(
+        {}, description="labels of your own, by which lists of jobs can be filtered; copied to the summary"
     )
 
     @model_validator(mode="after")

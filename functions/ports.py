@@ -65,7 +65,8 @@ class JobStore(Protocol):
         All of them, unless a `limit` is given. `starting`: only those whose `request_id` starts so; they come
         by it, the last of the alphabet first. `until`: without `starting`, only those that were created up to
         about a minute after this time. `before` is the key of a document: only those that come after
-        it in this order, for paging. This query and the next three are ordered and limited by the store,
+        it in this order, for paging. A field of `contracts.cloud.LISTS` must have the value, one only, among
+        its own. This query and the next three are ordered and limited by the store,
         which reads no document that it does not give.
 
         Raises:

@@ -16,7 +16,6 @@ import pandas as pd
 from pydantic import ValidationError
 
 from contracts.attempt import (
-    SEARCHED,
     Heartbeat,
     Manifest,
     ManifestFile,
@@ -46,15 +45,10 @@ from trainer.timings import Steps, cpu_seconds, peak_memory_mb
 from trainer.transfer import download, upload
 from trainer.trust.job import Judge
 from trainer.warnings import add_warnings
+from trainer.weights import Weights
 
 _CONTINUED = re.compile(r"\w[\w.-]*\.(csv|json)|pareto_alldecomp_matrix\.parquet", re.ASCII)
 """Files of a former result that another training needs; plain names only, never a path out of the folder."""
-
-_PREPARED = 0.1
-"""Share of a training that is done when its data are prepared."""
-_BEGUN = {"load": 0.0, "prepare": 0.02, "decompose": 0.05}
-_MERGED = {"posterior": 0.72, "select": 0.84, "outputs": 0.88, "upload": 0.98}
-"""Share of a training that is done where its steps begin: before the search, and after it."""
 
 
 def trials_of(task: int, tasks: int, trials: int) -> range:
@@ -76,6 +70,8 @@ class Life:
         self.objects = self.runtime.ports.objects
         self.index = self.task.cloud_run_task_index
         self.done = 0.0
+        self.weights: Weights | None = None
+        """None before the configuration is known."""
         self.merging = False
         self.console = Console(
             self.objects,
@@ -148,8 +144,9 @@ class Life:
             f"task {self.index + 1} of {count}"
         )
         tasks = min(count, trials)  # with more tasks than trials, the last ones have nothing to do
+        self.weights = Weights(config, tasks)
         if self.index >= tasks:
-            self.done = SEARCHED
+            self.done = self.weights.searched
             return None
         engine, asked = self._engine(config, folder, tasks)
         shares = [self.attempt.share(task, engine.share_suffix) for task in range(tasks)]
@@ -163,7 +160,7 @@ class Life:
             self.pulse.beat()  # so that the task that merges sees the whole log and progress
             with self.steps("upload"):
                 upload(self.runtime, shares[self.index], share)
-        self.done = max(self.done, SEARCHED)
+        self.done = max(self.done, self.weights.searched)
         if not self._merges(shares):
             return None
         names = [info.name for info in self.objects.list(self.attempt.chains)]
@@ -311,23 +308,21 @@ class Life:
         )
 
     def _now(self) -> Progress:
-        self.done = max(self.done, self._share())
+        searched = {}
+        if self.weights is not None:
+            evaluated = self.progress.iteration / max(self.progress.iterations, 1)
+            most = 1.0 if self.merging else self.weights.searched
+            self.done = max(self.done, min(self.weights.done(self.steps, evaluated), most))
+            searched = {"searched": round(self.weights.searched, 3)}
         return self.progress.model_copy(
             update={
+                **searched,
                 "step": self.steps.now,
                 "done": round(self.done, 3),
                 "memory_mb": round(peak_memory_mb(), 1),
                 "cpu_s": round(cpu_seconds(), 2),
             }
         )
-
-    def _share(self) -> float:
-        """Roughly how much of a training has been done when it is at this point."""
-        if self.merging:
-            return _MERGED.get(self.steps.current, SEARCHED)
-        searched = self.progress.iteration / self.progress.iterations if self.progress.iterations else 0.0
-        begun = _BEGUN.get(self.steps.current, _PREPARED)
-        return begun if not searched else _PREPARED + (SEARCHED - _PREPARED) * min(searched, 1.0)
 
     def _log(self, severity: Any, message: str) -> None:
         self.runtime.log(severity, message, job_id=self.task.job_id, attempt=self.task.attempt)

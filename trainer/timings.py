@@ -32,6 +32,16 @@ class Steps:
         self._steps: dict[str, Step] = {name: Step() for name in STEPS}
         self.current = "load"
         self.detail = ""
+        self._since = time.monotonic()
+
+    def seconds(self, name: str) -> float:
+        """How long a step took; 0 as long as it has not ended."""
+        return self._steps[name].seconds
+
+    @property
+    def present(self) -> float:
+        """For how many seconds the present step has gone on, without steps inside it."""
+        return time.monotonic() - self._since
 
     @property
     def now(self) -> str:
@@ -46,6 +56,7 @@ class Steps:
     def __call__(self, name: str) -> Iterator[None]:
         """Time what happens inside as a step."""
         outer, self.current, self.detail = self.current, name, ""
+        before, self._since = self._since, time.monotonic()
         seconds, cpu = time.monotonic(), cpu_seconds()
         try:
             yield
@@ -55,6 +66,7 @@ class Steps:
             step.cpu_s += cpu_seconds() - cpu
             step.peak_memory_mb = peak_memory_mb()
             self.current, self.detail = outer, ""
+            self._since = before + time.monotonic() - seconds
 
     def report(self) -> Timings:
         """What every step used, to three digits after the point."""

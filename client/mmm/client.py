@@ -105,8 +105,8 @@ class Client:
 
     def jobs(self, **filters: Any) -> Iterator[JobRow]:
         """Jobs, newest first, by `state` (one or a list), `country`, `revision`, `queue`, `requested_by`,
-        `request_id` (its beginning), `batch_id`, `accepted_after`, `accepted_before`; read in parts, as
-        far as it is asked."""
+        `request_id` (its beginning), `batch_id`, `schedule`, `label` (as `{"team": "growth"}`),
+        `accepted_after`, `accepted_before`; read in parts, as far as it is asked."""
         for part in self._parts(JobList, "/jobs", filters):
             for row in part.jobs:
                 if isinstance(row, JobRow):
@@ -509,6 +509,8 @@ _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 def _given(filters: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in filters.items() if value is not None}
+    labels = filters.get("label") or {}
+    given = {name: value for name, value in filters.items() if value is not None and name != "label"}
+    given.update((f"label.{name}", value) for name, value in labels.items())
     written: dict[str, Any] = _ANY.dump_python(given, mode="json")
     return written

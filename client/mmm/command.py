@@ -296,9 +296,16 @@ def which_jobs(command: Callable[..., None]) -> Callable[Concatenate[Place, ...]
     @click.option("--request-id", help="Whose request_id begins so.")
     @click.option("--batch", "batch_id", help="Of a batch.")
     @click.option("--schedule", help="Of the runs of a schedule.")
+    @click.option("--label", metavar="NAME=VALUE", help="With this label.")
     @click.option("--since", metavar="AGE", help="Accepted within this time, as 90m, 12h, 7d, 4w.")
     @functools.wraps(command)
-    def chosen(place: Place, /, state: str | None, since: str | None, **others: Any) -> None:
+    def chosen(
+        place: Place, /, state: str | None, since: str | None, label: str | None, **others: Any
+    ) -> None:
+        name, equals, value = (label or "").partition("=")
+        if label and not equals:
+            raise click.UsageError(f"--label {label}: write NAME=VALUE, for example team=growth")
+        others["label"] = {name: value} if label else None
         others["state"] = state and [one.strip().upper() for one in state.split(",")]
         others["accepted_after"] = since and _ago(since)
         command(place, **others)

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from contracts.base import WHOLE, canonical_json, error_lines
 from contracts.defaults import unsaid_numbers
 from contracts.engines import request_problems
-from contracts.job import PRIORITIES, FileVersion, Job, JobState, TimelineEntry
+from contracts.job import PRIORITIES, FileVersion, Job, JobState, TimelineEntry, label
 from contracts.mapping import request_problems_so_far
-from contracts.request import TrainRequest, job_id_for
+from contracts.request import MAX_LABELS, TrainRequest, job_id_for
 from functions.acceptance.former import former_errors
 from functions.acceptance.mapping import Asked, asked_for
 from functions.errors import BadRequest, Permanent
@@ -22,6 +22,8 @@ from functions.runtime import Runtime
 from functions.steps import HANDLER_DEADLINE, wake
 
 MAX_REQUEST_BYTES = 256 * 1024
+_MAX_LABEL = 265
+"""Characters of a name, `=` and a value."""
 REQUEST_ID = "must be 1 to 200 printable ASCII characters without spaces"
 
 
@@ -157,6 +159,9 @@ def _usable(body: dict[str, Any]) -> dict[str, Any]:
         usable["priority"] = body["priority"]
     if isinstance(body.get("requested_by"), str):
         usable["requested_by"] = body["requested_by"][:200]
+    if isinstance(labels := body.get("labels"), dict):
+        known = (label(*one) for one in labels.items() if isinstance(one[1], str))
+        usable["labels"] = [one for one in known if len(one) <= _MAX_LABEL][:MAX_LABELS]
     return usable
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.figures import FigureChannel, ModelFigures
+from contracts.figures import FigureBand, FigureChannel, FigureCurve, ModelFigures
 
 Spec = dict[str, Any]
 Row = dict[str, Any]
@@ -87,7 +87,7 @@ def _amounts(field: str, title: str, **more: Any) -> Spec:
         "field": field,
         "type": "quantitative",
         "title": title,
-        "axis": {"format": "~s", "tickCount": 5},
+        "axis": {"labelExpr": "format(datum.value, '~s')", "tickCount": 5},
         **more,
     }
 
@@ -221,53 +221,70 @@ def _roas_table(figures: ModelFigures) -> Table:
 
 
 def _curves(figures: ModelFigures) -> Spec | None:
-    channels = paid(figures)[: len(COLOURS)]
-    if not channels:
+    curves = {one.name: one.best_curve for one in paid(figures)[: len(COLOURS)]}
+    if not curves:
         return None
-    widest = 1.6 * max(max(one.curve.today, one.curve.proposed or 0.0) for one in channels)
-    lines = [
-        {"channel": one.name, "spend": value, "response": response}
-        for one in channels
-        for value, response in zip(one.curve.value, one.curve.response, strict=True)
-        if response is not None and value <= widest
-    ]
-    points = [
-        {"channel": one.name, "spend": spend, "response": response, "what": what}
-        for one in channels
-        for what, spend, response in (
-            ("today", one.curve.today, one.curve.today_response),
-            ("proposed", one.curve.proposed, one.curve.proposed_response),
-        )
-        if spend is not None and response is not None
-    ]
+    widest = 1.6 * max(max(one.today, one.proposed or 0.0) for one in curves.values())
     x = _amounts("spend", f"spend per {figures.interval}", scale={"domain": [0, widest], "nice": False})
     y = _amounts("response", f"{figures.dependent} per {figures.interval}")
     colour = {
         "field": "channel",
         "type": "nominal",
         "title": None,
-        "scale": _scale([one.name for one in channels]),
-        "legend": {"orient": "top", "columns": 3, "labelLimit": 90},
+        "scale": _scale(list(curves)),
+        "legend": {"orient": "top", "columns": 3, "labelLimit": 90, "symbolOpacity": 1},
     }
-    dots = [
-        {
-            "data": {"values": [point for point in points if point["what"] == what]},
-            "mark": {"type": "point", "filled": filled, "size": 90, "strokeWidth": 2, "opacity": 1},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "color": colour,
-                "tooltip": _tips("channel", "what", "spend", "response"),
-            },
-        }
-        for what, filled in (("today", True), ("proposed", False))
+    layers: list[Spec] = []
+    bands = [
+        {"channel": name, "spend": _short(spend), "low": _short(low), "high": _short(high)}
+        for name, one in curves.items()
+        if isinstance(one, FigureBand)
+        for spend, low, high in zip(one.value, one.low, one.high, strict=True)
+        if spend <= widest
     ]
-    line = {
-        "data": {"values": lines},
-        "mark": {"type": "line", "strokeWidth": 2, "clip": True},
-        "encoding": {"x": x, "y": y, "color": colour},
-    }
-    return _spec("Response to spend of each paid channel", [line, *dots], height=240)
+    if bands:
+        y["scale"] = {"domainMin": 0}
+        low, high = {**y, "field": "low"}, {"field": "high"}
+        layers.append(
+            {
+                "data": {"values": bands},
+                "mark": {"type": "area", "opacity": 0.16, "clip": True},
+                "encoding": {"x": x, "y": low, "y2": high, "color": colour},
+            }
+        )
+    lines = [
+        {"channel": name, "spend": _short(spend), "response": _short(response)}
+        for name, one in curves.items()
+        for spend, response in zip(one.value, one.mean, strict=True)
+        if response is not None and spend <= widest
+    ]
+    layers.append(
+        {
+            "data": {"values": lines},
+            "mark": {"type": "line", "strokeWidth": 2, "clip": True},
+            "encoding": {"x": x, "y": y, "color": colour},
+        }
+    )
+    for what, filled in (("today", True), ("proposed", False)):
+        points = [
+            {"channel": name, "what": what, "spend": spend, "response": response}
+            for name, one in curves.items()
+            for spend, response in ((getattr(one, what), getattr(one, f"{what}_response")),)
+            if spend is not None and response is not None
+        ]
+        layers.append(
+            {
+                "data": {"values": points},
+                "mark": {"type": "point", "filled": filled, "size": 90, "strokeWidth": 2, "opacity": 1},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "color": colour,
+                    "tooltip": _tips("channel", "what", "spend", "response"),
+                },
+            }
+        )
+    return _spec("Response to spend of each paid channel, with its interval", layers, height=240)
 
 
 def _tips(*fields: str) -> list[Spec]:
@@ -277,25 +294,35 @@ def _tips(*fields: str) -> list[Spec]:
 
 def _curves_table(figures: ModelFigures) -> Table:
     unit = f"per {figures.interval}"
-    return Table(
-        ("Channel", f"spend {unit}", f"response {unit}", "what"),
-        [
-            row
-            for one in figures.channels
-            for row in (
-                (one.name, one.curve.today, one.curve.today_response, "today"),
-                *(
-                    [(one.name, one.curve.proposed, one.curve.proposed_response, "proposed")]
-                    if one.curve.proposed is not None
-                    else []
-                ),
-                *(
-                    (one.name, value, response, "curve")
-                    for value, response in zip(one.curve.value[::6], one.curve.response[::6], strict=True)
-                ),
-            )
-        ],
+    rows: list[Sequence[str | float | None]] = []
+    for channel in figures.channels:
+        one = channel.best_curve
+        points = [("today", one.today, one.today_response), ("proposed", one.proposed, one.proposed_response)]
+        rows += [
+            (channel.name, spend, response, *_between(one, spend), what)
+            for what, spend, response in points
+            if spend is not None
+        ]
+        step = 1 if isinstance(one, FigureBand) else 6
+        rows += [
+            (channel.name, spend, response, *_between(one, spend), "curve")
+            for spend, response in zip(one.value[::step], one.mean[::step], strict=True)
+        ]
+    return Table(("Channel", f"spend {unit}", f"response {unit}", "5 %", "95 %", "what"), rows)
+
+
+def _between(curve: FigureBand | FigureCurve, spend: float) -> tuple[float | None, float | None]:
+    """The interval of a curve at a spend, on the straight line between the two points around it."""
+    if not isinstance(curve, FigureBand):
+        return None, None
+    after = next((i for i, value in enumerate(curve.value) if value >= spend), len(curve.value) - 1)
+    before = max(after - 1, 0)
+    wide = curve.value[after] - curve.value[before]
+    part = (spend - curve.value[before]) / wide if wide else 0.0
+    low, high = (
+        values[before] + part * (values[after] - values[before]) for values in (curve.low, curve.high)
     )
+    return low, high
 
 
 _ORDER = {"intercept": 0, "prophet": 1, "context": 2, "organic": 3, "paid": 4}
@@ -526,7 +553,7 @@ CHARTS: dict[str, Chart] = {
     ),
     "curves": Chart(
         "Where the next unit goes",
-        "Response per period. Full dot: today; hollow: proposed. Steeper is better.",
+        "Line: expected; band: 90 %. Full dot: today; hollow: proposed. Steeper is better.",
         "curves",
         _curves,
         _curves_table,

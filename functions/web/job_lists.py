@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from werkzeug.datastructures import MultiDict
 
 from contracts.api import JobsQuery
-from contracts.job import Job, JobState
+from contracts.job import Job, JobState, label
 from functions.ports import Ports
 from functions.runtime import Runtime
 from functions.web import views
@@ -22,7 +22,7 @@ COUNTED = 1000
 """How far jobs that have ended are counted."""
 KEPT = timedelta(minutes=1)
 """For how long jobs that have ended are not counted again."""
-MORE_FILTERS = ("revision", "queue", "requested_by", "schedule", "request_id")
+MORE_FILTERS = ("revision", "queue", "requested_by", "schedule", "label", "request_id")
 """Filters that are shown when they are asked for."""
 
 
@@ -53,7 +53,14 @@ class JobsPage:
     def filters(self) -> Mapping[str, object]:
         """What was asked for, as it stands in addresses."""
         asked = self.query.model_dump(mode="json", exclude_defaults=True, exclude={"page_token", "view"})
-        return dict(asked)
+        labels = asked.pop("label", {})
+        return {**asked, **{f"label.{name}": value for name, value in labels.items()}}
+
+    @property
+    def asked(self) -> Mapping[str, str]:
+        """What the fields of the form of further filters hold."""
+        texts = {name: getattr(self.query, name) or "" for name in MORE_FILTERS if name != "label"}
+        return {**texts, "label": "".join(label(*one) for one in self.query.label.items())}
 
     @property
     def filtered(self) -> bool:
@@ -69,10 +76,16 @@ class JobsPage:
 def jobs_page(runtime: Runtime, given: MultiDict[str, str]) -> JobsPage:
     """The page that an address asks for; what a form leaves empty is not asked.
 
+    A form has one field for a label, `name=value`.
+
     Raises:
         BadQuery: with every problem.
     """
     said = MultiDict((name, value) for name, value in given.items(multi=True) if value)
+    if "=" in (written := said.get("label", "")):
+        del said["label"]
+        name, _, value = written.partition("=")
+        said.add(f"label.{name.strip()}", value.strip())
     query = read_query(JobsQuery, said)
     jobs, token = find_jobs(runtime, query)
     return JobsPage(query, jobs, token)

@@ -99,7 +99,19 @@ def _query(route: Route) -> Iterator[Json]:
     for name, described in schema.get("properties", {}).items():
         described = _inlined(described, schema.get("$defs", {}))
         text = described.pop("description")
-        yield {"name": name, "in": "query", "description": text, "schema": described}
+        parameter = {"name": name, "in": "query", "description": text, "schema": described}
+        yield _exploded(parameter) if described.get("type") == "object" else parameter
+
+
+def _exploded(parameter: Json) -> Json:
+    """A map, each entry of which is a parameter of its own, `field.name`."""
+    schema, name = parameter["schema"], re.escape(parameter["name"])
+    patterns = {
+        rf"^{name}\.{pattern.removeprefix('^')}": value
+        for pattern, value in schema.pop("patternProperties").items()
+    }
+    schema.update(patternProperties=patterns, additionalProperties=False)
+    return {**parameter, "style": "form", "explode": True}
 
 
 def _inlined(value: Any, definitions: Json) -> Any:

@@ -28,7 +28,6 @@ def blueprint(runtime: Runtime) -> Blueprint:
             now=ports.clock.now(),
             page=page,
             counts=counts.now() if whole else [],
-            MORE_FILTERS=job_lists.MORE_FILTERS,
             UPLOADS=views.UPLOADS,
             uploads=views.waiting_uploads(ports) if page.first else [],
             PAGE_SIZE=views.PAGE_SIZE,

@@ -26,6 +26,10 @@ M = TypeVar("M", bound=BaseModel)
 F = TypeVar("F")
 
 
+_SAME_TOTAL = 0.005
+"""By which share of it a budget may differ from what was spent, and still be called the same."""
+
+
 @dataclass(frozen=True)
 class ChannelRow:
     """One channel of a model, as the table shows it."""
@@ -33,6 +37,7 @@ class ChannelRow:
     name: str
     spend: float | None
     contribution: float
+    """Expected by the posterior, or where there is none that of the model; so are `share` and `marginal`."""
     share: float | None
     efficiency: float | None
     """ROAS or CPA of the model."""
@@ -40,6 +45,10 @@ class ChannelRow:
     """5 % of the posterior."""
     middle: float | None = None
     high: float | None = None
+    least: float | None = None
+    """5 % of the contribution."""
+    most: float | None = None
+    """95 % of the contribution."""
     marginal: float | None = None
     before: float | None = None
     proposed: float | None = None
@@ -104,6 +113,18 @@ class ResultView:
         return budget.reason if budget and not budget.feasible else None
 
     @property
+    def asked_of_budget(self) -> str:
+        """What the budget question asks, in words."""
+        budget = self.budget
+        if budget is None or budget.scenario != "max_response":
+            told = {"historical": "What the spend as it was earns"}
+            return told.get(budget.scenario if budget else "", "The most at the target that was asked for")
+        before, after = (part.spend if part else None for part in (budget.before, budget.after))
+        if not before or after is None or abs(after / before - 1) < _SAME_TOTAL:
+            return "The most for the same budget"
+        return f"The most for {100 * (after / before - 1):+.0f} % of budget"
+
+    @property
     def gain(self) -> float | None:
         """By what share the proposal earns more than what was spent."""
         budget = self.budget
@@ -112,6 +133,14 @@ class ResultView:
         before = budget.before.earned.mean if budget.before.earned else budget.before.response
         more = budget.gain.mean if budget.gain else (budget.after.response or 0.0) - (before or 0.0)
         return more / before if before else None
+
+    @property
+    def all_paid(self) -> tuple[float, float] | None:
+        """What all paid channels earned, and what share of everything that is; None if that is not known."""
+        paid = [row for row in self.channels if row.spend is not None]
+        if not paid or any(row.share is None for row in paid):
+            return None
+        return sum(row.contribution for row in paid), sum(row.share or 0.0 for row in paid)
 
     @cached_property
     def channels(self) -> list[ChannelRow]:
@@ -123,16 +152,19 @@ class ResultView:
         return sorted(rows, key=lambda row: (row.spend is None, -row.contribution))
 
     def _of_figures(self, channel: FigureChannel) -> ChannelRow:
+        told = channel.told
         return ChannelRow(
             channel.name,
             channel.spend,
-            channel.response,
-            channel.share,
+            told.mean if told else channel.response,
+            told.share if told else channel.share,
             channel.efficiency,
             channel.low,
             channel.middle,
             channel.high,
-            channel.marginal,
+            told.low if told else None,
+            told.high if told else None,
+            told.next_unit if told else channel.marginal,
             channel.before,
             channel.proposed,
             self._told[channel.name].verdict if channel.name in self._told else "",

@@ -117,19 +117,26 @@ def add_converters(app: Flask) -> None:
 
 
 def read_query(model: type[M], given: MultiDict[str, str]) -> M:
-    """The parameters of an address, validated; a field that is a list may be given repeatedly.
+    """The parameters of an address, validated.
+
+    A field that is a list may be given repeatedly; an entry of one that is a map is given as `field.name`.
 
     Raises:
         BadQuery: with every problem; of an unknown parameter with the names that exist.
     """
     lists = {name for name, info in model.model_fields.items() if "list[" in str(info.annotation)}
-    known = ", ".join(model.model_fields)
-    lines, values = [], {}
+    maps = {name for name, info in model.model_fields.items() if "dict[" in str(info.annotation)}
+    known = ", ".join(f"{name}.<name>" if name in maps else name for name in model.model_fields)
+    lines: list[str] = []
+    values: dict[str, Any] = {}
     for name, texts in given.lists():
-        if name not in model.model_fields:
+        field, dot, entry = name.partition(".")
+        if name not in model.model_fields.keys() - maps and not (dot and field in maps):
             lines.append(f"{name}: there is no such parameter; there are: {known or 'none here'}")
         elif name not in lists and len(texts) > 1:
             lines.append(f"{name}: is given {len(texts)} times; give it once")
+        elif field in maps:
+            values.setdefault(field, {})[entry] = texts[0]
         else:
             values[name] = texts if name in lists else texts[0]
     try:

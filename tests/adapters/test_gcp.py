@@ -45,6 +45,7 @@ from tests.adapters.gcp_servers.storage import BUCKET, Bucket
 from tests.adapters.test_job_store import NOW, a_job
 
 EQUAL = StructuredQuery.FieldFilter.Operator.EQUAL
+ARRAY_CONTAINS = StructuredQuery.FieldFilter.Operator.ARRAY_CONTAINS
 IN = StructuredQuery.FieldFilter.Operator.IN
 Call = Callable[[Ports], object]
 BROKEN = requests.ConnectionError("connection reset")
@@ -298,11 +299,12 @@ def test_every_query_has_the_index_that_it_needs(gcp: Installed, monkeypatch: py
     }
     for query in asked:
         filters = query.where.composite_filter.filters or [query.where]
-        equal = [one.field_filter.field.field_path for one in filters if one.field_filter.op in (EQUAL, IN)]
+        said = [one.field_filter for one in filters]
+        fields = {(one.field.field_path, "ASCENDING") for one in said if one.op in (EQUAL, IN)}
+        fields |= {(one.field.field_path, "CONTAINS") for one in said if one.op == ARRAY_CONTAINS}
         order = [(one.field.field_path, one.direction.name) for one in query.order_by]
         if order[-1][0] == "__name__":
             del order[-1]  # every index ends with it
-        fields = {(path, "ASCENDING") for path in equal}
         merged = {
             field
             for index in declared

@@ -232,6 +232,34 @@ def test_jobs_are_looked_for_by_any_filters_together(job_store: JobStore) -> Non
         assert job_store.count(Job, **equals) == len(matching)
 
 
+def test_jobs_are_looked_for_by_a_label_and_other_filters(job_store: JobStore) -> None:
+    """As by any other filter; a job is found by each of its labels, and by what they are now."""
+    for number in range(24):
+        labels = ["team=growth", f"tier={number % 3}"] if number % 2 else [f"tier={number % 3}"]
+        name = f"{'weekly' if number % 4 else 'other'}-{number:02}"
+        job_store.create(a_job(name, labels=labels, country="DE" if number % 5 else "FR"))
+    every = job_store.find(Job)
+    for country, label, starting in product((None, "DE"), ("team=growth", "tier=0", "tier="), ("", "week")):
+        equals = {"labels": label, **({"country": country} if country else {})}
+        matching = [
+            job.job_id
+            for job in every
+            if label in job.labels and country in (None, job.country) and job.job_id.startswith(starting)
+        ]
+        assert _paged(job_store, starting=starting, **equals) == (
+            sorted(matching, reverse=True) if starting else matching
+        )
+        if not starting:
+            assert job_store.count(Job, **equals) == len(matching)
+            assert job_store.count(Job, most=2, **equals) == min(2, len(matching))
+    newest = every[0]
+    job_store.replace(newest.model_copy(update={"labels": ["team=brand"], "state": JobState.FAILED}), 1)
+    assert [job.job_id for job in job_store.find(Job, labels="team=brand", state="FAILED")] == [newest.job_id]
+    assert newest.job_id not in _paged(job_store, labels=newest.labels[0])
+    with pytest.raises(ValueError, match="no index"):
+        job_store.find(Queue, labels="team=brand")
+
+
 def _paged(job_store: JobStore, **how: Any) -> list[str]:
     found, before = [], None
     while page := job_store.find(Job, limit=11, before=before, **how):

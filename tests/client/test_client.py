@@ -43,7 +43,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     system = opened(tmp_path_factory.mktemp("client") / "local")
     mmm = Client(system.url)
     seen: list[JobAnswer] = []
-    job = mmm.wait(mmm.submit(TrainRequest.model_validate(request("weekly-46", SHORT))), seen.append)
+    asked = {**request("weekly-46", SHORT), "labels": {"team": "growth"}}
+    job = mmm.wait(mmm.submit(TrainRequest.model_validate(asked)), seen.append)
     assert (job.state, seen[-1]) == ("SUCCEEDED", job)
     yield Trained(system, mmm, job)
     closed(system)
@@ -167,6 +168,10 @@ def test_a_job_is_shown_and_listed_for_people_and_for_machines(trained: Trained)
     listed = trained.run("jobs", "--state", "failed,succeeded", "--country", "DE", "--since", "1h")
     assert trained.job.job_id in listed.output
     assert "R² " in listed.output
+    assert [row.job_id for row in trained.mmm.jobs(label={"team": "growth"})] == [trained.job.job_id]
+    assert trained.job.job_id in trained.run("jobs", "--label", "team=growth", "--json").output
+    assert json.loads(trained.run("jobs", "--label", "team=other", "--json").output) == []
+    assert trained.run("jobs", "--label", "team").exit_code == 2
     none = trained.run("jobs", "--state", "FAILED", "--json")
     assert (none.exit_code, json.loads(none.output)) == (0, [])
     table = trained.run("jobs", "--csv", "--request-id", "weekly-46").output.splitlines()

@@ -20,9 +20,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from contracts.curves import FACTORS, CurvesDocument
 from contracts.engines import ENGINES
 from contracts.figures import ModelFigures, figures_name
 from contracts.model import ModelConfig
+from contracts.posterior import PosteriorDocument
 from contracts.result import Allocation, BestModel
 from tests.engine.robyn import Heard
 from trainer.engines import questions
@@ -161,6 +163,23 @@ def test_with_a_posterior_it_answers_the_budget_question(engine: str, whole: Tra
     assert (results / "allocator.png").is_file()
     data, config = pd.read_parquet(tmp_path / "prepared.parquet"), ModelConfig.model_validate(MODEL)
     assert (results / "curves.json").read_text() == curves(posterior(data, config)).country.model_dump_json()
+    figures = ModelFigures.model_validate_json((results / "figures.json").read_bytes())
+    document = PosteriorDocument.model_validate_json((results / "posterior.json").read_bytes())
+    window = CurvesDocument.model_validate_json((results / "curves.json").read_bytes()).dates[0]
+    for figure, said, curve in zip(figures.channels, document.channels, window.channels, strict=False):
+        assert (figure.name, figure.name) == (said.name, curve.name)
+        assert figure.told
+        assert figure.told.band
+        assert figure.told.mean == pytest.approx(said.contribution.mean, rel=1e-5)
+        band, today = figure.told.band, FACTORS.index(1.0)
+        assert band.today == pytest.approx(curve.spend / window.periods, rel=1e-5)
+        total = (curve.response[today] + curve.carry_out[today]) / window.periods
+        assert band.today_response == pytest.approx(total, rel=1e-5)
+        assert band.low[today] < band.mean[today] < band.high[today]
+        (answered,) = (one for one in found.channels if one.name == figure.name)
+        assert band.proposed == pytest.approx(
+            band.today * answered.after.spend / answered.before.spend, rel=1e-4
+        )
     with Image.open(results / "onepager.png") as told, Image.open(whole.folder / "onepager.png") as plain:
         assert told.width == plain.width
         assert told.height > plain.height

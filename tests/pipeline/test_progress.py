@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 
 from contracts import names
-from contracts.attempt import Progress
+from contracts.attempt import Progress, TrainingConfig
 from contracts.job import JobState, share_done
+from contracts.posterior import PosteriorConfig
 from tests.pipeline.conftest import QuickEngine
 from tests.pipeline.world import World, task_settings
 from trainer.engines.base import SearchProgress
 from trainer.life import Life
+from trainer.timings import Steps
+from trainer.weights import Weights
+
+CONFIG = Path(__file__).parents[2] / "contracts" / "examples" / "training_config.json"
 
 
 def seen(world: World, job_id: str) -> float:
@@ -44,9 +49,13 @@ def test_the_share_that_a_list_shows_only_grows(world: World, monkeypatch: pytes
             super().search(trials, share)
 
         def finish(self, shares: Sequence[Path], folder: Path) -> None:
-            for step in ("posterior", "select", "outputs"):
+            for step in ("posterior", "select"):
                 with self.host.step(step):
                     self.look()
+            with self.host.step("outputs"):
+                with self.host.step("trust"):
+                    self.look()
+                self.look()
             super().finish(shares, folder)
 
     monkeypatch.setattr("trainer.life.load", lambda _: Watched)
@@ -73,7 +82,7 @@ def test_a_task_that_begins_again_takes_nothing_back(world: World):
     world.deliver()
     [task] = world.tasks()
     first = Life(world.runtime, task_settings(task))
-    first.progress = Progress(trial=1, trials=1, iteration=4, iterations=5)
+    first.progress, first.done = Progress(trial=1, trials=1, iteration=4, iterations=5), 0.6
     first.pulse.beat()
     before = seen(world, job_id)
     again: Any = Life(world.runtime, task_settings({**dict(task), "task_attempt": 1}))
@@ -82,3 +91,35 @@ def test_a_task_that_begins_again_takes_nothing_back(world: World):
     again.pulse.beat()
     assert seen(world, job_id) == before > 0.5
     assert world.ports.objects.stat(names.Attempt(job_id, 1).heartbeat(0)) is not None
+
+
+@pytest.mark.parametrize("engine", ["native", "robyn"])
+@pytest.mark.parametrize("checks", ["quick", "full"])
+def test_the_bar_moves_as_evenly_as_the_clock(
+    world: World, monkeypatch: pytest.MonkeyPatch, engine: Any, checks: Any
+):
+    """Steps that take twice what was measured, in the order of a training: the bar follows the time."""
+    config = TrainingConfig.model_validate_json(CONFIG.read_bytes())
+    search = config.model.search.model_copy(update={"iterations": 2000, "trials": 5})
+    model = config.model.model_copy(
+        update={"checks": checks, "search": search, "posterior": PosteriorConfig()}
+    )
+    weights, clock = Weights(config.model_copy(update={"engine": engine, "model": model}), 1), [0.0]
+    monkeypatch.setattr("trainer.timings.time.monotonic", lambda: clock[0])
+    steps, seen = Steps(), []
+    lengths = {name: 2 * cost for name, cost in weights.costs.items()}
+
+    def spend(name: str) -> None:
+        for tick in range(1, 21):
+            clock[0] += lengths[name] / 20
+            seen.append((clock[0] / sum(lengths.values()), weights.done(steps, tick / 20)))
+
+    for name in ("load", "prepare", "decompose", "search", "posterior", "select", "outputs", "upload"):
+        with steps(name):
+            if name == "outputs":
+                with steps("trust"):
+                    spend("trust")
+            spend(name)
+        if name == "search":
+            assert weights.done(steps, 1.0) == pytest.approx(weights.searched, abs=0.01)
+    assert max(abs(passed - shown) for passed, shown in seen) < 0.03

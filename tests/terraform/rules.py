@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from unittest.mock import patch
 
@@ -339,6 +339,11 @@ def nobody_else(made: Made) -> Iterator[str]:
             yield f"there is a {kind}"
 
 
+def _way(field: Mapping[str, Any]) -> str:
+    """How a field is in an index of Firestore: in an order, or each of its values."""
+    return str(field["order"] or field["array_config"])
+
+
 def database(made: Made) -> Iterator[str]:
     base = made.one("google_firestore_database", "this")
     if (base["name"], base["type"], base["database_edition"]) != (
@@ -350,7 +355,7 @@ def database(made: Made) -> Iterator[str]:
     if base["delete_protection_state"] != "DELETE_PROTECTION_ENABLED" or base["deletion_policy"] != "ABANDON":
         yield "the database can be deleted"
     indexes = {
-        (one["collection"], *((field["field_path"], field["order"]) for field in one["fields"]))
+        (one["collection"], *((field["field_path"], _way(field)) for field in one["fields"]))
         for one in made.of("google_firestore_index")
     }
     wanted = {(index.collection, *index.columns) for index in cloud.INDEXES}

@@ -142,8 +142,9 @@ def test_a_verb_that_is_read_is_a_405_and_an_id_has_no_colon(site: Site) -> None
 
 
 def test_jobs_are_found_by_each_filter_and_by_all_together(site: Site) -> None:
+    person, labels = "ann@shop.example", ["team=growth", "for.whom=a = b & c"]
     site.job(
-        S.FAILED, "a", country="DE", queue="bulk", requested_by="ann@shop.example", request_id="weekly-1"
+        S.FAILED, "a", country="DE", queue="bulk", requested_by=person, request_id="weekly-1", labels=labels
     )
     site.job(S.SUCCEEDED, "b", country="DE", requested_by="bob@x.example", request_id="weekly-2")
     site.job(S.REJECTED, "c", country="AT", request_id="daily-1")
@@ -163,6 +164,10 @@ def test_jobs_are_found_by_each_filter_and_by_all_together(site: Site) -> None:
         "accepted_before=2026-11-21T12:00:00Z": "",
         "accepted_before=2026-11-21T12:30:00Z&country=DE": "ba",
         "request_id=weekly&accepted_before=2026-11-21T12:30:00Z": "ba",
+        "label.team=growth": "a",
+        "label.team=grow": "",
+        "label.for.whom=a = b %26 c&country=DE&request_id=weekly": "a",
+        "label.team=growth&country=AT": "",
         "country=DE&state=FAILED&queue=bulk&request_id=weekly-1": "a",
     }.items():
         jobs = site.client.get(f"{V1}/jobs?{asked}").json["jobs"]
@@ -172,6 +177,15 @@ def test_jobs_are_found_by_each_filter_and_by_all_together(site: Site) -> None:
         "count": 1,
         "more": True,
     }
+    assert site.client.get(f"{V1}/jobs:count?label.team=growth").json["count"] == 1
+    assert site.client.get(f"{V1}/jobs.csv?label.team=growth").text.count("weekly-1") == 1
+    for wrong, told in {
+        "label.team=a&label.tier=b": "one label at a time",
+        "label=team=growth": "label.<name>",
+        "label.team=a&label.team=b": "given 2 times",
+    }.items():
+        answer = site.client.get(f"{V1}/jobs?{wrong}")
+        assert (answer.status_code, told in answer.text) == (400, True)
 
 
 def test_the_reference_tells_every_route_and_every_kind_of_problem(site: Site) -> None:

@@ -125,6 +125,20 @@ def test_filters_stand_in_the_address(site: Site) -> None:
     assert not refresh(html)
 
 
+def test_the_label_of_a_job_leads_to_all_that_have_it(site: Site) -> None:
+    site.job(S.FAILED, "mine", labels=['team=R&D, "growth"'])
+    site.job(S.FAILED, "other", labels=["team=R"])
+    (found,) = (link for link in links(site.client.get("/jobs/mine").text) if "label" in link)
+    typed = {"label": 'team = R&D, "growth"', "country": ""}
+    for html in (site.client.get(found).text, site.client.get("/", query_string=typed).text):
+        assert "/jobs/mine" in links(html)
+        assert "/jobs/other" not in links(html)
+        assert 'value="team=R&amp;D, &#34;growth&#34;"' in html
+        exports = [link for link in links(html) if "jobs.csv" in link]
+        assert site.client.get(exports[0]).text.count("mine-request") == 1
+    assert site.client.get("/?label=growth").status_code == 400
+
+
 def test_a_filter_that_does_not_exist_is_explained(site: Site) -> None:
     problem = site.client.get("/?state=BROKEN")
     assert problem.status_code == 400
@@ -295,8 +309,8 @@ def test_a_success_shows_its_figures_its_picture_and_its_files(site: Site) -> No
         "0.942",
         "0.0613",
         "0.0871",
-        "6\u2009742\u2009003",
-        "15\u2009900\u2009000",
+        "6.74\u2009M",
+        "15.9\u2009M",
         "8.5 %",
         "2.36",
     ):
@@ -380,7 +394,7 @@ def test_a_budget_answer_comes_first_with_its_interval(site: Site) -> None:
         notes=[f"a note {HOSTILE}"],
         channels=[{**channel, "after": figures, "gain": gain}],
     )
-    for text in ("+13.7 %", "1.23\u2009k more, -20 to 2.35\u2009k with 90 %", "93.0 %", "a note"):
+    for text in ("+13.7 %", "1.23\u2009k more, -20 to 2.35\u2009k with 90 %", "a gain is 93 %", "a note"):
         assert text in html
     assert html.index("+13.7 %") < html.index("What each channel cost")
     assert HOSTILE not in html

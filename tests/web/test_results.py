@@ -48,7 +48,8 @@ def test_the_answer_comes_first_with_its_interval_and_what_speaks_against_it(sit
     for text in ("2.16 – 3.90", "0 % of the objectives", "Search longer"):
         assert text in html
     assert answer < html.index("0 % of the objectives") < table, "beside the answer, above all tables"
-    assert "2.16 to 3.90" in html[answer:table]
+    assert "9.50\u2009M to 17.2\u2009M, ROAS 2.16 to 3.90" in html[answer:table]
+    assert '12.6\u2009M <span class="range">9.50\u2009M – 17.2\u2009M</span>' in html[table:]
 
 
 def test_a_page_of_a_result_asks_the_stores_four_times_at_most(site: Site) -> None:

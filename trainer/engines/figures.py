@@ -16,11 +16,14 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from contracts.curves import FACTORS, CurveChannel, CurveDates, CurvesDocument
 from contracts.figures import (
+    FigureBand,
     FigureChannel,
     FigureCurve,
     FigureForecast,
     FigureModel,
+    FigureTold,
     FigureVariable,
     ModelFigures,
     figures_name,
@@ -66,6 +69,8 @@ class _Result:
 
     best: BestModel
     posterior: PosteriorDocument | None
+    window: CurveDates | None
+    """Of curves.json."""
     budget: Allocation | None
     trust: TrustDocument | None
     models: pd.DataFrame
@@ -86,10 +91,14 @@ class _Result:
             found: pd.DataFrame = pq.read_table(folder / f"{name}.parquet", filters=chosen).to_pandas()
             return found
 
-        posterior, budget, trust = map(text, ("posterior.json", "allocator.json", "trust.json"))
+        posterior, curves, budget, trust = map(
+            text, ("posterior.json", "curves.json", "allocator.json", "trust.json")
+        )
+        dates = CurvesDocument.model_validate_json(curves).dates if curves else []
         return cls(
             best,
             PosteriorDocument.model_validate_json(posterior) if posterior else None,
+            next((one for one in dates if one.name == "window"), None),
             Allocation.model_validate_json(budget) if budget else None,
             TrustDocument.model_validate_json(trust) if trust else None,
             table("pareto_hyperparameters", all_models=True).set_index("solID", drop=False),
@@ -160,6 +169,20 @@ class _Result:
             proposed=budget.after.spend if budget and budget.after else None,
             before=budget.before.spend if budget and budget.before else None,
             curve=_curve(respond, today, channel.curve.value[-1], budget),
+            told=self._earned(told, budget) if told else None,
+        )
+
+    def _earned(self, channel: PosteriorChannel, budget: AllocatedChannel | None) -> FigureTold:
+        """What the posterior says of a paid channel beside its ROAS or CPA."""
+        known = self.window.channels if self.window else []
+        curve = next((one for one in known if one.name == channel.name and one.spend > 0), None)
+        return FigureTold(
+            low=channel.contribution.q05,
+            mean=channel.contribution.mean,
+            high=channel.contribution.q95,
+            share=channel.share.mean,
+            next_unit=self._per_unit(*_next(curve)) if curve else None,
+            band=_band(curve, self.window.periods, budget) if curve and self.window else None,
         )
 
     def _per_unit(self, response: float, spend: float) -> float | None:
@@ -233,6 +256,38 @@ def _curve(respond: _Response, today: float, widest: float, budget: AllocatedCha
         today_response=_finite(respond(today)[0]),
         proposed=proposed,
         proposed_response=None if proposed is None else _finite(respond(proposed)[0]),
+    )
+
+
+def _expected(curve: CurveChannel) -> list[float]:
+    """What each factor is expected to earn, in the window and after it."""
+    return [sum(parts) for parts in zip(curve.response, curve.carry_out, strict=True)]
+
+
+def _next(curve: CurveChannel) -> tuple[float, float]:
+    """What the next step of spend earns, in the window and after it, and what it costs."""
+    today, earned = FACTORS.index(1.0), _expected(curve)
+    return earned[today + 1] - earned[today], curve.spend * (FACTORS[today + 1] - 1.0)
+
+
+def _band(curve: CurveChannel, periods: int, budget: AllocatedChannel | None) -> FigureBand:
+    """The curve of the window, per period, with 90 % of its draws."""
+    value = curve.spend / periods * np.array(FACTORS)
+    low, high = np.quantile(np.array(curve.draws()), (0.05, 0.95), axis=0) / periods
+    mean = np.array(_expected(curve)) / periods
+    proposed = None
+    if budget and budget.before and budget.after and budget.before.spend:
+        factor = budget.after.spend / budget.before.spend
+        proposed = factor * curve.spend / periods if factor <= FACTORS[-1] else None
+    return FigureBand(
+        value=value.tolist(),
+        low=low.tolist(),
+        mean=mean.tolist(),
+        high=high.tolist(),
+        today=curve.spend / periods,
+        today_response=float(mean[FACTORS.index(1.0)]),
+        proposed=proposed,
+        proposed_response=None if proposed is None else float(np.interp(proposed, value, mean)),
     )
 
 

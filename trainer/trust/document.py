@@ -155,7 +155,8 @@ def _search(best: BestModel) -> Iterator[TrustLine]:
         missing = [one.objective for one in best.convergence if not one.converged]
         reason = f"not converged: {', '.join(missing)}" if missing else "every objective has converged"
         advice = "search longer: search.iterations, search.trials"
-        yield _line("converged", share, f"{percent(share)} of the objectives", reason, advice)
+        figure = f"{len(best.convergence) - len(missing)} of {len(best.convergence)} objectives converged"
+        yield _line("converged", share, figure, reason, advice)
     reason = f"{best.search.trials} trials of {best.search.iterations:,}"
     advice = "search more: search.iterations, search.trials"
     yield _line("candidates", best.candidates, f"{best.candidates:,} candidates", reason, advice)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from contracts.cloud import INDEXES, Index, Order
+from contracts.cloud import INDEXES, LISTS, Index, Order
 from functions.errors import Unavailable
 
 _LAYOUT = 1
@@ -114,14 +114,19 @@ def ordered(order: Order) -> str:
     return ", ".join(f"{column(name)} {'DESC' if way == 'DESCENDING' else 'ASC'}" for name, way in order)
 
 
+def table_name(index: Index) -> str:
+    """The table that has an index: one of its own for each field that holds several values."""
+    return next((name for name in index.fields if name in LISTS), "listed")
+
+
 def index_name(index: Index) -> str:
-    """What SQLite calls an index of `listed`."""
+    """What SQLite calls an index."""
     return "_".join(("listed", *index.fields, "by", *(name for name, _ in index.order)))
 
 
 def _index(index: Index) -> str:
     columns = ", ".join(("kind", *index.fields, ordered(index.order)))
-    return f"CREATE INDEX IF NOT EXISTS {index_name(index)} ON listed ({columns});"
+    return f"CREATE INDEX IF NOT EXISTS {index_name(index)} ON {table_name(index)} ({columns});"
 
 
 def _fields(index: Index) -> Iterator[str]:
@@ -129,7 +134,7 @@ def _fields(index: Index) -> Iterator[str]:
     yield from (name for name, _ in index.order if name != "created")
 
 
-_FIELDS = sorted({name for index in INDEXES for name in _fields(index)} | {"expires"})
+_FIELDS = sorted({name for index in INDEXES for name in _fields(index)} - {*LISTS} | {"expires"})
 _VALUES = ", ".join(f"json_extract({{body}}, '$.{name}')" for name in _FIELDS)
 _LISTED = f"""
 DROP TRIGGER IF EXISTS document_created;
@@ -151,8 +156,27 @@ END;
 """  # noqa: S608 (names of ours)
 """What queries ask of documents, in narrow rows that triggers keep, so that no query parses a document.
 Earlier releases know nothing of it and need not."""
+_EACH = """
+CREATE TABLE IF NOT EXISTS {name} (kind, {name}, sequence, request_id);
+CREATE INDEX IF NOT EXISTS {name}_by_document ON {name} (sequence);
+CREATE TRIGGER IF NOT EXISTS {name}_created AFTER INSERT ON documents BEGIN
+    INSERT INTO {name} SELECT new.kind, value, new.sequence, json_extract(new.body, '$.request_id')
+    FROM json_each(new.body, '$.{name}');
+END;
+CREATE TRIGGER IF NOT EXISTS {name}_replaced AFTER UPDATE OF body ON documents
+WHEN json_extract(old.body, '$.{name}') IS NOT json_extract(new.body, '$.{name}') BEGIN
+    DELETE FROM {name} WHERE sequence = new.sequence;
+    INSERT INTO {name} SELECT new.kind, value, new.sequence, json_extract(new.body, '$.request_id')
+    FROM json_each(new.body, '$.{name}');
+END;
+CREATE TRIGGER IF NOT EXISTS {name}_removed AFTER DELETE ON documents BEGIN
+    DELETE FROM {name} WHERE sequence = old.sequence;
+END;
+"""
+"""A field that holds several values, in a row for each. No document of an earlier release has any."""
 _LISTED_INDEXES = " ".join(
     (
+        *(_EACH.format(name=name) for name in LISTS),
         *dict.fromkeys(map(_index, INDEXES)),
         "CREATE INDEX IF NOT EXISTS listed_accepted ON listed (kind, accepted_at);",
         "CREATE INDEX IF NOT EXISTS listed_expires ON listed (expires) WHERE expires IS NOT NULL;",

@@ -8,10 +8,10 @@ from datetime import datetime
 from itertools import chain, product
 from typing import Literal
 
-from contracts.cloud import ACCEPTED, NEWEST, PASSED, REQUESTED, TURN, Index, Order
+from contracts.cloud import ACCEPTED, LISTS, NEWEST, PASSED, REQUESTED, TURN, Index, Order
 from contracts.job import Document
 from functions.adapters import SLACK, after, beginning, has_come, indexes_for, not_before
-from functions.adapters.embedded.database import Database, column, index_name, ordered
+from functions.adapters.embedded.database import Database, column, index_name, ordered, table_name
 from functions.ports import Conflict, D, Equal
 
 _ALL = 2**62
@@ -158,6 +158,8 @@ class SqliteJobStore:
 
     def _narrowest(self, indexes: list[Index], wanted: Mapping[str, tuple[str, ...]]) -> Index | None:
         """The index with the fewest entries to look at, as far as it is worth counting them."""
+        if of_list := [index for index in indexes if table_name(index) in LISTS]:
+            return of_list[0]
         if len(indexes) < 2:
             return next(iter(indexes), None)
 
@@ -188,10 +190,11 @@ class _Select:
         order: Order,
         limit: int | None,
     ) -> _Select:
-        table, name = ("listed", index_name(index)) if index else ("documents", "documents_by_kind")
+        table, name = (table_name(index), index_name(index)) if index else ("documents", "documents_by_kind")
+        others = " CROSS JOIN listed USING (kind, sequence, request_id)" if table in LISTS else ""
         columns = ", ".join(dict.fromkeys(("sequence", *(column(name) for name, _ in order))))
         return cls(
-            f"SELECT {columns} FROM {table} INDEXED BY {name} WHERE {' AND '.join(wanted)} "  # noqa: S608 (names of ours)
+            f"SELECT {columns} FROM {table} INDEXED BY {name}{others} WHERE {' AND '.join(wanted)} "  # noqa: S608 (names of ours)
             f"ORDER BY {ordered(order)} LIMIT ?",
             (*chain.from_iterable(wanted.values()), _ALL if limit is None else limit),
         )

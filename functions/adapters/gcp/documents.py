@@ -26,7 +26,7 @@ from google.cloud.firestore import (
 )
 from google.cloud.firestore_v1.aggregation import AggregationQuery
 
-from contracts.cloud import ACCEPTED, NEWEST, PASSED, REQUESTED, TURN, Index, Order
+from contracts.cloud import ACCEPTED, LISTS, NEWEST, PASSED, REQUESTED, TURN, Index, Order
 from contracts.job import Document
 from functions.adapters import SLACK, after, beginning, has_come, indexes_for, not_before
 from functions.adapters.gcp.errors import RETRY, TIMEOUT_S, calling
@@ -185,9 +185,8 @@ class FirestoreJobStore:
             if not known:
                 return None
             one = len(known) == 1
-            query = query.where(
-                filter=FieldFilter(f"fields.{name}", "==" if one else "in", known[0] if one else known)
-            )
+            way = "array_contains" if name in LISTS else "==" if one else "in"
+            query = query.where(filter=FieldFilter(f"fields.{name}", way, known[0] if one else known))
         for path, way in Index(kind.kind, (), order).columns:
             query = query.order_by(path, direction=way)
         return query.select(["fields", "created"]) if _in_part(kind) else query
@@ -238,6 +237,8 @@ def _can_be_queried(document: D, name: str, value: Any) -> bool:
         return False
     if isinstance(value, str):
         return _indexed(value)
+    if name in LISTS:
+        return all(map(_indexed, value))
     return isinstance(value, int) and -(2**63) <= value < 2**63
 
 

@@ -40,6 +40,7 @@ _ROW: dict[str, Any] = {
     "queue": "default",
     "priority": 0,
     "requested_by": None,
+    "labels": [],
     "state": "FAILED",
     "done": True,
     "attempt": 1,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from contracts.figures import FigureChannel, ModelFigures, picture_name
+from contracts.figures import FigureBand, FigureChannel, ModelFigures, picture_name
 from trainer.engines.common import INTERCEPT
 from trainer.engines.pictures import style
 
@@ -109,31 +109,32 @@ def _roas(figure: Figure, figures: ModelFigures) -> bool:
 
 def _curves(figure: Figure, figures: ModelFigures) -> bool:
     """Response curves of the paid channels, with what is spent today and what is proposed."""
-    channels, colours = _paid(figures), _colours(figures)
-    proposed = any(channel.curve.proposed is not None for channel in channels)
+    colours = _colours(figures)
+    curves = {channel.name: channel.best_curve for channel in _paid(figures)}
+    proposed = any(curve.proposed is not None for curve in curves.values())
+    banded = any(isinstance(curve, FigureBand) for curve in curves.values())
     reading = "steeper is better; dot: today's average" + ("; ring: proposed" if proposed else "")
-    axes = _axes(figure, "Where should the next budget go?", reading)
+    axes = _axes(figure, "Where should the next budget go?", reading + ("; band: 90 %" if banded else ""))
     place = axes.get_position()
     axes.set_position((place.x0, place.y0, 0.63, place.height))
-    seen = [max(one.curve.today, one.curve.proposed or 0.0) for one in channels]
-    widest = 1.6 * max(seen)
-    for channel in channels:
-        curve, colour = channel.curve, colours[channel.name]
-        responses = [np.nan if value is None else value for value in curve.response]
-        axes.plot(curve.value, responses, color=colour, linewidth=2.5, label=_label(channel.name))
+    widest = 1.6 * max(max(curve.today, curve.proposed or 0.0) for curve in curves.values())
+    reached = [1e-9]
+    for name, curve in curves.items():
+        colour = colours[name]
+        means = [np.nan if value is None else value for value in curve.mean]
+        axes.plot(curve.value, means, color=colour, linewidth=2.5, label=_label(name))
+        highest = means
+        if isinstance(curve, FigureBand):
+            axes.fill_between(curve.value, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
+            highest = curve.high
+        reached += [value for at, value in zip(curve.value, highest, strict=True) if at <= widest]
         if curve.today_response is not None:
             axes.plot(curve.today, curve.today_response, "o", color=colour, markersize=10)
         if curve.proposed is not None and curve.proposed_response is not None:
             ring: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 2.5, "markersize": 10}
             axes.plot(curve.proposed, curve.proposed_response, "o", color=colour, **ring)
     axes.set_xlim(0, widest)
-    reached = [
-        value
-        for one in channels
-        for at, value in zip(one.curve.value, one.curve.response, strict=True)
-        if value is not None and at <= widest
-    ]
-    axes.set_ylim(min(0.0, *reached), 1.08 * max(*reached, 1e-9))
+    axes.set_ylim(min(0.0, float(np.nanmin(reached))), 1.08 * float(np.nanmax(reached)))
     axes.grid()
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=13)
     style.amounts(axes.xaxis, f"spend per {figures.interval}, in currency")
