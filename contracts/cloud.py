@@ -279,7 +279,7 @@ RIGHTS: dict[str, Rights] = {
         reads=("datasets/", "outcomes/", "scratch/", "drop-zone/", "model_summary/"),
         creates=("outcomes/", "scratch/", "model_summary/", "robyn/"),
         lists=("scratch/", "model_summary/", "robyn/"),
-        documents=("jobs", "queues", "uploads", "countries", "schedules", "batches"),
+        documents=("jobs", "queues", "uploads", "countries", "schedules", "batches", "deletions", "in-use"),
         runs="stops",
         seldom={
             f"publish:{DEAD_LETTERS}": _LETTER,
@@ -323,6 +323,7 @@ RIGHTS: dict[str, Rights] = {
             "batches",
             "schedules",
             "old-runs",
+            "deletions",
             *_MAPPINGS,
         ),
         signs=True,
@@ -372,12 +373,13 @@ INDEXES: tuple[Index, ...] = (
     Index("mappings", ("country",)),
     Index("mapping-versions", ("mapping",)),
     Index("old-runs", ("country",)),
+    Index("deletions", ("state",)),
 )
 """Every query with conditions has one, or several that are merged; a query without any needs none. Both
 families refuse all others."""
 UNINDEXED = ("rest", "version", "fields.deadline", "fields.updated_at")
 """Fields of every collection that no query asks for, so that writing them costs no index entries."""
-EXPIRING = ("extracts", "uploads", "dead-letters", "schedules", "batches")
+EXPIRING = ("extracts", "uploads", "dead-letters", "schedules", "batches", "deletions")
 """Collections whose documents may carry `expires`, the time from which the database removes them."""
 COLLECTIONS = (
     "jobs",
@@ -391,6 +393,7 @@ COLLECTIONS = (
     "schedules",
     "batches",
     "old-runs",
+    "deletions",
     *_MAPPINGS,
 )
 

@@ -198,6 +198,9 @@ class Deletion(Exchanged):
     done_at: Timestamp | None = Field(None, description="when the files were gone, UTC; None: not yet")
     objects: int = Field(0, description="how many files were deleted")
     bytes: int = Field(0, description="how large they were together")
+    request: str | None = Field(
+        None, description="deletion of old results by which it goes; left out: it was asked for by itself"
+    )
 
 
 def label(name: str, value: str) -> str:

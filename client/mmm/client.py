@@ -42,6 +42,7 @@ from contracts.api import (
 )
 from contracts.batch import BatchRequest
 from contracts.comparison import ComparisonAnswer, CountryList, CountryModels, ModelList
+from contracts.deletion import DeletionAnswer, DeletionList, DeletionPreview, OldResults
 from contracts.job import DeadLetter, Queue
 from contracts.mapping import (
     EffectiveRequest,
@@ -134,6 +135,25 @@ class Client:
         """Delete the files of a job's result; with `dry_run` only say which."""
         query = {"dry_run": str(dry_run).lower()}
         return self._ask(DeletedResults, "POST", f"/jobs/{_id(job)}:delete_results", params=query)
+
+    def preview_deletion(self, which: OldResults) -> DeletionPreview:
+        """The old results that would be deleted, and those that would be kept, with what needs them."""
+        body = which.model_dump(mode="json", exclude_none=True)
+        return self._ask(DeletionPreview, "POST", "/deletions:preview", json=body, often=True)
+
+    def delete_old_results(self, which: OldResults) -> DeletionAnswer:
+        """Have old results deleted that nothing needs, up to 20 a minute; the jobs stay."""
+        body = which.model_dump(mode="json", exclude_none=True)
+        return self._ask(DeletionAnswer, "POST", "/deletions", json=body)
+
+    def deletions(self) -> Iterator[DeletionAnswer]:
+        """Deletions of old results, newest first, each with how far it is."""
+        for part in self._parts(DeletionList, "/deletions", {}):
+            yield from part.deletions
+
+    def stop_deletion(self, deletion_id: str) -> DeletionAnswer:
+        """Let a deletion of old results end where it is."""
+        return self._ask(DeletionAnswer, "POST", f"/deletions/{deletion_id}:stop")
 
     def wait(self, job: JobAnswer | str, seen: Callable[[JobAnswer], None] | None = None) -> JobAnswer:
         """Wait until a job has ended; `seen` is called with each look at it. Without one, a bar is shown."""

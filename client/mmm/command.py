@@ -25,6 +25,7 @@ from rich.table import Table
 
 from contracts.api import BatchAnswer, JobAnswer, JobRow, RunAnswer, ScheduleAnswer, Validity
 from contracts.batch import BatchRequest, requests_of
+from contracts.deletion import OldResults
 from contracts.job import JobState
 from contracts.old_system import ImportReport
 from contracts.problem import violations
@@ -298,16 +299,24 @@ def which_jobs(command: Callable[..., None]) -> Callable[Concatenate[Place, ...]
     @click.option("--schedule", help="Of the runs of a schedule.")
     @click.option("--label", metavar="NAME=VALUE", help="With this label.")
     @click.option("--since", metavar="AGE", help="Accepted within this time, as 90m, 12h, 7d, 4w.")
+    @click.option("--older-than", metavar="AGE", help="Accepted longer ago than this, as 400d.")
     @functools.wraps(command)
     def chosen(
-        place: Place, /, state: str | None, since: str | None, label: str | None, **others: Any
+        place: Place,
+        /,
+        state: str | None,
+        since: str | None,
+        older_than: str | None,
+        label: str | None,
+        **others: Any,
     ) -> None:
         name, equals, value = (label or "").partition("=")
         if label and not equals:
             raise click.UsageError(f"--label {label}: write NAME=VALUE, for example team=growth")
         others["label"] = {name: value} if label else None
         others["state"] = state and [one.strip().upper() for one in state.split(",")]
-        others["accepted_after"] = since and _ago(since)
+        others["accepted_after"] = since and _ago(since, "--since")
+        others["accepted_before"] = older_than and _ago(older_than, "--older-than")
         command(place, **others)
 
     return chosen
@@ -349,10 +358,10 @@ def history(place: Place, /, file: Path, **filters: Any) -> None:
     place.tell(f"saved as {file}")
 
 
-def _ago(text: str) -> datetime:
+def _ago(text: str, option: str) -> datetime:
     age = re.fullmatch(r"(\d{1,5})([mhdw])", text)
     if not age:
-        raise click.UsageError(f"--since {text}: write a number and m, h, d or w, for example 7d")
+        raise click.UsageError(f"{option} {text}: write a number and m, h, d or w, for example 7d")
     return datetime.now(UTC).replace(microsecond=0) - timedelta(**{_UNITS[age[2]]: int(age[1])})
 
 
@@ -540,16 +549,62 @@ def retry(place: Place, jobs: tuple[str, ...], machine: bool) -> None:
 
 
 @main.command("delete-results")
-@job_id
+@click.argument("job", required=False)
+@click.option("--older-than", metavar="AGE", help="In place of JOB: of jobs accepted longer ago, as 400d.")
+@click.option("--country", help="Only of a country.")
+@click.option("--revision", help="Only of a series of models.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @the_place
-def delete_results(place: Place, job: str, yes: bool) -> None:
-    """Delete the files of a job's result; the job stays."""
-    found = place.client.delete_results(job, dry_run=True)
-    place.tell(*found.files, f"{len(found.files)} files, {found.bytes:,} bytes")
-    if yes or click.confirm("Delete them?", err=True):
-        place.client.delete_results(job)
-        place.tell("deleted within a minute")
+def delete_results(
+    place: Place,
+    job: str | None,
+    older_than: str | None,
+    country: str | None,
+    revision: str | None,
+    yes: bool,
+) -> None:
+    """Delete the files of a job's result, or of all old ones that nothing needs; the jobs stay.
+
+    What would be deleted is listed first.
+    """
+    if (job is None) == (older_than is None):
+        raise click.UsageError("name a JOB, or say --older-than")
+    if job is not None:
+        found = place.client.delete_results(job, dry_run=True)
+        place.tell(*found.files, f"{len(found.files)} files, {found.bytes:,} bytes")
+        if yes or click.confirm("Delete them?", err=True):
+            place.client.delete_results(job)
+            place.tell("deleted within a minute")
+        return
+    before = _ago(str(older_than), "--older-than")
+    which = OldResults.model_validate({"accepted_before": before, "country": country, "revision": revision})
+    listed = place.client.preview_deletion(which)
+    for one in listed.results:
+        kept = f"  kept: {one.kept}" if one.kept else ""
+        place.tell(f"{one.accepted_at:%Y-%m-%d}  {one.job_id}{kept}")
+    going = sum(one.kept is None for one in listed.results)
+    more = " and more, which are older still" if listed.more else ""
+    place.tell(f"{going} results to delete{more}, {len(listed.results) - going} of those listed are kept")
+    if (going or listed.more) and (yes or click.confirm("Delete them?", err=True)):
+        place.tell(
+            f"{place.client.delete_old_results(which).deletion_id}: up to 20 a minute; see mmm deletions"
+        )
+
+
+@main.command()
+@click.option("--stop", metavar="DELETION", help="Let one end where it is.")
+@as_json
+@the_place
+def deletions(place: Place, stop: str | None, machine: bool) -> None:
+    """List the deletions of old results, and how far they are."""
+    found = [place.client.stop_deletion(stop)] if stop else list(place.client.deletions())
+    if machine:
+        _print_json(found)
+        return
+    for one in found:
+        kept = len(one.kept) + one.more_kept
+        waits = f"; waits: {one.waits_for}" if one.waits_for else ""
+        place.tell(f"{one.deletion_id}: {one.state}, {one.deleted} deleted, {kept} kept{waits}")
 
 
 def _each(place: Place, jobs: Sequence[str], act: Any, machine: bool) -> None:

@@ -12,6 +12,7 @@ from functions.sweep.batches import sweep_batches
 from functions.sweep.cancelling import sweep_cancelling
 from functions.sweep.checking import check_launcher
 from functions.sweep.deleting import sweep_deletion
+from functions.sweep.deletions import sweep_deletions
 from functions.sweep.months import sweep_months
 from functions.sweep.queues import sweep_queues
 from functions.sweep.running import sweep_running
@@ -47,6 +48,7 @@ def handle(message: Message, runtime: Runtime) -> None:
     sweep_batches(runtime)
     sweep_months(runtime)
     sweep_schedules(runtime)
+    sweep_deletions(runtime)
 
 
 def _sweep(runtime: Runtime, job: Job, asked: bool = False) -> None:

@@ -157,6 +157,8 @@ def use_model(
         raise Refused(f"job {job_id} is of {job.country}, not of {country}")
     if job.state is not S.SUCCEEDED or job.result is None:
         raise Refused(f"job {job_id} has no model: it is {job.state}")
+    if job.deletion is not None:
+        raise Refused(f"job {job_id} has no model any more: {job.deletion.by} had its files deleted")
     best = job.result.sol_id
     solution = solution or best
     figures = f"{names.results(job)}{figures_name(solution, best)}"

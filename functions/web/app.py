@@ -15,6 +15,7 @@ from functions.web import (
     batch_pages,
     compare_pages,
     country_pages,
+    deletion_pages,
     formats,
     health_pages,
     mapping_pages,
@@ -57,6 +58,7 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.register_blueprint(plan_pages.blueprint(runtime))
     app.register_blueprint(compare_pages.blueprint(runtime))
     app.register_blueprint(country_pages.blueprint(runtime))
+    app.register_blueprint(deletion_pages.blueprint(runtime))
     app.register_blueprint(old_run_pages.blueprint(runtime))
     app.register_blueprint(new_pages.blueprint(runtime))
     app.register_blueprint(queue_pages.blueprint(runtime))

@@ -34,7 +34,7 @@ MOST_ROWS = 60
 NAMED_BY_PARTS = ("columns.date", "columns.dependent", "columns.paid_media")
 """Fields of a request that the table of a preview fills, and its form repeats."""
 NAVIGATION = (
-    ("pages.jobs", "Jobs", ("pages", "results", "plans", "compare")),
+    ("pages.jobs", "Jobs", ("pages", "results", "plans", "compare", "deletions")),
     ("batches.overview", "Batches", ("batches",)),
     ("countries.overview", "Models", ("countries", "old_runs")),
     ("new.page", "New request", ("new", "uploads")),

@@ -40,6 +40,7 @@ class PathParameter:
 PATH_PARAMETERS: dict[str, PathParameter] = {
     "job_id": PathParameter(r"[a-z0-9-]{1,80}", "id of a job"),
     "batch_id": PathParameter(r"[a-z0-9-]{1,80}", "id of a batch"),
+    "deletion_id": PathParameter(r"[a-z0-9-]{1,80}", "id of a deletion"),
     "attempt": PathParameter(r"[1-9][0-9]{0,5}", "attempt of the job, counted from 1", int),
     "country": PathParameter(r"[A-Za-z0-9][A-Za-z0-9_-]{0,15}", "a country, as requests name it"),
     "schedule": PathParameter(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "name of a schedule"),

@@ -27,6 +27,7 @@ from contracts.job import (
     Queue,
     Upload,
 )
+from functions import deletions
 from functions.attempts import read_heartbeats
 from functions.errors import Transient
 from functions.ports import NotFound, ObjectInfo, Ports
@@ -116,8 +117,7 @@ def waiting_uploads(ports: Ports) -> list[Upload]:
 
 def in_use(ports: Ports, country: str) -> ModelInUse | None:
     """The model that a country uses; None if none is marked."""
-    mark = ports.jobs.get(ModelInUse, country)
-    return mark if mark and mark.ended_at is None else None
+    return deletions.in_use(ports.jobs, country)
 
 
 def ignored_files(ports: Ports) -> IgnoredFiles:

@@ -38,6 +38,7 @@ PAGES = (
     "/countries",
     "/countries/DE",
     "/old-runs?country=DE",
+    "/deletions?days=1",
     "/mappings",
     "/mappings/new",
     "/mappings/DE/weekly",

@@ -55,6 +55,7 @@ from contracts.comparison import (
     UseModel,
     WeightsQuery,
 )
+from contracts.deletion import DeletionAnswer, DeletionList, DeletionPreview, OldResults
 from contracts.figures import ModelFigures
 from contracts.job import DeadLetter, ModelInUse, Queue
 from contracts.mapping import (
@@ -82,6 +83,7 @@ from functions.web.routes import Route
 from functions.web.v1 import (
     attempts,
     batches,
+    deletions,
     history,
     jobs,
     mappings,
@@ -325,6 +327,26 @@ ROUTES: tuple[Route, ...] = (
             ("pause", batches.pause_batch),
             ("resume", batches.resume_batch),
         )
+    ),
+    Route("GET", "/deletions", deletions.list_deletions, DeletionList, query=ListQuery),
+    Route("POST", "/deletions:preview", deletions.preview_deletion, DeletionPreview, body=OldResults),
+    Route(
+        "POST",
+        "/deletions",
+        deletions.create_deletion,
+        DeletionAnswer,
+        body=OldResults,
+        role="act",
+        statuses=(201, 200),
+    ),
+    Route("GET", "/deletions/{deletion_id}", deletions.get_deletion, DeletionAnswer),
+    Route(
+        "POST",
+        "/deletions/{deletion_id}:stop",
+        deletions.stop_deletion,
+        DeletionAnswer,
+        problems=(Refused, Changed),
+        role="act",
     ),
     Route("GET", "/old-runs", old_runs.list_old_runs, OldRunList, query=OldRunsQuery),
     Route(
