@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import tarfile
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from contracts import names
+from contracts.job import Document
 from contracts.job import JobState as S
+from functions import runtime
 from functions.attempts import attempt_of
+from tests.adapters.families import FAMILIES, skipped_if_missing
 from tests.pipeline.release_folder import LEFT_OUT
 from tests.pipeline.world import World
 
@@ -90,6 +95,47 @@ def test_a_trainer_that_is_too_old_for_a_config_leaves_the_next_attempt_to_a_new
     world.ports.objects.replace(name, json.dumps(newer).encode(), None)
     world.run()
     assert world.states(job_id)[-5:] == ["RUNNING", "QUEUED", "RUNNING", "TRAINED", "SUCCEEDED"]
+
+
+# documents of an older version
+
+
+class OldJob(Document):
+    """A job as a version wrote it that knew neither lanes nor mappings."""
+
+    kind: ClassVar[str] = "jobs"
+    job_id: str
+    request_id: str
+    state: S
+    country: str
+    revision: str
+    queue: str
+    priority: int
+    deadline: datetime
+    accepted_at: datetime
+
+    @property
+    def key(self) -> str:
+        return self.job_id
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_job_that_waited_when_lanes_were_not_known_is_started(family: str, world: World) -> None:
+    with skipped_if_missing(), FAMILIES[family](world.embedded.folder / "family") as made:
+        world.ports = replace(world.ports, jobs=made.ports.jobs)
+        world.runtime = replace(world.runtime, ports=world.ports)
+        runtime.use(world.runtime)
+        job_id = world.submit("r1")
+        world.until(job_id, S.QUEUED)
+        job = world.job(job_id)
+        old = OldJob.model_validate(job.model_dump(mode="json", exclude={"lane", "mapping"}))
+        world.ports.jobs.replace(old, job.version)
+        assert '"lane"' not in world.ports.jobs.get(OldJob, job_id).model_dump_json()
+        world.run()
+        world.clock.pass_(minutes=16)
+        world.sweep()
+        world.run()
+        assert world.job(job_id).state is S.SUCCEEDED
 
 
 # folders of released versions
