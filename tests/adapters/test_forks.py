@@ -6,7 +6,7 @@ import os
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -26,11 +26,23 @@ while not os.path.exists("go"): time.sleep(0.01)
 """
 
 
+_MADE: list[Embedded] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """No server outlives its test."""
+    yield
+    while _MADE:
+        _MADE.pop().close()
+
+
 def warm(folder: Path, task: str, **settings: object) -> Embedded:
     given = {"warm": "tests.adapters.warm_task", "command": ("/bin/sh", "-c", COLD), "max_parallel": 4}
     environment = {"TASK": task, "PYTHONPATH": str(ROOT)}
     launcher = LauncherSettings(**{**given, "working_folder": folder, **settings})  # type: ignore[arg-type]
-    return Embedded(folder, environment=environment, launcher=launcher)
+    _MADE.append(Embedded(folder, environment=environment, launcher=launcher))
+    return _MADE[-1]
 
 
 def run(launcher: SubprocessLauncher, until: Callable[[], bool]) -> None:
