@@ -143,3 +143,8 @@ class Outcome(Exchanged):
     error: Problem | None = Field(None, description="why it did not succeed; None if it did")
     ended_by: str = Field(description="trainer, sweep or cancel")
     at: Timestamp = Field(description="when it ended, UTC")
+    progress: Progress | None = Field(
+        None,
+        description="what all tasks had done and used at the end; left out: whoever ended it did not "
+        "know, or was of an older version",
+    )

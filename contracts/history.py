@@ -48,9 +48,10 @@ class HistoryRow(Exchanged):
     wait_s: float | None = Field(description="seconds from acceptance to the start of the last attempt")
     training_s: float | None = Field(description="seconds from that start to the end of the training")
     cpu_s: float | None = Field(
-        description="CPU seconds of the training when it was last looked at; empty: never"
+        description="CPU seconds of the training of the last attempt, all tasks together; of one that did "
+        "not end by itself, when it was last looked at; empty: unknown"
     )
-    memory_mb: float | None = Field(description="largest memory use of a task, in MB, at that time")
+    memory_mb: float | None = Field(description="largest memory use of one of its tasks, in MB")
     reason: str | None = Field(description="why the job ended without success")
     findings: int = Field(description="how many things were noticed in the data and in the model")
     sol_id: str | None = Field(description="name of the best model")

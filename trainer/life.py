@@ -289,6 +289,7 @@ class Life:
             attempt=self.task.attempt,
             ended_by="trainer",
             at=self.runtime.ports.clock.now(),
+            progress=self._all_tasks(),
             **fields,
         )
         self.pulse.stop()  # it would take this outcome for somebody else's, and end the process
@@ -323,6 +324,13 @@ class Life:
                 "cpu_s": round(cpu_seconds(), 2),
             }
         )
+
+    def _all_tasks(self) -> Progress:
+        """What this task has done by now, together with what the others have last said of themselves."""
+        count, own = self.task.cloud_run_task_count, self.attempt.heartbeat(self.index)
+        others = [info.name for info in self.objects.list(self.attempt.heartbeats)] if count > 1 else []
+        beats = [Heartbeat.model_validate_json(self.objects.read(name)) for name in others if name != own]
+        return Progress.of([*(beat.progress for beat in beats), self._now()], count)
 
     def _log(self, severity: Any, message: str) -> None:
         self.runtime.log(severity, message, job_id=self.task.job_id, attempt=self.task.attempt)

@@ -61,7 +61,7 @@ def _finish(runtime: Runtime, job: Job, outcome: Outcome) -> Job:
     if outcome.status == "succeeded":
         try:
             check_manifest(runtime.ports, job)
-            return commit(runtime, job, JobState.TRAINED)
+            return commit(runtime, job, JobState.TRAINED, progress=outcome.progress or job.progress)
         except BrokenResult as error:
             outcome = outcome.model_copy(update={"status": "failed", "error": error.problem})
     return _next_attempt_or_end(runtime, job, outcome)
@@ -71,7 +71,8 @@ def _next_attempt_or_end(runtime: Runtime, job: Job, outcome: Outcome) -> Job:
     _stopped(runtime.ports, job)
     problem = outcome.error or Problem(type="attempt-ended", title=f"The attempt ended: {outcome.status}")
     if outcome.deterministic or job.attempt - job.first_attempt + 1 >= MAX_ATTEMPTS:
-        return commit_end(runtime, job, JobState.FAILED, problem.title, error=problem)
+        used = outcome.progress or job.progress
+        return commit_end(runtime, job, JobState.FAILED, problem.title, error=problem, progress=used)
     return commit(
         runtime,
         job,

@@ -327,3 +327,36 @@ def test_a_mapping_is_written_checked_and_told_by_commands(trained: Trained, tmp
     assert (answer.valid, answer.normalized["columns"]["date"]) == (True, "date")
     assert trained.run("mapping", "delete", *words).exit_code == 0
     assert trained.run("mapping", "list").output == ""
+
+
+def test_a_schedule_is_previewed_written_run_and_ended_by_commands(trained: Trained, tmp_path: Path) -> None:
+    body = {name: value for name, value in request("any", SHORT).items() if name != "request_id"}
+    said = {"cron": "0 6 * * MON", "time_zone": "Europe/Berlin", "request": body | {"validate_only": True}}
+    path = str(write(tmp_path / "monday.yaml", said))
+    assert trained.run("schedule", "preview", path).output.count("UTC") > 1
+    wrong = str(write(tmp_path / "wrong.yaml", said | {"request": body | {"queue": "fast"}}))
+    refused = trained.run("schedule", "preview", wrong)
+    assert (refused.exit_code, "no queue is named 'fast'" in refused.output) == (2, True)
+    assert "monday: enabled, version 1" in trained.run("schedule", "put", "monday", path).output
+    assert trained.run("schedule", "put", "monday", path, "--version", "7").exit_code == 2
+    name, job_id = trained.run("schedule", "run", "monday").output.split()
+    assert (name, trained.mmm.wait(job_id, lambda _: None).state) == ("monday:", "SUCCEEDED")
+    assert f"SUCCEEDED  {job_id}" in trained.run("schedule", "show", "monday").output
+    assert job_id in trained.run("jobs", "--schedule", "monday").output
+    assert trained.run("jobs", "--schedule", "monday", "--older-than", "1d", "--json").output == "[]\n"
+    assert yaml.safe_load(trained.run("schedule", "text", "monday").output)["cron"] == "0 6 * * MON"
+    assert trained.run("schedule", "disable", "monday").exit_code == 0
+    assert "monday: 0 6 * * MON Europe/Berlin, disabled" in trained.run("schedule", "list").output
+    assert "enabled" in trained.run("schedule", "enable", "monday").output
+    assert trained.run("schedule", "delete", "monday").exit_code == 0
+    assert trained.run("schedule", "list").output == ""
+
+
+def test_old_results_are_listed_before_they_are_deleted(trained: Trained) -> None:
+    assert trained.run("delete-results").exit_code == 2
+    assert trained.run("delete-results", trained.job.job_id, "--older-than", "1d").exit_code == 2
+    none = trained.run("delete-results", "--older-than", "1d", "--country", "DE")
+    assert (none.exit_code, none.output.startswith("0 results to delete")) == (0, True)
+    listed = trained.run("delete-results", "--older-than", "0m", "--revision", "demo", given="n\n")
+    assert re.search(r"kept: it is the newest model of DE demo", listed.output), listed.output
+    assert trained.run("deletions").output == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from contracts.attempt import Progress, TrainingConfig
 from contracts.job import JobState, share_done
 from contracts.posterior import PosteriorConfig
 from tests.pipeline.conftest import QuickEngine
+from tests.pipeline.processes import Untrainable
 from tests.pipeline.world import World, task_settings
 from trainer.engines.base import SearchProgress
 from trainer.life import Life
@@ -75,6 +77,22 @@ def test_the_share_that_a_list_shows_only_grows(world: World, monkeypatch: pytes
     assert len(set(shares)) > 12
     assert shares[-1] == 1
     assert world.job(job_id).state is JobState.SUCCEEDED
+
+
+def test_what_a_training_used_is_told_although_nobody_looked_while_it_ran(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    good = world.submit("r1", size="large", search={**world.request("r1")["search"], "trials": 3})
+    world.run()
+    monkeypatch.setattr("trainer.life.load", lambda _: Untrainable)
+    bad = world.submit("r2")
+    world.run()
+    assert [world.job(job_id).state for job_id in (good, bad)] == ["SUCCEEDED", "FAILED"]
+    rows = {row["job_id"]: row for row in csv.DictReader(world.web.get("/api/v1/jobs.csv").text.splitlines())}
+    for job_id in (good, bad):
+        assert float(rows[job_id]["cpu_s"]) > 0
+        assert float(rows[job_id]["memory_mb"]) > 0
+    assert (world.job(good).progress.trials, world.job(good).progress.iteration) == (3, 15)
 
 
 def test_a_task_that_begins_again_takes_nothing_back(world: World):
