@@ -101,14 +101,20 @@ class SplitQuestion(Authored):
     channel_budgets: dict[ColumnName, Range] = Field(
         {},
         description="spend over the dates by spend column, in currency, fixed or [low, high]; such a channel "
-        "has no bounds",
+        "has no bounds. With by_region in all regions together",
     )
-
     plans: dict[Slug, dict[ColumnName, Spend]] = Field(
         {},
         max_length=MOST_PLANS,
         description="your own plans, by name: what would each earn? The spend over the dates by spend "
-        "column, in currency or as a change such as `-5 %`; a channel left out stays as it was",
+        "column, in currency or as a change such as `-5 %`; a channel left out stays as it was. With "
+        "by_region in all regions together, divided among them as it was",
+    )
+    region_plans: dict[Slug, dict[ColumnName, dict[ColumnName, Spend]]] = Field(
+        {},
+        max_length=MOST_PLANS,
+        description="only with by_region: your own plans, by name, region and spend column; what is left out "
+        "stays as it was",
     )
     region: ColumnName | None = Field(
         None,
@@ -145,9 +151,15 @@ class SplitQuestion(Authored):
         ignored = [name for name in _IGNORED[self.scenario] if getattr(self, name)]
         if ignored:
             raise FieldProblems(f"{name}: not used with scenario {self.scenario}" for name in ignored)
-        national = [name for name in ("region", "channel_budgets", "plans") if getattr(self, name)]
-        if self.by_region and national:
-            raise FieldProblems(f"{name}: not used with by_region" for name in national)
+        if self.by_region and self.region:
+            raise FieldProblems(["region: not used with by_region; leave one of them out"])
+        if self.region_plans and not self.by_region:
+            raise FieldProblems(["region_plans: only used with by_region: true"])
+        both = sorted(self.plans.keys() & self.region_plans.keys())
+        if both:
+            raise FieldProblems(
+                [f"region_plans: {', '.join(both)}: plans has the name too; give each its own"]
+            )
         return self
 
     def bounds_of(self, channel: str) -> ChannelBounds:
@@ -229,7 +241,11 @@ class BudgetQuestion(SplitQuestion):
     @model_validator(mode="after")
     def _possible_dates(self) -> Self:
         if self.method == "robyn":
-            unknown = [name for name in ("pattern", "plans", "region", "by_region") if getattr(self, name)]
+            unknown = [
+                name
+                for name in ("pattern", "plans", "region_plans", "region", "by_region")
+                if getattr(self, name)
+            ]
             if unknown:
                 raise FieldProblems(f"{name}: not used with method robyn" for name in unknown)
         if self.start and self.end and self.end < self.start:

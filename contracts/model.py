@@ -611,6 +611,11 @@ class ModelConfig(Authored):
                 for name in spends:
                     if name not in paid:
                         yield f"{path}.plans.{plan}.{name}: not a spend column"
+            for plan, regions in question.region_plans.items():
+                for region, spends in regions.items():
+                    for name in spends:
+                        if name not in paid:
+                            yield f"{path}.region_plans.{plan}.{region}.{name}: not a spend column"
         names = [question.name for question in self.budgets if question.name]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield f"budgets: {names.count(name)} questions have the name '{name}'; give each its own"

@@ -367,6 +367,15 @@ class PlannedSpend(Exchanged):
     gain: Gain = Field(description="over what was spent, response and carry-out")
 
 
+class PlannedRegion(Exchanged):
+    """What a plan spends and earns in one region."""
+
+    name: str = Field(description="as the data name it")
+    after: Figures = Field(description="what its channels together spend and earn")
+    gain: Gain = Field(description="over what was spent, response and carry-out")
+    channels: list[PlannedSpend] = Field(description="the paid channels")
+
+
 class PlanAnswer(Exchanged):
     """What a plan of the question would earn."""
 
@@ -374,6 +383,9 @@ class PlanAnswer(Exchanged):
     after: Figures = Field(description="what all channels together spend and earn")
     gain: Gain = Field(description="over what was spent, response and carry-out")
     channels: list[PlannedSpend] = Field(description="the paid channels")
+    regions: list[PlannedRegion] = Field(
+        [], description="asked by region: each of them; everything else here is their sum"
+    )
 
 
 class BudgetShort(Exchanged):

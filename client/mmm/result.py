@@ -88,6 +88,21 @@ class Result:
         ]
         return pd.DataFrame(rows).set_index(["channel", "figure"])
 
+    @property
+    def regions(self) -> pd.DataFrame:
+        """Of data by region: a row per region and channel, with the columns of `regions.csv`.
+
+        Raises:
+            MmmError: the result has no regions; it says which files there are.
+        """
+        import pandas as pd
+
+        text = {"region": str, "channel": str}
+        table = pd.read_csv(
+            io.BytesIO(self.content("regions.csv")), dtype=text, keep_default_na=False, na_values=""
+        )
+        return table.set_index(["region", "channel"])
+
     def table(self, name: str) -> pd.DataFrame:
         """A table of the result, such as `pareto_aggregated`, from its CSV or Parquet file."""
         import pandas as pd

@@ -260,5 +260,10 @@ def check_budget(
         if question.region and question.region not in parts:
             message = f"{path}.region '{question.region}' is no region of the data; there are: {some(parts)}"
             obstacles.append(Obstacle("budget-region", message, "write the region as the data do"))
+        for plan, regions in question.region_plans.items():
+            if unknown := [region for region in regions if region not in parts]:
+                message = f"{path}.region_plans.{plan}: {some(unknown)}: no region of the data; there are: "
+                advice = "write the region as the data do"
+                obstacles.append(Obstacle("budget-region", message + some(parts), advice))
         for obstacle in obstacles:
             findings.error(*obstacle)

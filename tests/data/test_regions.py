@@ -141,6 +141,11 @@ def test_a_budget_question_names_a_region_of_the_data() -> None:
         request(budget={"by_region": True})
     with pytest.raises(ValidationError, match="region: not used with by_region"):
         asked(budget={"by_region": True, "region": "South"})
+    plans = {"region_plans": {"more": {"Suoth": {"tv_S": "+5 %"}}}}
+    finding = only(validated(by_region(), asked(budget={"by_region": True, **plans})), "budget-region")
+    assert "budget.region_plans.more: Suoth: no region of the data" in finding.message
+    with pytest.raises(ValidationError, match="region_plans: only used with by_region: true"):
+        asked(budget=plans)
 
 
 def test_a_study_of_a_region_is_compared_with_that_region() -> None:

@@ -27,7 +27,11 @@ def test_an_upload_by_region_gets_an_answer_for_each_and_for_all(tmp_path: Path)
     settings = yaml.safe_load(demo_settings(50, 2))
     settings["columns"]["region"] = "area"
     settings["posterior"] = {"draws": 200}
-    settings["budgets"] = [{"name": "free", "by_region": True}, {"name": "south", "region": "Süd"}]
+    plans = {"move": {"Süd": {"tv_spend": "+10 %"}}}
+    settings["budgets"] = [
+        {"name": "free", "by_region": True, "region_plans": plans},
+        {"name": "south", "region": "Süd"},
+    ]
     settings.pop("budget", None)
     put = world.ports.objects.replace
     put("drop-zone/AT/sales.csv", pd.concat(parts).to_csv(index=False).encode(), if_generation=None)
@@ -46,6 +50,13 @@ def test_an_upload_by_region_gets_an_answer_for_each_and_for_all(tmp_path: Path)
     sums = draws.groupby("draw")["tv_spend_contribution"].sum().to_numpy()
     assert abs(sums / whole["tv_spend_contribution"].to_numpy() - 1).max() < 1e-9
     assert world.ports.objects.stat(f"{result}posterior_regions.png").size > 10_000
+    table = pd.read_parquet(io.BytesIO(read(f"{result}regions.parquet"))).set_index("channel")
+    for name, one in ((channel.name, channel) for channel in told.channels):
+        rows = table.loc[[name]]
+        assert set(rows["region"]) == set(NAMES)
+        assert rows["contribution_mean"].sum() == pytest.approx(one.contribution.mean)
+        assert rows["spend"].sum() == pytest.approx(one.spend or 0)
+        assert one.spend is None or (rows["roas_q05"] < rows["roas_q95"]).all()
     best = json.loads(read(f"{result}best_model.json"))
     spent = sum(float(part["tv_spend"].sum()) for part in parts)
     spends = {channel["name"]: channel.get("spend") for channel in best["channels"]}
@@ -56,6 +67,10 @@ def test_an_upload_by_region_gets_an_answer_for_each_and_for_all(tmp_path: Path)
     table = pd.read_csv(io.BytesIO(read(f"{result}{free.sol_id}_max_response_reallocated.csv")))
     assert table["optmSpend"].sum() == pytest.approx(free.before.spend)
     assert list(table["region"].unique()) == list(NAMES)
+    moved = pd.read_csv(io.BytesIO(read(f"{result}{free.sol_id}_plans.csv"))).set_index(
+        ["region", "channels"]
+    )
+    assert moved.loc[("Süd", "tv_spend"), "planSpend"] == pytest.approx(1.1 * parts[1]["tv_spend"].sum())
     south = Allocation.model_validate_json(read(f"{result}allocator-2.json"))
     assert south.region == "Süd"
     media = [channel.name for channel in south.channels]

@@ -186,6 +186,65 @@ def _true_curve(country: Country, region: str, channel: str) -> TrueCurve:
     return TrueCurve(spent, Curve(factors * spent, earned))
 
 
+def test_a_channel_s_budget_by_region_is_that_of_all_regions(found: Posterior) -> None:
+    """Money moves between regions within it; the rest of the money between everything else."""
+    spent = {channel.name: channel.spend for channel in found.paid}
+    for asked in (0.6 * spent["c1"], (0.5 * spent["c1"], 0.8 * spent["c1"])):
+        question = BudgetQuestion.model_validate({"by_region": True, "channel_budgets": {"c1": asked}})
+        told = budget.document(allocate(found, question))
+        c1, c2 = told.channels
+        most = asked if isinstance(asked, float) else asked[1]
+        assert c1.after.spend == pytest.approx(most)  # c1 earns more, so that it takes all that it may
+        assert c1.bounds.spend[1] == pytest.approx(most)
+        assert c1.after.spend + c2.after.spend == pytest.approx(sum(spent.values()))
+        c1s = [one.channels[0].after.spend for one in told.regions]
+        assert sum(c1s) == pytest.approx(most)
+        unequal = [one.channels[0].after.spend / one.channels[0].before.spend for one in told.regions]
+        assert max(unequal) > 1.2 * min(unequal)
+    impossible = BudgetQuestion.model_validate({"by_region": True, "channel_budgets": {"c1": 1e9}})
+    with pytest.raises(Infeasible, match="is less than the lower bounds"):
+        allocate(found, impossible)
+
+
+def test_a_plan_by_region_says_what_each_region_spends(country: Country, found: Posterior) -> None:
+    asked = {
+        "by_region": True,
+        "scenario": "historical",
+        "plans": {"more": {"c1": "+10 %"}, "sum": {"c2": 900}},
+        "region_plans": {"move": {"north": {"c1": "-20 %"}, "west": {"c1": "+5 %", "c2": 1000}}},
+    }
+    job = budget.document(allocate(found, BudgetQuestion.model_validate(asked)))
+    spent = {name: part[["c1", "c2"]].sum() for name, part in country.regions.groupby("region")}
+    more, whole, move = job.plans
+    for one, today in zip(more.regions, spent.values(), strict=True):
+        assert [c.after.spend for c in one.channels] == pytest.approx([1.1 * today["c1"], today["c2"]])
+    assert whole.channels[1].after.spend == pytest.approx(900)
+    shares = [one.channels[1].after.spend / 900 for one in whole.regions]
+    assert shares == pytest.approx(
+        [part["c2"] / sum(one["c2"] for one in spent.values()) for part in spent.values()]
+    )
+    assert [one.channels[0].after.spend / spent[one.name]["c1"] for one in move.regions] == pytest.approx(
+        [0.8, 1, 1.05]
+    )
+    assert move.regions[2].channels[1].after.spend == pytest.approx(1000)
+    assert move.gain.mean == pytest.approx(sum(one.gain.mean for one in move.regions))
+    assert move.regions[1].gain.mean == 0
+    table = budget.plans_table(job)
+    assert list(table["region"].unique()) == list(ROAS)
+    assert table["planSpend"].sum() == pytest.approx(sum(plan.after.spend for plan in job.plans))
+    national, regional = curves(found)
+    page = planner.answer(national, PlanQuestion.model_validate(asked), regions=regional)
+    for mine, theirs in zip(page.plans, job.plans, strict=True):
+        assert mine.gain.mean == pytest.approx(theirs.gain.mean, rel=0.02)
+        for one, other in zip(mine.regions, theirs.regions, strict=True):
+            assert one.after.spend == pytest.approx(other.after.spend)
+    unknown = {"by_region": True, "region_plans": {"move": {"nrth": {"c1": 1}}}}
+    with pytest.raises(planner.Unanswerable, match="nrth: not a region of the result; there are: north"):
+        planner.answer(national, PlanQuestion.model_validate(unknown), regions=regional)
+    with pytest.raises(Infeasible, match="no region 'nrth'; there are: north, south, west"):
+        allocate(found, BudgetQuestion.model_validate(unknown))
+
+
 def test_a_question_about_one_region_is_about_its_money(found: Posterior) -> None:
     answer = budget.document(allocate(found, BudgetQuestion(region="west", total="+10 %")))
     west = next(region.found for region in found.regions if region.name == "west")

@@ -20,8 +20,11 @@ import pyarrow.parquet
 
 from contracts.model import RESERVED
 
-_TEXT = ("solID", "rn", "type", "channels", "periods", "boot_ci", "text", "dep_var_type", "liftMedia")
-_FLAGS = ("pos", "coef0", "mape.qt10", "top_sol")
+_TEXT = (
+    *("solID", "rn", "type", "channels", "channel", "region", "plan", "periods", "boot_ci", "text"),
+    *("dep_var_type", "liftMedia"),
+)
+_FLAGS = ("pos", "coef0", "mape.qt10", "top_sol", "paid", "converged")
 _COUNTS = ("trial", "iterNG", "iterPar", "iterations", "robynPareto", "cluster", "n", "refreshStatus")
 _DAYS = ("ds", "date", "date_min", "date_max", "liftStart", "liftEnd", "decompStart", "decompEnd")
 _TYPES: dict[str, pyarrow.DataType] = {
@@ -36,6 +39,7 @@ _BESIDE_THE_REQUESTS: dict[str, pyarrow.DataType] = {
 """In tables with columns that the request names: no column of a request is called so."""
 
 _NOTHING = ["", "NA", "NaN"]
+"""What R writes where there is no number. Tables by region are ours, and a region may be called NA."""
 
 
 _FORMULA, _PROTECTED = r"^('*[=+\-@])", r"^'('*[=+\-@])"
@@ -143,9 +147,11 @@ def _known(path: Path) -> Mapping[str, pyarrow.DataType]:
 
 def _read(path: Path) -> pyarrow.Table:
     known = _known(path)
+    with path.open(encoding="utf-8") as file:
+        by_region = "region" in file.readline().rstrip().replace('"', "").split(",")
     options = pyarrow.csv.ConvertOptions(
         column_types=known,
-        null_values=_NOTHING,
+        null_values=_NOTHING[:1] if by_region else _NOTHING,
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )

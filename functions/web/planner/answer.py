@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf, isfinite
+from typing import Any
 
 from contracts.budget import BOUNDS, DEFAULT_TARGET, amount_of
 from contracts.curves import CurveDates, CurvesDocument, RegionCurves, RegionCurvesDocument
@@ -18,6 +19,7 @@ from contracts.result import (
     Figures,
     Gain,
     PlanAnswer,
+    PlannedRegion,
     PlannedSpend,
     SpendBounds,
 )
@@ -153,11 +155,24 @@ class _Asked:
             "channel_bounds": self.question.channel_bounds,
             "channel_budgets": self.question.channel_budgets,
             **{f"plans.{name}": spends for name, spends in self.question.plans.items()},
+            **{
+                f"region_plans.{name}.{region}": spends
+                for name, plan in self.question.region_plans.items()
+                for region, spends in plan.items()
+            },
         }
+        if self.question.by_region and self.question.channel_budgets:
+            yield "channel_budgets: with by_region only a job answers it; ask a job, or leave one of them out"
+        for name, plan in self.question.region_plans.items():
+            for region in plan:
+                if region not in self.regions:
+                    there = ", ".join(self.regions)
+                    yield f"region_plans.{name}.{region}: not a region of the result; there are: {there}"
         for path, channels in named.items():
             for name in channels:
                 if name not in self.names:
-                    yield f"{path}.{name}: not a channel of the result; there are: {', '.join(self.names)}"
+                    there = ", ".join(dict.fromkeys(self.names))
+                    yield f"{path}.{name}: not a channel of the result; there are: {there}"
 
     def beyond(self) -> Iterator[str]:
         """Spends that the curves do not reach, and changes of nothing."""
@@ -177,7 +192,14 @@ class _Asked:
         """Every spend that is asked for or allowed, and the place of its channel; unknown ones left out."""
         for plan, spends in self.question.plans.items():
             for name, spend in spends.items():
-                yield from ((f"plans.{plan}.{name}", i, spend) for i in self._places(name))
+                places = self._places(name)
+                for i, one in zip(places, self._divided(places, spend), strict=True):
+                    yield f"plans.{plan}.{name}", i, spend if isinstance(spend, str) else one
+        for plan, regions in self.question.region_plans.items():
+            for region, spends in regions.items():
+                for name, spend in spends.items():
+                    places = self._places(name, region)
+                    yield from ((f"region_plans.{plan}.{region}.{name}", i, spend) for i in places)
         for name, (_, high) in self.question.channel_budgets.items():
             yield from ((f"channel_budgets.{name}", i, high) for i in self._places(name))
         for i, (name, spent) in enumerate(zip(self.names, self.today, strict=True)):
@@ -186,8 +208,31 @@ class _Asked:
             elif self.question.bounds and name not in self.question.channel_budgets:
                 yield "bounds.high", i, self.question.bounds.high * spent
 
-    def _places(self, name: str) -> list[int]:
-        return [i for i, one in enumerate(self.names) if one == name]
+    def _places(self, name: str, region: str = "") -> list[int]:
+        """Of a channel, in all regions or in one of them."""
+        count = len(self.names) // max(len(self.regions), 1)
+        return [
+            i
+            for i, one in enumerate(self.names)
+            if one == name and region in ("", *self.regions[i // count : i // count + 1])
+        ]
+
+    def _divided(self, places: Sequence[int], spend: float | str) -> list[float]:
+        """What a spend of some places together is for each: divided as it was, or else as it usually is."""
+        today, usual = [self.today[i] for i in places], [self.curves[i].channel.spend for i in places]
+        by = next((one for one in (today, usual) if any(one)), [1.0] * len(places))
+        whole = amount_of(spend, sum(today))
+        return [whole * one / sum(by) for one in by]
+
+    def _given(self, spends: Mapping[str, Mapping[str, float | str]]) -> list[float]:
+        """What a plan spends, given by region, or for all of them by an empty name, and by channel."""
+        found = list(self.today)
+        for region, by_channel in spends.items():
+            for name, spend in by_channel.items():
+                places = self._places(name, region)
+                for i, one in zip(places, self._divided(places, spend), strict=True):
+                    found[i] = one
+        return found
 
     @cached_property
     def limits(self) -> tuple[list[float], list[float]]:
@@ -207,7 +252,8 @@ class _Asked:
     def answer(self, solution: str) -> Allocation:
         """What is asked, and what is proposed."""
         found = self._base(solution)
-        plans = [self._plan(name, spends) for name, spends in self.question.plans.items()]
+        plans = [self._plan(name, {"": spends}) for name, spends in self.question.plans.items()]
+        plans += [self._plan(name, regions) for name, regions in self.question.region_plans.items()]
         if self.question.scenario == "historical":
             return found.model_copy(update={"plans": plans})
         low, high = self.limits
@@ -332,22 +378,28 @@ class _Asked:
         }
         return found.model_copy(update=new)
 
-    def _plan(self, name: str, spends: Mapping[str, float | str]) -> PlanAnswer:
-        given = [
-            amount_of(spends.get(channel.name, channel.today), channel.today)
-            for channel in self.dates.channels
-        ]
+    def _plan(self, name: str, spends: Mapping[str, Mapping[str, float | str]]) -> PlanAnswer:
+        given = self._given(spends)
+
+        def told(places: Sequence[int]) -> dict[str, Any]:
+            curves, of_these = [self.curves[i] for i in places], [given[i] for i in places]
+            return {"after": self._figures(curves, of_these), "gain": self._gain(curves, of_these)}
+
+        count = len(self.names) // max(len(self.regions), 1)
         return PlanAnswer(
             name=name,
-            after=self._figures(self.curves, given),
-            gain=self._gain(self.curves, given),
-            channels=[
-                PlannedSpend(
-                    name=curve.channel.name,
-                    after=self._figures([curve], [spend]),
-                    gain=self._gain([curve], [spend]),
+            **told(range(len(given))),
+            channels=[PlannedSpend(name=self.names[places[0]], **told(places)) for places in self.channels],
+            regions=[
+                PlannedRegion(
+                    name=region,
+                    **told(range(r * count, (r + 1) * count)),
+                    channels=[
+                        PlannedSpend(name=self.names[i], **told([i]))
+                        for i in range(r * count, (r + 1) * count)
+                    ],
                 )
-                for curve, spend in zip(self.curves, given, strict=True)
+                for r, region in enumerate(self.regions)
             ],
         )
 

@@ -1,4 +1,4 @@
-"""The lower part of a one-pager, of either engine: the posterior, the budget answers, and the checks."""
+"""The lower part of a one-pager, of either engine: posterior, regions, budget answers, and checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from contracts.posterior import PosteriorDocument
 from contracts.result import Allocation
 from contracts.trust import TrustDocument
-from trainer.engines.pictures import answer_panel, posterior_picture, style
+from trainer.engines.pictures import answer_panel, posterior_picture, regions_picture, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +25,7 @@ _LETTERS = 200  # of a line of the whole width
 _TITLE = 1.25  # inches above a panel, for the axis of the one above and its own title
 _AXIS = 0.75  # inches below a panel
 _ANSWER = 1.85  # inches above the rows of a budget answer, for its heading and the titles of its columns
+_MOST_REGIONS = 10  # rows of regions, those that sell most; all of them are in posterior_regions.png
 _MOST_PLANS = 6  # rows of a budget answer; all of them are in plans.png
 
 
@@ -40,13 +41,16 @@ class Conclusions:
     @property
     def height(self) -> float:
         """From the lower edge of the last panel of the model."""
-        return self._told + sum(map(self._tall, self.answers)) + self._judged
+        return self._told + self._regional + sum(map(self._tall, self.answers)) + self._judged
 
     def draw(self, figure: Figure, top: float) -> None:
         """Draw everything, beginning `top` inches below the figure's upper edge."""
         if self.posterior:
             self._draw_posterior(figure, self.posterior, top + _TITLE)
         top += self._told
+        if self.posterior and self._regional:
+            self._draw_regions(figure, self.posterior, top)
+        top += self._regional
         for answer in self.answers:
             self._draw_answer(figure, answer, top)
             top += self._tall(answer)
@@ -61,6 +65,11 @@ class Conclusions:
     @property
     def _told(self) -> float:
         return _TITLE + self._board if self.posterior else 0.0
+
+    @property
+    def _regional(self) -> float:
+        rows = min(len(self.posterior.regions), _MOST_REGIONS) + 1 if self.posterior else 1
+        return _ANSWER + regions_picture.ROW * rows - _AXIS if rows > 1 else 0.0
 
     def _tall(self, answer: Allocation) -> float:
         rows = min(len(_compared(answer)), _MOST_PLANS)
@@ -80,13 +89,24 @@ class Conclusions:
         _intervals(axes, told)
         _sentences(figure, told, (8.8, top - 0.4, bottom + _AXIS - 0.3))
 
-    def _draw_answer(self, figure: Figure, answer: Allocation, top: float) -> None:
+    def _draw_regions(self, figure: Figure, told: PosteriorDocument, top: float) -> None:
         height = figure.get_figheight()
+        largest = sorted(told.regions, key=lambda region: -region.dependent)[:_MOST_REGIONS]
+        hidden = len(told.regions) - len(largest)
+        more = (
+            f"; the {len(largest)} that sell most, {hidden} more in posterior_regions.png" if hidden else ""
+        )
+        reading = f"{regions_picture.reading_of(told)}{more}"
+        _head(figure, [("What do channels earn in each region?", 12.5), (reading, 9)], top + _AXIS + 0.05)
+        rows = regions_picture.ROW * (len(largest) + 1)
+        left, upper = 2.3, top + _ANSWER - 0.1
+        size = ((_RIGHT - left) / WIDTH, rows / height)
+        axes = figure.add_axes((left / WIDTH, 1 - (upper + rows) / height, *size))
+        regions_picture.panel(axes, told, largest)
+
+    def _draw_answer(self, figure: Figure, answer: Allocation, top: float) -> None:
         told = _compared(answer)
-        for i, (text, size) in enumerate(_about(answer, len(told) - _MOST_PLANS)):
-            weight, colour = ("bold", style.INK) if i == 0 else ("normal", style.MUTED)
-            place = (0.3 / WIDTH, 1 - (top + _AXIS + 0.05 + 0.28 * i) / height)
-            figure.text(*place, text, va="top", fontsize=size, fontweight=weight, color=colour)
+        _head(figure, _about(answer, len(told) - _MOST_PLANS), top + _AXIS + 0.05)
         if told:
             kept = told[:_MOST_PLANS]
             left = max(1.7, 0.3 + 0.077 * max(style.width(style.label(row.name, 30)) for row in kept))
@@ -99,6 +119,14 @@ class Conclusions:
             weight, size = ("bold", 12.5) if i == 0 else ("normal", 9)
             place = (0.3 / WIDTH, 1 - (top + _AXIS + 0.05 + 0.2 * i + 0.08 * (i > 0)) / height)
             figure.text(*place, text, va="top", color=colour, fontsize=size, fontweight=weight)
+
+
+def _head(figure: Figure, lines: Sequence[tuple[str, float]], top: float) -> None:
+    """A bold line and those that explain it, each with the size of its letters."""
+    for i, (text, size) in enumerate(lines):
+        weight, colour = ("bold", style.INK) if i == 0 else ("normal", style.MUTED)
+        place = (0.3 / WIDTH, 1 - (top + 0.28 * i) / figure.get_figheight())
+        figure.text(*place, text, va="top", fontsize=size, fontweight=weight, color=colour)
 
 
 def append(conclusions: Conclusions, path: Path) -> None:

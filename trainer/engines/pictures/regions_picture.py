@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from contracts.posterior import PosteriorDocument, Quantiles, RegionChannel
+from contracts.posterior import PosteriorDocument, PosteriorRegion, Quantiles, RegionChannel
 from trainer.engines.pictures import style
 
 if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing needs it
     from matplotlib.axes import Axes
 
-_ROW, _COLUMN, _NAMES = 0.34, 1.75, 2.3
+ROW = 0.34
+"""Height of a region's row, in inches."""
+_COLUMN, _NAMES = 1.75, 2.3
 
 
 def draw(document: PosteriorDocument, path: Path) -> None:
@@ -24,12 +27,8 @@ def draw(document: PosteriorDocument, path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    paid = [channel for channel in document.channels if channel.paid]
-    rows = [
-        (style.label(region.name, 26), {one.name: one for one in region.channels})
-        for region in document.regions
-    ]
-    height, width = 1.75 + _ROW * (len(rows) + 1), _NAMES + _COLUMN * len(paid) + 0.3
+    paid = sum(channel.paid for channel in document.channels)
+    height, width = 1.75 + ROW * (len(document.regions) + 1), _NAMES + _COLUMN * paid + 0.3
     with matplotlib.rc_context(style.settings()):
         figure = Figure(figsize=(max(width, 9.0), height))
         revenue = document.dependent_type == "revenue"
@@ -39,28 +38,42 @@ def draw(document: PosteriorDocument, path: Path) -> None:
             else "What does a conversion cost in each region?"
         )
         figure.text(0.15 / width, 1 - 0.15 / height, title, va="top", fontsize=16, fontweight="bold")
-        reading = f"{'ROAS' if revenue else 'CPA'}, 90 % of the posterior; darker: more than in the country"
+        reading = reading_of(document)
         figure.text(0.15 / width, 1 - 0.5 / height, reading, va="top", fontsize=9.5, color=style.MUTED)
         size = (max(width, 9.0) - _NAMES - 0.3) / max(width, 9.0)
         place = (_NAMES / max(width, 9.0), 0.1 / height, size, 1 - 1.35 / height)
-        axes = figure.add_axes(place)
-        medians = np.full((len(rows) + 1, len(paid)), np.nan)
-        for column, channel in enumerate(paid):
-            whole = _metric(channel.roas, channel.cpa)
-            medians[0, column] = 0.0
-            _cell(axes, 0, column, whole)
-            for row, (_, found) in enumerate(rows, 1):
-                if channel.name in found:
-                    one = _told(found[channel.name])
-                    medians[row, column] = np.log2(one.q50 / whole.q50) * (1 if revenue else -1)
-                    _cell(axes, row, column, one)
-        axes.imshow(medians, cmap="Blues", vmin=-1.6, vmax=3.4, aspect="auto")
-        axes.set_yticks(range(len(rows) + 1), ["all regions", *(name for name, _ in rows)], fontsize=9)
-        axes.set_xticks(range(len(paid)), [style.label(channel.name, 18) for channel in paid], fontsize=9)
-        axes.xaxis.tick_top()
-        axes.tick_params(length=0)
-        axes.axhline(0.5, color="white", linewidth=3)
+        panel(figure.add_axes(place), document, document.regions)
         style.save(figure, path, "Regions")
+
+
+def reading_of(document: PosteriorDocument) -> str:
+    """How to read the panel."""
+    ratio, dark = ("ROAS", "more") if document.dependent_type == "revenue" else ("CPA", "cheaper")
+    return f"{ratio}, 90 % of the posterior; darker: {dark} than in all regions together"
+
+
+def panel(axes: Axes, document: PosteriorDocument, regions: Sequence[PosteriorRegion]) -> None:
+    """Draw a row for all regions together and one for each of those given, a column per paid channel."""
+    paid = [channel for channel in document.channels if channel.paid]
+    rows = [{one.name: one for one in region.channels} for region in regions]
+    direction = 1 if document.dependent_type == "revenue" else -1
+    medians = np.full((len(rows) + 1, len(paid)), np.nan)
+    for column, channel in enumerate(paid):
+        whole = _metric(channel.roas, channel.cpa)
+        medians[0, column] = 0.0
+        _cell(axes, 0, column, whole)
+        for row, found in enumerate(rows, 1):
+            if channel.name in found:
+                one = _told(found[channel.name])
+                medians[row, column] = np.log2(one.q50 / whole.q50) * direction
+                _cell(axes, row, column, one)
+    axes.imshow(medians, cmap="Blues", vmin=-1.6, vmax=3.4, aspect="auto")
+    names = ["all regions", *(style.label(region.name, 26) for region in regions)]
+    axes.set_yticks(range(len(names)), names, fontsize=9)
+    axes.set_xticks(range(len(paid)), [style.label(channel.name, 18) for channel in paid], fontsize=9)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.axhline(0.5, color="white", linewidth=3)
 
 
 def _told(channel: RegionChannel) -> Quantiles:

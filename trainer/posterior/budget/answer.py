@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from trainer.engines.native.budget import reallocation
 from trainer.engines.native.budget.reallocation import Infeasible
 from trainer.engines.native.explain.efficiency import efficiency
 from trainer.posterior.budget.plan import Plan, PlannedChannel, plan
-from trainer.posterior.budget.split import Curve, Curves, best_roas, best_split, most_at_roas
+from trainer.posterior.budget.split import Curve, Curves, Pooled, best_roas, best_split, most_at_roas
 from trainer.posterior.result import Posterior
 
 POINTS = 41
@@ -112,7 +113,8 @@ def allocate(found: Posterior, question: BudgetQuestion) -> BudgetAnswer:
     reallocation.check_names(inputs, question)
     asked = plan(found, question)
     names, today = [channel.name for channel in asked.channels], asked.spend
-    plans = {name: _spends(asked, name, spends) for name, spends in question.plans.items()}
+    plans = {name: _spends(asked, name, {"": spends}) for name, spends in question.plans.items()}
+    plans |= {name: _spends(asked, name, regions) for name, regions in question.region_plans.items()}
     if question.scenario == "historical":
         nothing = np.empty((len(names), 0))
         same = np.array([np.ones_like(today)] * 2)
@@ -129,17 +131,25 @@ def allocate(found: Posterior, question: BudgetQuestion) -> BudgetAnswer:
             target=np.nan,
             plans=plans,
         )
-    factors, limits, _ = reallocation.bounds(question, names, today, 1)
-    budget = reallocation.budget_of(question, today, limits, 1)
-    if not limits[1].any():
+    pools = _pools(question, names)
+    factors, limits = _limits(question, names, today, pools)
+    least, most = np.array([[limits[0, pool.places].sum(), limits[1, pool.places].sum()] for pool in pools]).T
+    for i, pool in enumerate(pools):
+        if pool.budget:
+            least[i], most[i] = pool.budget
+    together = np.array([today[pool.places].sum() for pool in pools])
+    budget = reallocation.budget_of(question, together, np.array([least, most]), 1)
+    if not most.any():
         raise Infeasible(
             f"the paid channels had no spend {_span(asked)}: ask for other dates, or set budgets"
         )
     if question.scenario == "max_response":
-        reallocation.check_budget(question, budget, limits, f"{len(asked.dates)} periods {_span(asked)}")
-    highest = np.clip(budget - limits[0].sum() + limits[0], *limits)  # what the others' lower bounds leave
-    if question.scenario != "max_response":
-        highest = limits[1]
+        span = f"{len(asked.dates)} periods {_span(asked)}"
+        reallocation.check_budget(question, budget, np.array([least, most]), span)
+        most = np.clip(budget - least.sum() + least, least, most)  # what the others' lower bounds leave
+    highest = limits[1].copy()
+    for pool, one in zip(pools, most, strict=True):
+        highest[pool.places] = np.minimum(highest[pool.places], one)
     tops = np.maximum(highest, today)
     spends = np.array([top * np.linspace(0, 1, POINTS) ** 2 for top in tops])
     parts = sum(len(channel.parts) for channel in asked.channels)
@@ -148,13 +158,50 @@ def allocate(found: Posterior, question: BudgetQuestion) -> BudgetAnswer:
         [_curve(channel, spend, some) for channel, spend in zip(asked.channels, spends, strict=True)]
     )
     means = Curves([_mean(*both) for both in zip(spends, curves, strict=True)])
+    pooled = Pooled(means, [pool.places for pool in pools], limits[0], highest, least, most)
     kind, earned = inputs.dependent_type, float(means.response(today).sum())
     target = question.target or DEFAULT_TARGET[kind] * efficiency(earned, float(today.sum()), kind)
     if question.scenario == "max_response":
-        spend = best_split(means, limits[0], highest, budget)
+        spend = pooled.split(best_split(pooled.curves, least, most, budget))
     else:
-        spend = _at_target(means, limits, target, question, asked, revenue=kind == "revenue")
+        together = _at_target(
+            pooled.curves, np.array([least, most]), target, question, asked, revenue=kind == "revenue"
+        )
+        spend = pooled.split(together)
     return BudgetAnswer(found, question, asked, factors, limits, spends, curves, spend, budget, target, plans)
+
+
+class _Pool(NamedTuple):
+    """Channels that are bounded together: one, or with a budget of its own by region that of all regions."""
+
+    places: list[int]
+    budget: tuple[float, float] | None
+
+
+def _pools(question: BudgetQuestion, names: list[str]) -> list[_Pool]:
+    if not question.by_region:
+        return [_Pool([i], None) for i in range(len(names))]
+    found = [_Pool([i], None) for i, name in enumerate(names) if name not in question.channel_budgets]
+    for name, (low, high) in question.channel_budgets.items():
+        found.append(_Pool([i for i, one in enumerate(names) if one == name], (low, high)))
+    return found
+
+
+def _limits(
+    question: BudgetQuestion, names: list[str], today: Floats, pools: list[_Pool]
+) -> tuple[Floats, Floats]:
+    """(2, c) factors and limits; of what is bounded together each may be nothing, or have all of it."""
+    if not question.by_region:
+        factors, limits, _ = reallocation.bounds(question, names, today, 1)
+        return factors, limits
+    free = question.model_copy(update={"channel_budgets": {}})
+    factors, limits, _ = reallocation.bounds(free, names, today, 1)
+    for pool in pools:
+        if pool.budget:
+            limits[:, pool.places] = [[0.0], [pool.budget[1]]]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                factors[:, pool.places] = limits[:, pool.places] / today[pool.places]
+    return factors, limits
 
 
 def _asked_about(found: Posterior, question: BudgetQuestion) -> Posterior:
@@ -169,18 +216,36 @@ def _asked_about(found: Posterior, question: BudgetQuestion) -> Posterior:
     return regions[question.region]
 
 
-def _spends(asked: Plan, name: str, spends: Mapping[str, float | str]) -> Floats:
-    """(c,) what a plan spends; raises Infeasible for a change of nothing."""
-    found = asked.spend
-    for i, channel in enumerate(asked.channels):
-        given = spends.get(channel.name, channel.spend)
-        if isinstance(given, str) and not channel.spend > 0:
-            raise Infeasible(
-                f"plan {name} changes the spend of {channel.name} by {given}, but it was 0 {_span(asked)}; "
-                "give an amount"
-            )
-        found[i] = amount_of(given, channel.spend)
+def _spends(asked: Plan, plan: str, given: Mapping[str, Mapping[str, float | str]]) -> Floats:
+    """(c,) what a plan spends, given by region, or for all of them by an empty name, and by channel.
+
+    Raises Infeasible for a change of nothing, and for a region that is not there.
+    """
+    found, there = asked.spend, list(dict.fromkeys(channel.region for channel in asked.channels))
+    for region, spends in given.items():
+        if region and region not in there:
+            known = ", ".join(map(str, there))
+            raise Infeasible(f"plan {plan}: there is no region '{region}'; there are: {known}")
+        for name, spend in spends.items():
+            places = [
+                i for i, one in enumerate(asked.channels) if one.name == name and region in ("", one.region)
+            ]
+            found[places] = _divided(asked, places, spend, plan)
     return found
+
+
+def _divided(asked: Plan, places: list[int], given: float | str, plan: str) -> Floats:
+    """What a spend of some channels together is for each: divided as it was, or else as it usually is."""
+    channels = [asked.channels[i] for i in places]
+    today, usual = (np.array([getattr(one, name) for one in channels]) for name in ("spend", "usual"))
+    if isinstance(given, str) and not today.any():
+        raise Infeasible(
+            f"plan {plan} changes the spend of {channels[0].name} by {given}, but it was 0 {_span(asked)}; "
+            "give an amount"
+        )
+    by = next(one for one in (today, usual, np.ones(len(places))) if one.any())
+    divided: Floats = amount_of(given, float(today.sum())) * by / by.sum()
+    return divided
 
 
 def _curve(channel: PlannedChannel, spends: Floats, draws: NDArray[np.int64]) -> Floats:

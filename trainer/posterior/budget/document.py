@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from contracts.result import (
     Figures,
     Gain,
     PlanAnswer,
+    PlannedRegion,
     PlannedSpend,
     SpendBounds,
 )
@@ -91,19 +93,30 @@ def _regions(answer: BudgetAnswer) -> Iterator[AllocatedRegion]:
 
 
 def _planned(answer: BudgetAnswer, name: str) -> PlanAnswer:
-    spends, earned = answer.plans[name], answer.planned[name]
+    spends, earned, channels = answer.plans[name], answer.planned[name], answer.plan.channels
     gains = (earned - answer.before).sum(axis=2)
+
+    def told(places: list[int]) -> dict[str, Any]:
+        after = _earned(answer, float(spends[places].sum()), earned[places].sum(axis=0), None)
+        return {"after": after, "gain": _gain(gains[places].sum(axis=0))}
+
+    def each(places: list[int]) -> list[PlannedSpend]:
+        names = dict.fromkeys(channels[i].name for i in places)
+        return [
+            PlannedSpend(name=one, **told([i for i in places if channels[i].name == one])) for one in names
+        ]
+
+    regions = {
+        one.region: [i for i, other in enumerate(channels) if other.region == one.region] for one in channels
+    }
     return PlanAnswer(
         name=name,
-        after=_earned(answer, float(spends.sum()), earned.sum(axis=0), None),
-        gain=_gain(gains.sum(axis=0)),
-        channels=[
-            PlannedSpend(
-                name=channel.name,
-                after=_earned(answer, float(spends[i]), earned[i], None),
-                gain=_gain(gains[i]),
-            )
-            for i, channel in enumerate(answer.plan.channels)
+        **told(list(range(len(channels)))),
+        channels=each(list(range(len(channels)))),
+        regions=[
+            PlannedRegion(name=region, **told(places), channels=each(places))
+            for region, places in regions.items()
+            if region is not None
         ],
     )
 
@@ -146,14 +159,17 @@ def table(found: Allocation, kind: str) -> pd.DataFrame:
 
 
 def plans_table(found: Allocation) -> pd.DataFrame:
-    """A row per plan and channel; money and what is earned over the dates."""
+    """A row per plan and channel, asked by region per plan, region and channel; money over the dates."""
     ratio = found.metric or "roas"
-    before = {channel.name: _whole(channel.before).spend for channel in found.channels}
+    before = {("", channel.name): _whole(channel.before).spend for channel in found.channels}
+    for one in found.regions:
+        before |= {(one.name, channel.name): _whole(channel.before).spend for channel in one.channels}
     rows = [
         {
             "plan": plan.name,
+            **({"region": region} if region else {}),
             "channels": channel.name,
-            "initSpend": before[channel.name],
+            "initSpend": before[region, channel.name],
             "planSpend": channel.after.spend,
             "planResponse": channel.after.response,
             "planCarryOut": channel.after.carry_out,
@@ -161,7 +177,8 @@ def plans_table(found: Allocation) -> pd.DataFrame:
             **{f"gain_{name}": value for name, value in channel.gain.model_dump().items()},
         }
         for plan in found.plans
-        for channel in plan.channels
+        for region, channels in ([(one.name, one.channels) for one in plan.regions] or [("", plan.channels)])
+        for channel in channels
     ]
     return pd.DataFrame(rows)
 
@@ -259,6 +276,9 @@ def _quantiles(draws: Floats) -> dict[str, float]:
 
 def _bounds(answer: BudgetAnswer, places: list[int]) -> SpendBounds:
     limits, spent = answer.limits[:, places].sum(axis=1), answer.plan.spend[places].sum()
+    budget = answer.question.channel_budgets.get(answer.plan.channels[places[0]].name)
+    if budget and len(places) > 1:
+        limits = np.array(budget)
     factors = answer.factors[:, places[0]] if len(places) == 1 else limits / (spent or np.nan)
     low, high = (_finite(float(factor)) for factor in factors)
     return SpendBounds(low=low, high=high, spend=[float(limit) for limit in limits])

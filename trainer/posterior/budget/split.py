@@ -63,6 +63,55 @@ class Curves:
         return np.array([float(curve(one, 1)) for curve, one in zip(self.curves, spend, strict=True)])
 
 
+POOLED = 11
+"""Totals of channels that are bounded together for which their best split is looked for."""
+
+
+class Pooled:
+    """Curves of what c channels, some of them bounded together, earn with their best split."""
+
+    def __init__(
+        self,
+        curves: Curves,
+        pools: Sequence[Sequence[int]],
+        low: Floats,
+        high: Floats,
+        least: Floats,
+        most: Floats,
+    ) -> None:
+        """`pools` (p,) hold each channel once; `low`, `high` (c,) bound it, `least`, `most` (p,) its pool."""
+        self._curves, self._pools, self._low, self._high = curves, pools, low, high
+        self.curves = Curves(
+            [
+                curves.curves[pool[0]] if len(pool) == 1 else self._together(pool, *ends)
+                for pool, *ends in zip(pools, least, most, strict=True)
+            ]
+        )
+        """(p,)."""
+
+    def split(self, totals: Floats) -> Floats:
+        """(c,) the best spends with totals (p,)."""
+        spends = np.empty(len(self._low))
+        for pool, total in zip(self._pools, totals, strict=True):
+            spends[list(pool)] = self._split(pool, float(total))
+        return spends
+
+    def _split(self, pool: Sequence[int], total: float) -> Floats:
+        if len(pool) == 1:
+            return np.array([total])
+        places = list(pool)
+        return best_split(self._of(pool), self._low[places], self._high[places], total)
+
+    def _together(self, pool: Sequence[int], least: float, most: float) -> Curve:
+        totals = np.linspace(least, most, POOLED) if most > least else np.array([least])
+        members = self._of(pool)
+        earned = [members.response(self._split(pool, float(total))).sum() for total in totals]
+        return Curve(totals, np.array(earned))
+
+    def _of(self, pool: Sequence[int]) -> Curves:
+        return Curves([self._curves.curves[i] for i in pool])
+
+
 def best_split(curves: Curves, low: Floats, high: Floats, budget: float) -> Floats:
     """The spends (c,) within [low, high] that sum to `budget` and earn most.
 

@@ -196,6 +196,7 @@ def check_names(inputs: Inputs, question: BudgetQuestion) -> None:
     """Raise InvalidInputs for a channel that the model does not have."""
     named = set(question.channel_bounds) | set(question.channel_budgets)
     named.update(*question.plans.values())
+    named.update(*(spends for plan in question.region_plans.values() for spends in plan.values()))
     unknown = sorted(named - set(inputs.spend_names))
     if unknown:
         known = ", ".join(inputs.spend_names)
