@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from pydantic import ValidationError
+
 from contracts import names
 from contracts.comparison import WeightsQuery
 from contracts.job import KnownCountries, ModelInUse
@@ -40,9 +42,11 @@ class CountryView:
 
     country: str
     summary: CountrySummary | None
-    """None as long as no run has succeeded."""
+    """None as long as no run has succeeded, or none since it has had the fields of today."""
     in_use: ModelInUse | None
     weights: Mapping[str, float]
+    nothing: str
+    """What is said where no runs are listed."""
 
     @cached_property
     def runs(self) -> list[CountryRun]:
@@ -98,12 +102,17 @@ def score(run: CountryRun, weights: Mapping[str, float]) -> float:
 
 def country_view(ports: Ports, country: str, weights: Mapping[str, float]) -> CountryView:
     """A country in two reads."""
+    summary, nothing = None, f"no run of {country} has succeeded yet"
     try:
-        text = ports.objects.read(names.summary(country))
+        summary = CountrySummary.model_validate_json(ports.objects.read(names.summary(country)))
     except NotFound:
-        text = None
-    summary = CountrySummary.model_validate_json(text) if text else None
-    return CountryView(country, summary, views.in_use(ports, country), weights)
+        pass
+    except ValidationError:
+        nothing = (
+            f"an earlier release listed the runs of {country}; the next run that succeeds lists all anew, "
+            "and so does `python -m infra.ops backfill`"
+        )
+    return CountryView(country, summary, views.in_use(ports, country), weights, nothing)
 
 
 def known_countries(ports: Ports) -> list[str]:

@@ -1,4 +1,4 @@
-"""Makes what a released version leaves behind, for `test_versions.py`; run it once for each release.
+"""Makes what a release leaves behind, for `test_versions.py`; run it once for each, where Robyn is installed.
 
 python -m tests.pipeline.release_folder tests/pipeline/released/<date of the release>.tar.xz
 """
@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import mock
 
+from contracts.events import BATCH_REQUESTS
+from contracts.request import job_id_for
 from functions.adapters.embedded.warehouse import DuckDbWarehouse
 from functions.errors import Unavailable
 from infra.local.demo_data import generate
@@ -49,6 +51,47 @@ def _end_jobs(world: World) -> None:
     world.deliver()
 
 
+def _continue_results(world: World) -> None:
+    """A result of each engine, and one of each kind that continues another."""
+    former = job_id_for("succeeded")
+    search = {"iterations": 5, "trials": 1}
+    world.submit("by-robyn", engine="robyn", search={**search, "iterations": 40})
+    newer = {**world.request("any")["source"], "table": "newer_sales"}
+    world.submit("refreshed", refresh_of={"job": former}, source=newer)
+    world.submit("restarted", search={**search, "start_from": former})
+    world.run()
+    used = {"job_id": former}
+    assert world.web.post("/api/v1/countries/DE:use", json=used).status_code == 200
+
+
+def _ask_for_many(world: World) -> None:
+    """A mapping in two versions, a batch at each stage, and a schedule of each kind."""
+    said = world.request("any")
+    request = {name: value for name, value in said.items() if name != "request_id"}
+    own = ("request_id", "country", "source", "requested_by")
+    settings = {name: value for name, value in said.items() if name not in own}
+    for version, end in enumerate(("2024-06-24", "2024-12-30")):
+        headers = {"If-Match": f'"{version}"'} if version else {}
+        body = {"settings": {**settings, "window": {"end": end}}}
+        assert world.web.put("/api/v1/mappings/DE/weekly", json=body, headers=headers).status_code < 300
+    from_mapping = {name: said[name] for name in ("country", "source")} | {"settings": "weekly"}
+    for name, base in (("ended", {**request, "validate_only": True}), ("paused", from_mapping)):
+        world.publish({"name": name, "base": base, "rows": [{"labels": {"row": "1"}}, {}]}, BATCH_REQUESTS)
+        _deliver(world, "extract-batches")
+        if name == "ended":
+            world.run()
+    [paused] = [one for one in world.web.get("/api/v1/batches").json["batches"] if one["name"] == "paused"]
+    assert world.web.post(f"/api/v1/batches/{paused['batch_id']}:pause").status_code == 200
+    weekly = {"cron": "0 6 * * MON", "time_zone": "Europe/Berlin"}
+    for name, what in (
+        ("one", {"request": {**from_mapping, "refresh": "latest-of-schedule"}}),
+        ("many", {"batch": {"base": from_mapping, "rows": [{"country": "DE"}]}}),
+    ):
+        schedule = {"version": 0, "schedule": {**weekly, **what}}
+        answer = world.web.put(f"/api/v1/schedules/{name}", json=schedule)
+        assert answer.status_code == 200, answer.json
+
+
 def _begin_jobs(world: World) -> None:
     """Jobs in each state that is no end, with their messages on the way."""
     to_running = ("extract-requests", "validate-datasets", "launch-ready")
@@ -76,11 +119,14 @@ def _kept(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 def main(archive: Path) -> None:
-    """Write the archive of a folder with jobs in every state, and results of the native engine."""
+    """Write the archive of a folder with jobs in every state, results of both engines, and all else."""
     with TemporaryDirectory() as folder:
-        world = World(Path(folder))
+        world = World(Path(folder), engines=("native", "robyn"))
         world.fill_warehouse(generate().table[:190])
+        world.fill_warehouse(name="newer_sales")
         _end_jobs(world)
+        _continue_results(world)
+        _ask_for_many(world)
         _begin_jobs(world)
         world.embedded._database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         world.embedded.close()

@@ -21,7 +21,8 @@ from tests.pipeline.release_folder import LEFT_OUT
 from tests.pipeline.world import World
 
 RELEASED = sorted((Path(__file__).parent / "released").glob("*.tar.xz"))
-"""Folders that released versions left, one for each: jobs in every state, results of the native engine."""
+"""Folders that released versions left, one for each: jobs in every state; from the second on also results of
+the engine `robyn`, batches, a mapping and schedules."""
 
 
 def change(world: World, job_id: str, **changes: Any) -> None:
@@ -172,20 +173,67 @@ def by_request(world: World) -> dict[str, str]:
     }
 
 
+def shown(world: World, path: str) -> Any:
+    """A page, or what the API answers."""
+    answer = world.web.get(path)
+    assert answer.status_code == 200, (path, answer.text[:500])
+    return answer.json if path.startswith("/api/") else answer.text
+
+
 def test_every_page_of_a_released_folder_is_shown(released: World) -> None:
     jobs = by_request(released)
-    assert {name: released.job(job_id).state for name, job_id in jobs.items()} == STATES
-    for path in ("/", "/dead-letters", "/api/v1/dead-letters"):
-        assert released.web.get(path).status_code == 200
+    assert {name: released.job(job_id).state for name, job_id in jobs.items() if name in STATES} == STATES
+    lists = ("batches", "mappings", "schedules", "queues", "countries", "dead-letters")
+    for name in (*lists, "jobs", "uploads", "jobs.csv"):
+        shown(released, f"/api/v1/{name}")
+    for name in ("", *lists, "countries/DE"):
+        shown(released, f"/{name}")
     for job_id in jobs.values():
-        for path in (f"/jobs/{job_id}", f"/api/v1/jobs/{job_id}"):
-            assert released.web.get(path).status_code == 200, path
-    files = released.web.get(f"/api/v1/jobs/{jobs['succeeded']}/attempts/1/files").json["files"]
-    assert "model_summary.json" in {file["name"] for file in files}
-    kept = [file for file in files if not file["name"].endswith(LEFT_OUT)]
-    assert len(kept) > 5
-    for file in kept:
-        assert released.web.get(file["url"]).status_code == 200, file["name"]
+        for path in ("", "/request"):
+            shown(released, f"/api/v1/jobs/{job_id}{path}")
+        shown(released, f"/jobs/{job_id}")
+    for batch in shown(released, "/api/v1/batches")["batches"]:
+        assert batch["name"] in shown(released, f"/batches/{batch['batch_id']}")
+    for mapping in shown(released, "/api/v1/mappings")["mappings"]:
+        assert mapping["name"] in shown(released, f"/mappings/{mapping['country']}/{mapping['name']}")
+    for schedule in shown(released, "/api/v1/schedules")["schedules"]:
+        assert schedule["next"] in shown(released, f"/api/v1/schedules/{schedule['name']}")["next"]
+        shown(released, f"/schedules/{schedule['name']}")
+
+
+def trained(world: World) -> dict[str, str]:
+    """The jobs with results."""
+    ended = [world.job(job_id) for job_id in by_request(world).values()]
+    return {
+        job.request_id: job.job_id
+        for job in ended
+        if job.state is S.SUCCEEDED and not job.request.get("validate_only")
+    }
+
+
+def test_every_result_of_a_released_folder_is_shown(released: World) -> None:
+    results = trained(released)
+    assert "succeeded" in results
+    for job_id in results.values():
+        files = shown(released, f"/api/v1/jobs/{job_id}/attempts/1/files")["files"]
+        assert "model_summary.json" in {file["name"] for file in files}
+        kept = [file for file in files if not file["name"].endswith(LEFT_OUT)]
+        assert len(kept) > 5
+        for file in kept:
+            assert released.web.get(file["url"]).status_code == 200, file["name"]
+        plans = any(file["name"] == "curves.json" for file in files)
+        for path in ("attempts/1", "data", *["plan"] * plans):
+            assert job_id in shown(released, f"/jobs/{job_id}/{path}")
+        for model in shown(released, f"/api/v1/jobs/{job_id}/models")["models"]:
+            if model["winner"]:
+                shown(released, f"/api/v1/jobs/{job_id}/models/{model['sol_id']}/figures")
+    together = [*results.values()][:4]
+    if len(together) > 1:
+        named = "&".join(f"job={job_id}" for job_id in together)
+        compared = shown(released, f"/api/v1/compare?{named}")["jobs"]
+        assert [one["job_id"] for one in compared] == together
+        page = shown(released, f"/compare?jobs={','.join(together)}")
+        assert all(job_id in page for job_id in together)
 
 
 def test_every_job_of_a_released_folder_goes_on_to_its_end(
@@ -197,18 +245,18 @@ def test_every_job_of_a_released_folder_goes_on_to_its_end(
     jobs = by_request(released)
     for name in ("failed", "cancelled"):
         assert released.act(jobs[name], "retry") == 200
+    for batch in shown(released, "/api/v1/batches")["batches"]:
+        if batch["state"] not in ("SUCCEEDED", "ENDED"):
+            assert released.web.post(f"/api/v1/batches/{batch['batch_id']}:resume").status_code == 200
     for _ in range(6):
         released.run()
         released.clock.pass_(minutes=16)
         released.sweep()
-    ended = {name: released.job(job_id).state for name, job_id in jobs.items()}
+    ended = {name: released.job(job_id).state for name, job_id in by_request(released).items()}
     rejected = {"rejected": S.REJECTED, "invalid": S.REJECTED, "cancelling": S.CANCELLED}
-    assert ended == {name: rejected.get(name, S.SUCCEEDED) for name in STATES}
+    assert ended == {name: rejected.get(name, S.SUCCEEDED) for name in ended}
     summary = json.loads(released.ports.objects.read(names.summary("DE")))
-    trained = {run["job_id"] for run in summary["latest"]}
-    assert trained == {jobs[name] for name, state in ended.items() if state is S.SUCCEEDED} - {
-        jobs["validated"]
-    }
+    assert {run["job_id"] for run in summary["latest"]} == set(trained(released).values())
 
 
 @pytest.mark.parametrize("how", ["refresh_of", "start_from"])

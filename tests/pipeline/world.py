@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from werkzeug.test import Client
 
+from contracts.engines import EngineName
 from contracts.events import JOB_FINISHED, SWEEP_REQUESTS, TRAIN_REQUESTS
 from contracts.job import Job, JobState
 from contracts.request import job_id_for
@@ -59,7 +60,7 @@ def task_settings(task: Any) -> TaskSettings:
 
 
 class World:
-    def __init__(self, folder: Path, slots: int = 2) -> None:
+    def __init__(self, folder: Path, slots: int = 2, engines: Sequence[EngineName] = ("native",)) -> None:
         self.clock = FakeClock()
         self.embedded = Embedded(
             folder, self.clock, push=self._push, launcher=LauncherSettings(stepping=True, max_parallel=99)
@@ -67,7 +68,7 @@ class World:
         self.settings = EmbeddedSettings(
             family="embedded",
             folder=folder,
-            engines=["native"],
+            engines=list(engines),
             queues={"default": slots},
             log_format="text",
         )

@@ -68,7 +68,7 @@ def list_country_models(runtime: Runtime, country: str, query: WeightsQuery) -> 
     """The models of a country, the best first, and how stable its channels are over the latest runs."""
     view = countries.country_view(runtime.ports, country, query.model_dump())
     if view.summary is None:
-        raise Unknown(f"no job of {country} has succeeded")
+        raise Unknown(view.nothing)
     return CountryModels(
         country=country,
         in_use=view.in_use,
