@@ -178,6 +178,19 @@ def test_what_has_begun_never_waits_behind_slow_sources_or_slow_receivers(tmp_pa
     bus.stop()
 
 
+def test_an_upload_does_not_wait_behind_slow_sources_nor_a_request_behind_uploads(tmp_path: Path) -> None:
+    slow = Slow()
+    bus = Embedded(tmp_path, push=slow).bus
+    bus.start("http://127.0.0.1:9")
+    for topic, inside in ((TRAIN_REQUESTS, 4), ("objects-drop-zone", 6), (TRAIN_REQUESTS, 8)):
+        for _ in range(inside - slow.inside["extract"]):
+            bus.publish(topic, b"x")
+        _wait(lambda inside=inside: slow.inside["extract"] == inside)
+    slow.go.set()
+    _wait(lambda: not bus.pending())
+    bus.stop()
+
+
 def _wait(until: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not until():

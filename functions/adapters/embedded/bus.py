@@ -258,13 +258,15 @@ class SqliteBus:
     def _room(self, name: str) -> str:
         """Which messages of a subscription may be delivered beside those at work, as a condition.
 
-        A request is always delivered once, so that it is accepted; its source may have to wait.
+        What is new of extract's is delivered beside slow sources, too: so a request or an upload is accepted,
+        and only its source may have to wait. Files take longer to read than it takes to accept a request,
+        which therefore has room beside them.
         """
         lane = _lane(name)
         if lane == OWN or self._at_work[lane] < getattr(self._settings, _LANES[lane]):
             return ""
-        spare = lane == EXTRACT and self._at_work[lane] < 2 * self._settings.extracts
-        return " AND attempt = 0" if spare and name == "extract-requests" else " AND 0"
+        most = self._settings.extracts * (4 if name == "extract-requests" else 3) // 2
+        return " AND attempt = 0" if lane == EXTRACT and self._at_work[lane] < most else " AND 0"
 
     def _awaited(self) -> Iterator[str]:
         """The subscriptions that have messages; as many look-ups as there are, however many messages."""
