@@ -365,6 +365,7 @@ INDEXES: tuple[Index, ...] = (
     Index("uploads", ("state",)),
     Index("uploads", ("state",), PASSED["since"]),
     Index("uploads", ("country", "state")),
+    Index("dead-letters", ("state",)),
     Index("schedules", ("state",)),
     Index("schedules", ("state",), DUE),
     Index("batches", ("state",)),

@@ -442,6 +442,7 @@ class DeadLetter(Document):
     at: Timestamp = Field(description="when it was stored, UTC")
     data: str = Field(description="the message's data, base64")
     attributes: dict[str, str] = Field({}, description="the message's attributes")
+    state: Literal["WAITING", "REPLAYED"] = Field("WAITING", description="whether it was sent again")
     replayed_at: Timestamp | None = Field(None, description="when it was last sent again, UTC; None: never")
     replayed_by: str | None = Field(None, description="who sent it again last; None: nobody, or not known")
     expires: Timestamp | None = Field(None, description="when the store may remove it, UTC; None: never")

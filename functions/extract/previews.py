@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from contracts import names
 from contracts.base import error_lines
 from contracts.preview import FIRST_ROWS, MAX_CELL, Preview, SourceCheck
 from contracts.request import ObjectSource, Source, SqlSource, TableSource
-from functions.errors import BadRequest, Failure
+from functions.errors import BadRequest, Failure, Unavailable
 from functions.message import Message
 from functions.ports import AlreadyExists, Warehouse
 from functions.reading import notes_in, read_as, unusable_in
@@ -25,6 +26,8 @@ MAX_CELLS = 1_000_000
 """Most rows, and cells, that are looked at."""
 TIMEOUT_S = 15.0
 """How long a warehouse may take to answer."""
+_ONE = threading.Lock()
+"""One source is looked into at a time in a process, because a workbook can take much of its memory."""
 _SOURCE: TypeAdapter[ObjectSource | SqlSource | TableSource] = TypeAdapter(Source)
 
 
@@ -56,13 +59,24 @@ def _connected(runtime: Runtime, check: SourceCheck) -> Preview:
 
 
 def _looked(runtime: Runtime, check: SourceCheck) -> Preview:
-    from functions.validate.looked import look
-
     try:
         source = _SOURCE.validate_python(check.source)
     except ValidationError as error:
         lines = error_lines(error)
         raise BadRequest(f"{len(lines)} problem(s) in the source", lines) from error
+    if not _ONE.acquire(timeout=TIMEOUT_S):
+        raise Unavailable("others are looking into sources now; try again in a minute")
+    try:
+        return _read(runtime, check, source)
+    finally:
+        _ONE.release()
+
+
+def _read(
+    runtime: Runtime, check: SourceCheck, source: ObjectSource | SqlSource | TableSource
+) -> Preview:
+    from functions.validate.looked import look
+
     with _rows(runtime, source, check.wanted, check.sheet) as batches:
         read, whole = _first(batches)
     metadata = read.schema.metadata

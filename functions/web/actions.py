@@ -293,7 +293,7 @@ def _has_slot(runtime: Runtime, job: Job) -> bool:
 
 def _replayed(runtime: Runtime, letter: DeadLetter, person: str) -> DeadLetter:
     now = runtime.ports.clock.now()
-    told = {"replayed_at": now, "replayed_by": person, "expires": now + KEEP_ENDED}
+    told = {"state": "REPLAYED", "replayed_at": now, "replayed_by": person, "expires": now + KEEP_ENDED}
     replayed = letter.model_copy(update=told)
     return runtime.ports.jobs.replace(replayed, letter.version)
 

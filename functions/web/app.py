@@ -32,6 +32,7 @@ from functions.web import (
 )
 from functions.web.people import HEALTH, Identify, local_user, require
 from functions.web.problems import WebProblem, body
+from functions.web.queue_views import WaitingLetters
 from functions.web.security import check_origin, harden
 from functions.web.v1.table import ROUTES
 
@@ -49,6 +50,9 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     routes.add_converters(app)
     app.before_request(lambda: check_origin(request))
     app.before_request(lambda: require(request, identify))
+    letters = WaitingLetters(runtime.ports)
+    app.before_request(lambda: letters.look(request.endpoint if request.method == "GET" else None))
+    app.context_processor(lambda: {"waiting_letters": letters.known})
     app.after_request(assets.packed)  # the last one: answers are packed after all else
     app.after_request(harden)
     app.after_request(assets.cached)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from contracts import names
+from contracts.cloud import WEB
 from contracts.events import SOURCE_CHECKS
 from contracts.preview import Checked, Preview, SourceCheck
 from functions.errors import Unavailable
@@ -21,6 +22,8 @@ from functions.web.problems import TooMany
 
 PATIENCE_S = 20.0
 """How long the page waits for an answer."""
+MOST_WAITING = WEB.concurrency // 2
+"""People who wait for answers at a time in one process."""
 _POLL_S = 0.2
 C = TypeVar("C", bound=Checked)
 _lock = threading.Lock()
@@ -91,14 +94,18 @@ def _read(runtime: Runtime, check_id: str, kind: type[C]) -> C | None:
 
 @contextmanager
 def one_at_a_time(person: str) -> Iterator[None]:
-    """Let each person wait for one answer at a time: every wait holds one of few threads.
+    """Let each person wait for one answer at a time, and few of them together.
+
+    Every wait holds one of few threads, and the others are for all other pages.
 
     Raises:
-        TooMany: they do already.
+        TooMany: they do already, or too many others do.
     """
     with _lock:
         if person in _waiting:
             raise TooMany("your last question is still being answered; wait for it")
+        if len(_waiting) >= MOST_WAITING:
+            raise TooMany("others are looking into sources now; try again in some seconds")
         _waiting.add(person)
     try:
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from contracts.job import DeadLetter, Job, JobState, Queue
 from functions.ports import Ports
@@ -14,6 +14,11 @@ from functions.turns import in_order
 
 LISTED = 25
 """Waiting jobs of a queue that are shown."""
+MOST_LETTERS = 100
+"""How far dead letters are counted."""
+KEPT = timedelta(minutes=1)
+"""For how long the list of jobs does not count them again."""
+_ABOUT_LETTERS = ("queues.page", "queues.letters")
 _OF_LANE = 5
 """Waiting jobs that are read of each country and batch where more wait than are shown."""
 
@@ -42,6 +47,28 @@ class LetterGroup:
     def newest(self) -> datetime:
         """When the last of them came."""
         return self.letters[0].at
+
+
+class WaitingLetters:
+    """How many dead letters wait, for the navigation of every page.
+
+    Only pages that ask the store for little count them: others show the number that was known last.
+    """
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._counted_at: datetime | None = None
+        self.known = ""
+        """Empty: none, or not known yet."""
+
+    def look(self, endpoint: str | None) -> None:
+        """Count them, for the page with this endpoint: always where it is about them, otherwise at times."""
+        now = self._ports.clock.now()
+        old = self._counted_at is None or now - self._counted_at > KEPT
+        if endpoint in _ABOUT_LETTERS or (endpoint == "pages.jobs" and old):
+            count = self._ports.jobs.count(DeadLetter, most=MOST_LETTERS, state="WAITING")
+            self.known = "" if not count else f"{count}+" if count == MOST_LETTERS else str(count)
+            self._counted_at = now
 
 
 def queues(ports: Ports, settings: Settings) -> list[QueueView]:

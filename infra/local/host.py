@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import psutil
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from contracts.engines import EngineName
@@ -119,9 +118,8 @@ class LocalHost:
         `processes`: how many others may help with the functions while many messages wait.
         """
         self.settings = settings
-        self._functions_app = functions_app()
         log, environment = log or Log(settings.log_format), task_environment(settings)
-        self._functions = Functions(self._functions_app, processes, environment, log.stream)
+        self._functions = Functions(functions_app(), processes, environment, log.stream)
         self.embedded = Embedded(
             settings.folder, environment=environment, push=self._push, launcher=trainings
         )
@@ -212,8 +210,7 @@ class LocalHost:
     def _listen(self) -> BaseWSGIServer:
         from functions.web.app import create_app
 
-        web = create_app(self._runtime)
-        app = DispatcherMiddleware(web, {"/functions": self._functions_app})
+        app = create_app(self._runtime)
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

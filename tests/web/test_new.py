@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import io
 import json
+from contextlib import ExitStack
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,6 +22,7 @@ from werkzeug.test import TestResponse
 from contracts.mapping import DEFAULT, MappingDocument
 from contracts.request import TrainRequest, parse_settings
 from functions.adapters.embedded.warehouse import load_table
+from functions.extract import previews
 from functions.mappings import write
 from functions.web import drafts, looking, mapping_checks
 from tests.web.harness import S, Site
@@ -300,6 +302,23 @@ def test_each_person_waits_for_one_answer_at_a_time(site: Site) -> None:
     values = written("source: {kind: object, name: sources/DE/a.csv}", do="look")
     with looking.one_at_a_time(person):
         assert site.client.post("/new", data=values).status_code == 429
+    with ExitStack() as others:
+        for number in range(looking.MOST_WAITING):
+            others.enter_context(looking.one_at_a_time(f"other-{number}"))
+        answer = site.client.post("/new", data=values)
+    assert answer.status_code == 429
+    assert "others are looking into sources now" in answer.text
+    assert look(site, "country: DE\nsource: {kind: object, name: sources/DE/nope.csv}\n")
+
+
+def test_one_source_is_looked_into_at_a_time_and_others_are_told(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "source: {kind: object, name: sources/DE/nope.csv}\n"
+    monkeypatch.setattr(previews, "TIMEOUT_S", 0.1)
+    with previews._ONE:
+        assert "others are looking into sources now" in look(site, source)
+    assert "is not there" in look(site, source)
 
 
 def test_an_answer_is_only_read_by_an_id(site: Site) -> None:

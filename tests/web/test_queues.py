@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from contracts.job import DeadLetter, Job, Queue, Slot
+from functions.web.queue_views import MOST_LETTERS
 from tests.web.harness import S, Site
 
 V1 = "/api/v1"
@@ -95,6 +96,23 @@ def letter(site: Site, name: str, reason: str, subscription: str = "extract-requ
     site.ports.jobs.create(
         DeadLetter(letter_id=name, subscription=subscription, reason=reason, at=site.clock.now(), data=data)
     )
+
+
+def test_the_navigation_says_how_many_letters_wait(site: Site) -> None:
+    def shown(address: str) -> str:
+        found = re.search(r'class="number"[^>]*>(\d+\+?)<', site.client.get(address).text)
+        return found.group(1) if found else ""
+
+    assert shown("/") == ""
+    letter(site, "first", "x")
+    letter(site, "second", "x")
+    site.clock.time += timedelta(minutes=2)
+    assert (shown("/new"), shown("/"), shown("/new")) == ("", "2", "2")
+    site.client.post("/dead-letters/first/replay")
+    assert (shown("/queues"), shown("/api")) == ("1", "1")
+    for number in range(MOST_LETTERS):
+        letter(site, f"more-{number}", "x")
+    assert shown("/dead-letters") == f"{MOST_LETTERS}+"
 
 
 @pytest.mark.parametrize("reason", ["it is\nno JSON", HOSTILE])
