@@ -17,7 +17,9 @@ import pytest
 from werkzeug.serving import make_server
 
 from contracts import names
+from contracts.batch import BatchRequest
 from contracts.job import Job
+from contracts.problem import Problem
 from infra.local.demo_data import demo_request
 from tests.web.harness import S, Site
 from tests.web.test_actions import letter
@@ -27,8 +29,17 @@ playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 AXE = gzip.decompress(Path(__file__).with_name("axe.min.js.gz").read_bytes()).decode()
+BATCH = BatchRequest(
+    name="markets", base=demo_request("", 5, 1), rows=[{"country": "DE"}, {"country": "x y"}]
+)
+TRACEBACK = "Traceback (most recent call last):\n" + '  File "a_long_path.py", line 1, in a_function\n' * 20
 PAGES = (
     "/",
+    "/batches",
+    f"/batches/{BATCH.batch_id}",
+    "/jobs/weekly-5",
+    "/problems",
+    "/schedules/weekly/edit",
     "/jobs/weekly-1",
     "/jobs/weekly-3",
     "/jobs/weekly-4",
@@ -85,6 +96,8 @@ def address(site: Site) -> Iterator[str]:
     running = site.job(S.RUNNING, "weekly-3")
     site.heartbeat(running, step="search", trial=1, trials=2, iteration=10, iterations=40)
     site.job(S.REJECTED, "weekly-4")
+    site.job(S.FAILED, "weekly-5", error=Problem(type="engine-failed", title="It failed", detail=TRACEBACK))
+    assert site.client.post("/api/v1/batches", json=BATCH.model_dump(mode="json")).status_code == 201
     request = {name: value for name, value in demo_request("", 5, 1).items() if name != "request_id"}
     request["source"] = {"kind": "object", "name": "sources/DE/sales.csv"}
     schedule = {"cron": "0 6 * * MON", "time_zone": "Europe/Berlin", "request": request}
