@@ -29,9 +29,8 @@ playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 AXE = gzip.decompress(Path(__file__).with_name("axe.min.js.gz").read_bytes()).decode()
-BATCH = BatchRequest(
-    name="markets", base=demo_request("", 5, 1), rows=[{"country": "DE"}, {"country": "x y"}]
-)
+BASE = {name: value for name, value in demo_request("", 5, 1).items() if name != "request_id"}
+BATCH = BatchRequest(name="markets", base=BASE, rows=[{"country": "DE"}, {"country": "x y"}])
 TRACEBACK = "Traceback (most recent call last):\n" + '  File "a_long_path.py", line 1, in a_function\n' * 20
 PAGES = (
     "/",
@@ -98,8 +97,7 @@ def address(site: Site) -> Iterator[str]:
     site.job(S.REJECTED, "weekly-4")
     site.job(S.FAILED, "weekly-5", error=Problem(type="engine-failed", title="It failed", detail=TRACEBACK))
     assert site.client.post("/api/v1/batches", json=BATCH.model_dump(mode="json")).status_code == 201
-    request = {name: value for name, value in demo_request("", 5, 1).items() if name != "request_id"}
-    request["source"] = {"kind": "object", "name": "sources/DE/sales.csv"}
+    request = {**BASE, "source": {"kind": "object", "name": "sources/DE/sales.csv"}}
     schedule = {"cron": "0 6 * * MON", "time_zone": "Europe/Berlin", "request": request}
     site.client.put("/api/v1/schedules/weekly", json={"version": 0, "schedule": schedule})
     site.client.post("/api/v1/schedules/weekly:run")
