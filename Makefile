@@ -11,7 +11,7 @@ QUICK := $(wildcard tests/test_*.py) tests/contracts tests/data tests/web tests/
   $(addprefix tests/pipeline/test_,attempts.py dead_letters.py one_bad_job.py one_request.py uploads.py)
 
 .DEFAULT_GOAL := help
-.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps lint quick test format bench truth functions-archive engine-teeth terraform-teeth terraform-validate audit images deploy-stores deploy-build deploy-scan deploy-plan deploy-apply deploy-smoke deploy-record deploy-rollback cleanup schemas lock clean
+.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps lint quick test format bench truth functions-archive engine-teeth terraform-teeth terraform-validate audit images deploy-stores deploy-build deploy-scan deploy-plan deploy-apply deploy-smoke deploy-record deploy-rollback cleanup pictures schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-17s %s\n", $$1, $$2 }'
@@ -99,6 +99,9 @@ engine-teeth: $(VENV)/dev.done ## mistakes put into the engine's files and answe
 
 terraform-teeth: $(VENV)/dev.done ## mistakes put into the Terraform code, each of which must be caught
 	@TERRAFORM_TEETH=1 $(RUN) -m pytest -q tests/terraform/test_teeth.py
+
+pictures: $(VENV)/dev.done ## make the pictures of docs/page.md again (needs a browser: make test-deps)
+	@$(RUN) -m infra.local.docs_pictures
 
 schemas: $(VENV)/dev.done ## write again what is generated from the code: JSON Schemas, .env.example, parts of the docs
 	@$(RUN) -m infra.generate

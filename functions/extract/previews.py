@@ -72,9 +72,7 @@ def _looked(runtime: Runtime, check: SourceCheck) -> Preview:
         _ONE.release()
 
 
-def _read(
-    runtime: Runtime, check: SourceCheck, source: ObjectSource | SqlSource | TableSource
-) -> Preview:
+def _read(runtime: Runtime, check: SourceCheck, source: ObjectSource | SqlSource | TableSource) -> Preview:
     from functions.validate.looked import look
 
     with _rows(runtime, source, check.wanted, check.sheet) as batches:

@@ -232,7 +232,7 @@ def _curves(figures: ModelFigures) -> Spec | None:
         "type": "nominal",
         "title": None,
         "scale": _scale(list(curves)),
-        "legend": {"orient": "top", "columns": 3, "labelLimit": 90, "symbolOpacity": 1},
+        "legend": {"orient": "top", "columns": 2, "labelLimit": 130, "symbolOpacity": 1},
     }
     layers: list[Spec] = []
     bands = [

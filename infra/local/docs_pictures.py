@@ -36,7 +36,7 @@ def _request(request_id: str, **changed: Any) -> dict[str, Any]:
 def _paths(mmm: Client) -> Mapping[str, str]:
     """The address of each picture; makes what they show."""
     budget = {"scenario": "max_response", "start": "2025-01-06"}
-    wider = {"scenario": "max_response", "start": "2025-01-06", "bounds": [0.7, 1.5]}
+    wider = {"scenario": "max_response", "start": "2025-01-06", "bounds": {"low": 0.7, "high": 1.5}}
     asked = (
         _request("weekly-45", adstock="weibull_cdf", budget=budget),
         _request("weekly-46", budget=budget, labels={"team": "growth"}),

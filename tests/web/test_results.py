@@ -163,7 +163,7 @@ def test_a_comparison_shows_what_differs_and_which_changes_are_real(site: Site) 
         low=20.0,
     )
     html = site.client.get("/compare?jobs=weekly-1,weekly-2").text
-    assert "real: probable at 0.9 or more" in html
+    assert "real: at least 90 % sure" in html
     assert "The same data" in html
     assert "<code>country</code>" not in html, "only differences"
     assert "<code>country</code>" in site.client.get("/compare?jobs=weekly-1,weekly-2&show=all").text
@@ -194,7 +194,7 @@ def test_models_of_a_country_are_ranked_by_weights_in_the_address(site: Site) ->
     assert order("?trust=0&nrmse=10") == ["weekly-2", "weekly-1"]
     assert site.client.get("/countries/DE?nrmse=many").status_code == 400
     html = site.client.get("/countries/DE").text
-    assert "real: probable at 0.9 or more" in html, "the latest run against the one before"
+    assert "real: at least 90 % sure" in html, "the latest run against the one before"
     assert "No run of XX has succeeded yet" in site.client.get("/countries/XX").text
 
 
