@@ -23,9 +23,10 @@ from infra.local.functions import ROOT
 from infra.local.host import CONNECTION, LocalHost, local_settings
 from mmm import Client
 
-_WIDTH, _HEIGHT = 1280, 1400
-_COLOURS = 128
-"""Of a picture: enough for these pages, and a quarter of the bytes."""
+_WIDTH, _HEIGHT = 1280, 720
+"""Of the window."""
+_MOST = 1400
+"""Height of a picture; what is below is left out."""
 
 
 def _request(request_id: str, **changed: Any) -> dict[str, Any]:
@@ -59,8 +60,8 @@ def _paths(mmm: Client) -> Mapping[str, str]:
 def _kept(page: Page, path: Path) -> None:
     """The top of a page, as a small file."""
     whole = Image.open(BytesIO(page.screenshot(full_page=True)))
-    top = whole.crop((0, 0, whole.width, min(whole.height, _HEIGHT)))
-    top.convert("RGB").quantize(_COLOURS).save(path, optimize=True)
+    top = whole.crop((0, 0, whole.width, min(whole.height, _MOST))).convert("RGB")
+    top.quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
 
 def main() -> int:
