@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
+
+from pydantic_core import to_json
 
 from contracts import names
 from contracts.attempt import TrainingConfig
@@ -21,9 +22,9 @@ from functions.attempts import read_claim, seal
 from functions.errors import Permanent, Transient
 from functions.launch.sizes import placement
 from functions.message import Message
-from functions.ports import Conflict
+from functions.ports import AlreadyExists, Conflict
 from functions.runtime import Runtime
-from functions.steps import commit, create_once, free_slot, get_or_create_queue, refuse, request_of
+from functions.steps import commit, free_slot, get_or_create_queue, refuse, request_of
 from functions.turns import in_order
 from functions.versions import read_ours
 
@@ -124,11 +125,12 @@ def _execution(runtime: Runtime, job: Job) -> str:
     """The attempt's execution, started unless there is one; there is none before there is a config."""
     launcher = runtime.ports.launcher
     tried = runtime.ports.objects.stat(names.attempt_of(job).config) is not None
-    config = _config(runtime, job)
+    request = request_of(job)
+    config = _config(runtime, job, request)
     known = _started(runtime, job) if tried else None
     if known is not None:
         return known
-    size, tasks = placement(config.engine, request_of(job).size, config.model.search)
+    size, tasks = placement(config.engine, request.size, config.model.search)
     return launcher.start(job.job_id, job.attempt, size, tasks)
 
 
@@ -147,9 +149,8 @@ def _former_results(runtime: Runtime, job_id: str | None) -> str | None:
     return names.results(former) if former else None
 
 
-def _config(runtime: Runtime, job: Job) -> TrainingConfig:
+def _config(runtime: Runtime, job: Job, request: TrainRequest) -> TrainingConfig:
     """The attempt's config: written now, or read back if it was written before."""
-    request = request_of(job)
     config = TrainingConfig(
         job_id=job.job_id,
         attempt=job.attempt,
@@ -172,8 +173,11 @@ def _config(runtime: Runtime, job: Job) -> TrainingConfig:
         ],
     )
     name = names.attempt_of(job).config
-    create_once(runtime, name, json.dumps(_said(config, request), indent=2).encode())
-    return read_ours(TrainingConfig, runtime.ports.objects.read(name))
+    try:
+        runtime.ports.objects.create(name, to_json(_said(config, request), indent=2))
+    except AlreadyExists:
+        return read_ours(TrainingConfig, runtime.ports.objects.read(name))
+    return config
 
 
 def _said(config: TrainingConfig, request: TrainRequest) -> dict[str, Any]:

@@ -275,7 +275,7 @@ def test_a_folder_of_an_earlier_release_is_listed_and_goes_on_being_written_by_i
     embedded.jobs.create(a_job("a", country="DE"))
     database = sqlite3.connect(tmp_path / "state.db")
     database.executescript(
-        "DROP TRIGGER document_created; DROP TRIGGER document_replaced; DROP TRIGGER document_removed; "
+        "DROP TRIGGER document_created; DROP TRIGGER document_changed; DROP TRIGGER document_removed; "
         "DROP TABLE listed; CREATE INDEX former ON documents (kind, json_extract(body, '$.state'));"
     )
     again = Embedded(tmp_path)

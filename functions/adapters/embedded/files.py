@@ -72,6 +72,7 @@ class Upload:
         with _said_clearly():
             self._file = path.open("xb")
         self.checksum = Checksum()
+        self._renamed = False
 
     def write(self, data: bytes, /) -> int:
         """Append bytes."""
@@ -101,10 +102,14 @@ class Upload:
         """
         try:
             with _said_clearly():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._path.replace(path)
+                try:
+                    self._path.replace(path)
+                except FileNotFoundError:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    self._path.replace(path)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise ValueError(f"there cannot be both a file and a folder of one name: {path}") from error
+        self._renamed = True
         mark = Mark.at(path)
         if mark is None:
             raise Unavailable(f"{path} was removed while it was written")
@@ -119,7 +124,8 @@ class Upload:
         try:
             self.close()
         finally:
-            self._path.unlink(missing_ok=True)
+            if not self._renamed:
+                self._path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import re
+from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 
 _MAX_NAME = 1024  # bytes, as in Cloud Storage
@@ -18,17 +20,23 @@ def object_path(bucket: Path, name: str) -> Path:
     Raises:
         ValueError: the name cannot be that of a file, or would lead out of the bucket.
     """
-    problem = _problem(name)
-    if problem:
-        raise ValueError(f"{name!r} cannot be the name of an object: {problem}")
-    folder = str(bucket)
-    for part in name.split("/")[:-1]:
-        folder = f"{folder}/{part}"
+    path, folders = _way(str(bucket), name)
+    for folder in folders:
         if os.path.islink(folder):
             raise ValueError(
                 f"{name!r} cannot be the name of an object: a folder on its way is a symbolic link"
             )
-    return bucket / name
+    return path
+
+
+@lru_cache(maxsize=1024)  # a message asks for each of its names several times
+def _way(bucket: str, name: str) -> tuple[Path, tuple[str, ...]]:
+    """The file of an object, and the folders between it and the bucket."""
+    problem = _problem(name)
+    if problem:
+        raise ValueError(f"{name!r} cannot be the name of an object: {problem}")
+    folders = (f"{bucket}/{folder}" for folder in accumulate(name.split("/")[:-1], "{}/{}".format))
+    return Path(bucket, name), tuple(folders)
 
 
 @functools.lru_cache(10_000)
