@@ -31,6 +31,8 @@ def readable(data: bytes) -> tuple[dict[str, Any], list[str]]:
 def kept(body: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The part of a request that can be stored, and what is wrong with the rest, as `path: why`."""
     body, problems = storable(_bounded(body))
+    if not problems:
+        return body, problems
     body, more = storable(_bounded(body))  # such texts take more room than what they stand for
     return body, problems + more
 

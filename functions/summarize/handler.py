@@ -34,26 +34,28 @@ def handle(message: Message, runtime: Runtime) -> None:
         return
     if job.state is JobState.TRAINED:
         with saying_what_is_awaited(runtime, job):
-            write_summary(runtime, job)
-        job = _succeed(runtime, job)
+            best = _best(runtime.ports, job)
+            summary = write_summary(runtime, job, best)
+        job = _succeed(runtime, job, best, summary)
     if not is_recorded(runtime.ports, job):
         announce(runtime, job)
         record(runtime.ports, job, run_of(runtime.ports, job))
     bring_up_to_date(runtime.ports, job)
 
 
-def write_summary(runtime: Runtime, job: Job) -> None:
-    """Write the summary of a job's result, unless it is there.
+def write_summary(runtime: Runtime, job: Job, best: BestModel) -> ModelSummary:
+    """The summary of a job's result; it is written, unless it is there.
 
     Raises:
         functions.ports.NotFound: the result is not whole.
     """
-    summary = summarize(runtime.ports, job)
+    summary = summarize(runtime.ports, job, best)
     create_once(runtime, names.model_summary(job), summary.model_dump_json(indent=2).encode())
+    return summary
 
 
-def _succeed(runtime: Runtime, job: Job) -> Job:
-    best = _best(runtime.ports, job)
+def _succeed(runtime: Runtime, job: Job, best: BestModel, summary: ModelSummary) -> Job:
+    budgets = ([summary.budget] if summary.budget else []) + summary.further_budgets
     return commit_end(
         runtime,
         job,
@@ -62,20 +64,19 @@ def _succeed(runtime: Runtime, job: Job) -> Job:
         figures(runtime.ports, job, best),
         findings=most_severe([*model_findings(job, best), *job.findings]),
         posterior=best.posterior,
-        budgets=[answer.short() for answer in _answers(runtime.ports, names.results(job))],
-        result=_line(runtime.ports, job, best),
+        budgets=[answer.short() for answer in budgets],
+        result=JobResult(
+            sol_id=best.sol_id,
+            r2=best.train.r2,
+            nrmse=best.nrmse,
+            rssd=best.rssd,
+            worst=worst(summary.trust),
+        ),
     )
 
 
 def _best(ports: Ports, job: Job) -> BestModel:
     return BestModel.model_validate_json(ports.objects.read(f"{names.results(job)}best_model.json"))
-
-
-def _line(ports: Ports, job: Job, best: BestModel) -> JobResult:
-    lines = _trust(ports, names.results(job))
-    return JobResult(
-        sol_id=best.sol_id, r2=best.train.r2, nrmse=best.nrmse, rssd=best.rssd, worst=worst(lines)
-    )
 
 
 def model_findings(job: Job, best: BestModel) -> list[Finding]:
@@ -109,13 +110,12 @@ def _width(posterior: PosteriorShort) -> float | None:
     return round(median(widths), 3) if widths else None
 
 
-def summarize(ports: Ports, job: Job) -> ModelSummary:
-    """The summary of a job's present attempt, from the files that the engine left."""
+def summarize(ports: Ports, job: Job, best: BestModel) -> ModelSummary:
+    """The summary of a job's present attempt, from its best model and the other files of the engine."""
     folder = names.results(job)
-    best = _best(ports, job)
-    answers = _answers(ports, folder)
-    config = read_ours(TrainingConfig, ports.objects.read(names.attempt_of(job).config))
     manifest = Manifest.model_validate_json(ports.objects.read(f"{folder}manifest.json"))
+    answers = _answers(ports, folder, manifest)
+    config = read_ours(TrainingConfig, ports.objects.read(names.attempt_of(job).config))
     return ModelSummary(
         job_id=job.job_id,
         request_id=job.request_id,
@@ -156,9 +156,8 @@ def judged(best: BestModel) -> SummarizedModel:
     return SummarizedModel.model_validate(model)
 
 
-def _answers(ports: Ports, folder: str) -> list[Allocation]:
+def _answers(ports: Ports, folder: str, manifest: Manifest) -> list[Allocation]:
     """The answers to the budget questions of the request, in their order; of regions without channels."""
-    manifest = Manifest.model_validate_json(ports.objects.read(f"{folder}manifest.json"))
     numbers = {answer_number(file.name): file.name for file in manifest.files}
     found = [
         Allocation.model_validate_json(ports.objects.read(f"{folder}{name}"))

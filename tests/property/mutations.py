@@ -37,8 +37,8 @@ MUTATIONS: dict[str, list[Edit]] = {
     "success-published-before-it-is-committed": [
         Edit(
             summarize.handle,
-            "            write_summary(runtime, job)\n",
-            "            write_summary(runtime, job)\n"
+            "            summary = write_summary(runtime, job, best)\n",
+            "            summary = write_summary(runtime, job, best)\n"
             "            announce(runtime, job.moved(JobState.SUCCEEDED, job.updated_at, None))\n",
         )
     ],
@@ -56,7 +56,11 @@ MUTATIONS: dict[str, list[Edit]] = {
     ],
     "end-not-announced-again": [
         Edit(summarize.handle, "        announce(runtime, job)\n", ""),
-        Edit(summarize.handle, "job = _succeed(runtime, job)", "job = _succeed(runtime, job)\n        announce(runtime, job)"),
+        Edit(
+            summarize.handle,
+            "job = _succeed(runtime, job, best, summary)",
+            "job = _succeed(runtime, job, best, summary)\n        announce(runtime, job)",
+        ),
     ],
     "rejection-not-announced-again": [
         Edit(accept.accept, "if job.state.terminal:", "if False:"),

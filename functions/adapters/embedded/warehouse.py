@@ -31,7 +31,7 @@ _FROZEN = {
 """A query sees the tables of its file, no other files and none of our variables, in bounded memory."""
 
 
-_KEPT_S = 1.0
+_KEPT_S = 3.0
 """How long a file stays open after it was opened: that costs as much as twenty small queries."""
 
 
