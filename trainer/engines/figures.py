@@ -56,11 +56,17 @@ def write(folder: Path, pictures: Pictures = "best") -> None:
 
 def _six_digits(text: str) -> str:
     """A JSON document with its numbers rounded to six significant digits."""
-    return json.dumps(
-        json.loads(text, parse_float=lambda number: float(f"{float(number):.6g}")),
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
+    return json.dumps(json.loads(text, parse_float=_shortest), ensure_ascii=False, separators=(",", ":"))
+
+
+def _shortest(number: str) -> float | int:
+    """A number as it is rounded; one that is whole is written without `.0`."""
+    rounded = float(f"{float(number):.6g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < _LONG else rounded
+
+
+_LONG = 1e15
+"""Numbers from here on are written with an exponent."""
 
 
 @dataclass(frozen=True)

@@ -125,18 +125,16 @@ def add_parquet(folder: Path) -> None:
 def _write_parquet(rows: pyarrow.Table, path: Path) -> None:
     known = _known(path)
     rows = rows.cast(pyarrow.schema([(field.name, _type(field, known)) for field in rows.schema]))
-    numbers = [
-        field.name
-        for field in rows.schema
-        if pyarrow.types.is_floating(field.type)
-        and 2 * pc.count_distinct(rows[field.name]).as_py() > len(rows)
-    ]
+    numbers = [field.name for field in rows.schema if pyarrow.types.is_floating(field.type)]
     pyarrow.parquet.write_table(
         rows,
         path,
         compression="zstd",
+        compression_level=9,
         use_dictionary=[name for name in rows.column_names if name not in numbers],
-        use_byte_stream_split=numbers,  # smaller, where numbers hardly repeat
+        use_byte_stream_split=[  # smaller, where numbers hardly repeat
+            name for name in numbers if 2 * pc.count_distinct(rows[name]).as_py() > len(rows)
+        ],
     )
 
 

@@ -33,7 +33,13 @@ def write(
     result: Result, config: ModelConfig, folder: Path, posterior: PosteriorDocument | None = None
 ) -> None:
     """Write the tables, and the documents of the best model and the winners, into `folder`; it must exist."""
-    _models(result).to_parquet(folder / "models.parquet", compression="zstd", index=False)
+    models = _models(result)
+    models.to_parquet(
+        folder / "models.parquet",
+        compression="zstd",
+        index=False,
+        use_dictionary=[str(name) for name in models.select_dtypes(exclude="float64")],
+    )
     tables = {
         "pareto_hyperparameters": _pareto_hyperparameters(result),
         "pareto_aggregated": _with_iterations(result.aggregated),
