@@ -34,8 +34,7 @@ def handle(message: Message, runtime: Runtime) -> None:
         return
     if job.state is JobState.TRAINED:
         with saying_what_is_awaited(runtime, job):
-            best = _best(runtime.ports, job)
-            summary = write_summary(runtime, job, best)
+            best, summary = write_summary(runtime, job)
         job = _succeed(runtime, job, best, summary)
     if not is_recorded(runtime.ports, job):
         announce(runtime, job)
@@ -43,15 +42,16 @@ def handle(message: Message, runtime: Runtime) -> None:
     bring_up_to_date(runtime.ports, job)
 
 
-def write_summary(runtime: Runtime, job: Job, best: BestModel) -> ModelSummary:
-    """The summary of a job's result; it is written, unless it is there.
+def write_summary(runtime: Runtime, job: Job) -> tuple[BestModel, ModelSummary]:
+    """Write the summary of a job's result, unless it is there; return it and the best model.
 
     Raises:
         functions.ports.NotFound: the result is not whole.
     """
+    best = BestModel.model_validate_json(runtime.ports.objects.read(f"{names.results(job)}best_model.json"))
     summary = summarize(runtime.ports, job, best)
     create_once(runtime, names.model_summary(job), summary.model_dump_json(indent=2).encode())
-    return summary
+    return best, summary
 
 
 def _succeed(runtime: Runtime, job: Job, best: BestModel, summary: ModelSummary) -> Job:
@@ -73,10 +73,6 @@ def _succeed(runtime: Runtime, job: Job, best: BestModel, summary: ModelSummary)
             worst=worst(summary.trust),
         ),
     )
-
-
-def _best(ports: Ports, job: Job) -> BestModel:
-    return BestModel.model_validate_json(ports.objects.read(f"{names.results(job)}best_model.json"))
 
 
 def model_findings(job: Job, best: BestModel) -> list[Finding]:

@@ -37,8 +37,8 @@ MUTATIONS: dict[str, list[Edit]] = {
     "success-published-before-it-is-committed": [
         Edit(
             summarize.handle,
-            "            summary = write_summary(runtime, job, best)\n",
-            "            summary = write_summary(runtime, job, best)\n"
+            "            best, summary = write_summary(runtime, job)\n",
+            "            best, summary = write_summary(runtime, job)\n"
             "            announce(runtime, job.moved(JobState.SUCCEEDED, job.updated_at, None))\n",
         )
     ],
