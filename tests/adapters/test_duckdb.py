@@ -128,7 +128,8 @@ def peak_mb(rows):
 print(-peak_mb(100_000) + peak_mb(20_000_000))
 """
     grown = subprocess.check_output([sys.executable, "-c", program, str(tmp_path)], text=True)
-    assert float(grown) < 150, "20 million rows are 480 MB"
+    last = grown.split()[-1]  # on a slow machine DuckDB draws its progress before it
+    assert float(last) < 150, "20 million rows are 480 MB"
 
 
 def test_queries_beyond_the_limit_wait_for_their_turn_and_none_is_lost(tmp_path: Path) -> None:
