@@ -171,6 +171,11 @@ class Batch(Document):
         return self.batch_id
 
     @property
+    def left_out(self) -> int:
+        """Rows that have become nothing so far."""
+        return self.rows - self.jobs - len(self.known) - len(self.refused)
+
+    @property
     def ended(self) -> bool:
         """Whether nothing but a person moves it on."""
         return self.state in (BatchState.FINISHED, BatchState.REJECTED)
@@ -188,7 +193,7 @@ class BatchFinished(Event):
     counts: dict[JobState, int] = Field(description="these jobs by their state")
     known: int = Field(description="rows whose job was made before")
     refused: int = Field(description="rows that cannot have a job")
-    left_out: int = Field(description="rows that were not looked at, because the batch was cancelled before")
+    left_out: int = Field(description="rows that became nothing, because the batch was cancelled before")
     finished_at: Timestamp = Field(description="when the last job was seen to have ended, UTC")
     error: Problem | None = Field(None, description="why the batch was rejected; None if it was not")
 
@@ -204,7 +209,7 @@ class BatchFinished(Event):
             counts=batch.counts,
             known=len(batch.known),
             refused=len(batch.refused),
-            left_out=batch.rows - batch.unfolded,
+            left_out=batch.left_out,
             finished_at=batch.updated_at,
             error=batch.error,
         )

@@ -27,7 +27,6 @@ from functions.ports import Conflict, Ports
 from functions.runtime import Runtime
 from functions.steps import create_once, publish
 
-ENDED = tuple(state.value for state in JobState if state in TERMINAL)
 OPEN = tuple(state.value for state in JobState if state not in TERMINAL)
 AHEAD = 50
 """Accepted rows whose data are not extracted yet; more of them would stand before other people's requests."""

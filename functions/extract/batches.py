@@ -45,7 +45,7 @@ from functions.paging import every
 from functions.ports import NotFound
 from functions.retrying import NotRetriable, retry_job
 from functions.runtime import Runtime
-from functions.steps import commit, publish, wake
+from functions.steps import announce, commit, publish, wake
 
 CHUNK = 50
 """Rows, or jobs, of one step."""
@@ -160,16 +160,16 @@ def _unfold(runtime: Runtime, batch: Batch) -> bool:
         )
         changed(runtime, batch, state=BatchState.RUNNING, error=problem)
         return False
-    rows, known, refused, jobs = batch.unfolded, [*batch.known], [*batch.refused], batch.jobs
+    rows, known, refused = batch.unfolded, [*batch.known], [*batch.refused]
     started = time.monotonic()
     while rows < min(batch.rows, batch.unfolded + CHUNK) and time.monotonic() - started < STEP_S:
         rows += 1
         became = _accept(runtime, batch, request_of_row(frozen.batch, rows, frozen.country))
         known += [became] if isinstance(became, KnownRow) else []
         refused += [became] if isinstance(became, RefusedRow) else []
-        jobs += became is None
     done = rows == batch.rows
     state = BatchState.RUNNING if done else BatchState.UNFOLDING
+    jobs = ports.jobs.count(Job, batch_id=batch.batch_id)  # those too that a step made which died
     changed(runtime, batch, state=state, unfolded=rows, known=known, refused=refused, jobs=jobs)
     return not done
 
@@ -208,6 +208,10 @@ def _cancel(runtime: Runtime, batch: Batch, person: str) -> bool:
                 return True
             _cancel_job(runtime, job, person)
             done += 1
+    for job in every(runtime.ports.jobs, Job, batch_id=batch.batch_id, state=JobState.REJECTED.value):
+        if (job.batch_row or 0) <= batch.unfolded:
+            break  # the newest come first: of those before, their step has told
+        announce(runtime, job)
     if batch.task is not None:
         jobs = runtime.ports.jobs.count(Job, batch_id=batch.batch_id)
         changed(runtime, batch, state=BatchState.RUNNING, task=None, jobs=jobs)

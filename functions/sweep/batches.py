@@ -7,7 +7,7 @@ from datetime import timedelta
 from contracts.batch import Batch, BatchState
 from contracts.events import BATCH_STEPS
 from contracts.job import Job, JobState
-from functions.batches import AHEAD, ENDED, changed, count_jobs, go_on, tell
+from functions.batches import AHEAD, OPEN, changed, count_jobs, go_on, tell
 from functions.runtime import Runtime
 from functions.steps import HANDLER_DEADLINE
 from functions.sweep.alone import alone
@@ -15,12 +15,12 @@ from functions.sweep.alone import alone
 KEEP_BATCH = timedelta(days=365)
 """How long the document of a batch that has ended is kept. Its jobs stay."""
 _STEP_DUE = timedelta(minutes=1)
-_OPEN = (BatchState.UNFOLDING.value, BatchState.RUNNING.value, BatchState.FINISHING.value)
+_GOING_ON = (BatchState.UNFOLDING.value, BatchState.RUNNING.value, BatchState.FINISHING.value)
 
 
 def sweep_batches(runtime: Runtime) -> None:
     """Look after every batch that has not ended; an error of one does not stop the others."""
-    for batch in runtime.ports.jobs.find(Batch, state=_OPEN):
+    for batch in runtime.ports.jobs.find(Batch, state=_GOING_ON):
         with alone(runtime, batch_id=batch.batch_id):
             _sweep(runtime, batch)
 
@@ -51,16 +51,18 @@ def _step_is_due(runtime: Runtime, batch: Batch) -> bool:
 
 def _have_ended(runtime: Runtime, batch: Batch) -> bool:
     """Whether all jobs of a batch are in a terminal state, which only a person lets them leave."""
-    return runtime.ports.jobs.count(Job, batch_id=batch.batch_id, state=ENDED) >= batch.jobs
+    return not runtime.ports.jobs.count(Job, most=1, batch_id=batch.batch_id, state=OPEN)
 
 
 def _finish(runtime: Runtime, batch: Batch) -> None:
     """Commit the end, which only one can do, and tell upstream."""
+    counts = count_jobs(runtime.ports, batch)
     ending = changed(
         runtime,
         batch,
         state=BatchState.FINISHING,
-        counts=count_jobs(runtime.ports, batch),
+        counts=counts,
+        jobs=sum(counts.values()),
         launching="on",
         paused_by=None,
         expires=runtime.ports.clock.now() + KEEP_BATCH,

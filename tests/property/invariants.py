@@ -77,11 +77,16 @@ class Invariants:
         if event["type"] == "request-refused":
             self.refused.add(event["job_id"])
             return
+        if event["type"] == "batch-finished":
+            self.sim.recurring.told_upstream(event)
+            return
         key = (event["job_id"], event["attempt"], event["state"])
         text = json.dumps(event, sort_keys=True)
         promise(self.events.setdefault(key, text) == text, f"upstream was told two things of {key}")
 
     def _publishes(self, event: dict[str, Any]) -> None:
+        if event["type"] == "batch-finished":
+            self.sim.recurring.publishes(event)
         if event["type"] == "job-finished":
             job = self.sim.raw.jobs.get(Job, event["job_id"])
             steps = [(e.state.value, e.attempt) for e in job.timeline] if job else []
@@ -174,7 +179,8 @@ class Invariants:
     def _key(self, job: Job) -> None:
         body = json.dumps(job.request, sort_keys=True)
         promise(self.accepted.setdefault(job.job_id, body) == body, f"{job.job_id}: its request was replaced")
-        promise(job.upload or body in self.bodies[job.job_id], f"{job.job_id}: nobody sent its request")
+        sent = [*self.bodies.get(job.job_id, []), self.sim.recurring.coming.get(job.job_id)]
+        promise(job.upload or body in sent, f"{job.job_id}: nobody sent its request")
 
     def _written_once(self) -> None:
         for name, generation in self.sim.written():
@@ -204,6 +210,7 @@ class Invariants:
         for job_id in missing:
             bodies = [json.loads(body)["request_id"] for body in self.bodies[job_id]]
             promise(any(bodies[0] in text for text in buried), f"a request without a job: {bodies[0]}")
+        self.sim.recurring.check_rest(jobs, buried)
         for job in jobs:
             self._ended(job)
             gave_up = job.error is not None and job.error.type == "no-progress"

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from functions import attempts, entry, retrying, steps
+from functions import attempts, entry, mappings, retrying, steps
 from functions.acceptance import request as acceptance
 from functions.adapters.embedded.bus import SqliteBus
 from functions.adapters.embedded.jobs import SqliteJobStore
 from functions.adapters.embedded.objects import FileObjectStore
 from functions.extract import accept, dataset, uploads
+from functions.extract import batches as unfolding
 from functions.finalize import handler as finalize
 from functions.launch import handler as launch
+from functions.schedules import runs
 from functions.summarize import handler as summarize
-from functions.sweep import cancelling, queues, running, waiting, wakeups
+from functions.sweep import batches, cancelling, queues, running, waiting, wakeups
 from functions.sweep import handler as sweep
 from functions.validate import handler as validate
 from tests.mutants import Edit
@@ -23,7 +25,37 @@ _LOADED = (attempts, entry, steps, sweep, transfer, accept, dataset, uploads, fi
            waiting, wakeups, validate, retrying)  # fmt: skip
 
 
+RECURRING: dict[str, list[Edit]] = {
+    "rows-counted-before-they-are-jobs": [
+        Edit(unfolding._unfold, "    started = time.monotonic()\n",
+             "    batch = changed(runtime, batch, unfolded=batch.rows)\n    started = time.monotonic()\n")
+    ],
+    "step-of-a-batch-not-sent-again": [Edit(batches._step_is_due, "    if known or (", "    return False\n    if known or (")],
+    "end-of-a-batch-published-before-it-is-committed": [
+        Edit(batches._finish, "    ending = changed(",
+             "    from contracts.batch import BatchFinished\n    from functions.steps import publish\n"
+             "    publish(runtime, 'job-finished', BatchFinished.of(batch))\n    ending = changed(")
+    ],
+    "end-of-a-batch-not-told-again": [Edit(batches._sweep, "if runtime.ports.clock.now() - batch.updated_at >= HANDLER_DEADLINE:", "if False:")],
+    "batch-ended-before-its-jobs": [Edit(batches._have_ended, "not runtime.ports.jobs.count(", "True or runtime.ports.jobs.count(")],
+    "rejection-of-a-cancelled-row-not-told": [Edit(unfolding._cancel, "        announce(runtime, job)\n", "        pass\n")],
+    "occurrence-done-before-it-is-asked-for": [
+        Edit(runs.run, "        runtime.ports.bus.publish(asked.topic, canonical_json(asked.body).encode())\n", ""),
+        Edit(runs.run, "    return runtime.ports.jobs.replace(schedule.model_copy(update=changes), schedule.version)",
+             "    stored = runtime.ports.jobs.replace(schedule.model_copy(update=changes), schedule.version)\n"
+             "    runtime.ports.bus.publish(asked.topic, canonical_json(asked.body).encode())\n    return stored"),
+    ],
+    "occurrence-not-in-the-id": [
+        Edit(runs.run, "request_id = run_id(schedule.name, at, asked_by is not None)", "request_id = run_id(schedule.name, runtime.ports.clock.now())")
+    ],
+    "missed-occurrences-passed-over": [Edit(runs.run_due, 'if schedule.missed != "all":', "if True:")],
+    "version-of-a-mapping-not-kept": [Edit(mappings._stored, "    jobs.create(MappingVersion.model_validate(former))\n", "")],
+    "mapping-not-kept-in-the-job": [Edit(acceptance.new_job, "settings=asked.mapping,", "settings=None,")],
+}  # fmt: skip
+"""Of batches, schedules and mappings, whose scripts are the last ones."""
+
 MUTATIONS: dict[str, list[Edit]] = {
+    **RECURRING,
     "compare-and-set-dropped": [
         Edit(SqliteJobStore.replace, " AND version = ?", " AND ? IS NOT NULL", SqliteJobStore)
     ],

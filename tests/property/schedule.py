@@ -11,13 +11,14 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from contracts.batch import Batch
 from contracts.events import SWEEP_REQUESTS, TRAIN_REQUESTS, TRAINING_FINISHED
 from contracts.job import DeadLetter, Job, JobState, Queue, Upload
 from functions.adapters.embedded.bus import Delivery
 from functions.errors import Unavailable
 from functions.notifications import notification
 from functions.ports import ObjectInfo
-from functions.web import actions
+from functions.web import actions, batch_actions
 from functions.web.problems import Refused
 from tests.property.faults import FAULTS, Crash, Frame, Triple
 from tests.property.invariants import Violation
@@ -29,7 +30,7 @@ MAX_DEPTH = 2
 _REACH = {"trainer": 45, "sweep-requests": 20, "summarize-finished": 16, "cancel": 4, "bury-dead-letters": 2}
 """How many calls of ports a process makes, where that is far from a dozen."""
 _CALM = {"anything": range(16), "trainings": range(1, 5), "ends": range(4, 8), "arrivals": range(1),
-         "machine": range(8)}  # fmt: skip
+         "machine": range(8), "recurring": range(8)}  # fmt: skip
 """So many steps go well at first, so that misfortune finds jobs in every state."""
 
 
@@ -76,6 +77,7 @@ class Schedule:
     def __init__(self, sim: Simulation, numbers: Sequence[int]) -> None:
         self.sim, self.tape, self.depth = sim, Tape(numbers), 0
         sim.faults.meanwhile = self._meanwhile
+        sim.frame_of_web = lambda: self._frame("web", "")
         self.trainings = sim.trainings
         self.trainings.meanwhile = lambda: self.tape.pick(3) and self._meanwhile()
         self.trainings.error = self._engine_fails
@@ -104,11 +106,20 @@ class Schedule:
                 (self.late_sweep, 2), (self.upload, 2), (self.cancel, 1), (self.retry, 1), (self.repeat, 1),
                 (self.tear, 3), (self.move_folder, 2), (self.set_clock_back, 2), (self.take_memory, 1),
                 (self.long_outage, 1), (self.grow, 3), (self.older_index, 2), (self.other_version, 4)],
+            "recurring": [
+                (self.deliver, 12), (self.train, 3), (self.pass_time, 3), (self.sweep, 5), (self.batch, 2),
+                (self.schedule, 3), (self.mapping, 2), (self.act_on_batch, 3), (self.late_sweep, 3),
+                (self.repeat, 2), (self.outage, 1), (self.cancel, 1), (self.retry, 1), (self.tear, 1),
+                (self.set_clock_back, 1), (self.older_index, 1)],
         }  # fmt: skip
 
     def run(self) -> None:
         """Everything on the tape, then peace, then what must be true in the end."""
-        self.sim.request(self.tape.pick(2))
+        if self.emphasis == "recurring":
+            self.batch()
+            self.schedule()
+        else:
+            self.sim.request(self.tape.pick(2))
         calm = _CALM[self.emphasis]
         for _ in range(calm[self.tape.pick(len(calm))]):
             self._go_on()
@@ -222,6 +233,29 @@ class Schedule:
             frame = self._frame(act.__name__, job.state.value)
             with self.sim.faults.process(frame), suppress(Refused, Unavailable, Crash):
                 act(self.sim.runtime, job.job_id, "a person")
+
+    def batch(self) -> None:
+        self.sim.recurring.batch(self.tape.pick(2))
+
+    def schedule(self) -> None:
+        self.sim.recurring.schedule(of_rows=self.tape.pick(2) == 1)
+
+    def mapping(self) -> None:
+        self.sim.recurring.mapping("abc"[self.tape.pick(3)])
+
+    def act_on_batch(self) -> None:
+        """A person cancels, retries, pauses or resumes a batch; the web process may not survive it."""
+        batches = self.sim.documents(Batch)
+        if not batches:
+            return
+        batch_id = batches[self.tape.pick(len(batches))].batch_id
+        act = (
+            batch_actions.cancel,
+            batch_actions.retry,
+            lambda *who: batch_actions.pause(who[0], who[1], True, who[2]),
+        )[self.tape.pick(3)]
+        with self.sim.faults.process(self._frame("web", "")), suppress(Refused, Unavailable, Crash):
+            act(self.sim.runtime, batch_id, "a person")
 
     def upload(self) -> None:
         self.sim.upload(("data.csv", "data.request.yaml", "request.yaml", "more.csv")[self.tape.pick(4)])

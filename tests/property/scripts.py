@@ -8,10 +8,12 @@ from datetime import timedelta
 from typing import Any
 from unittest import mock
 
+from contracts.batch import Batch
 from contracts.events import TRAIN_REQUESTS
 from contracts.job import JobState
+from contracts.mapping import MappingVersion
 from functions.errors import Unavailable
-from functions.web import actions
+from functions.web import actions, batch_actions
 from functions.web.problems import Refused
 from tests.property.faults import Crash, Frame
 from tests.property.invariants import Violation, promise
@@ -412,6 +414,93 @@ def _other_versions_write_the_document_of_a_job(script: Script) -> None:
         script.sim.written_by_a_newer_version(job)
 
 
+def _a_step_of_a_batch_dies_before_its_second_row(script: Script) -> None:
+    script.sim.recurring.batch(0)
+    script.deliver("extract-batches")
+    script.deliver("extract-batch-steps", "crash-before", "jobs.create(jobs:REJECTED)")
+
+
+def _a_step_of_a_batch_is_lost(script: Script) -> None:
+    script.sim.recurring.batch(0)
+    script.deliver("extract-batches")
+    script.give_up("extract-batch-steps")
+
+
+def _a_sweep_sees_a_batch_at_work(script: Script) -> None:
+    script.sim.recurring.batch(0)
+    script.until(S.RUNNING)
+    for _ in range(2):  # the first one has the last row unfolded
+        script.sweep(minutes=1)
+        while script.sim.deliver_due():
+            pass
+
+
+def _a_sweep_dies_having_ended_a_batch(script: Script) -> None:
+    a_batch_is_done(script)
+    script.sweep("crash-after", "jobs.replace(batches:FINISHING)", minutes=1)
+    script.sweep()
+
+
+def _the_end_of_a_batch_is_told_twice(script: Script) -> None:
+    a_batch_is_done(script)
+    script.sweep("crash-after", "bus.publish(job-finished)", minutes=1)
+    script.sweep()
+
+
+def a_batch_is_done(script: Script) -> None:
+    """All jobs of a batch have ended, and no sweep has seen it."""
+    script.sim.recurring.batch(0)
+    script.until(S.SUCCEEDED)
+    while any(not job.state.terminal for job in script.sim.jobs()):
+        if not script.sim.deliver_due():
+            script.train()
+
+
+def _a_batch_is_cancelled_with_a_row_half_told(script: Script) -> None:
+    script.sim.recurring.batch(0)
+    script.deliver("extract-batches")
+    script.deliver("extract-batch-steps", "crash-after", "jobs.create(jobs:REJECTED)")
+    (batch,) = script.sim.documents(Batch)
+    batch_actions.cancel(script.sim.undisturbed, batch.batch_id, "a person")
+
+
+def _a_cancelled_batch_is_retried(script: Script) -> None:
+    _a_batch_is_cancelled_with_a_row_half_told(script)
+    script.sim.come_to_rest()
+    (batch,) = script.sim.documents(Batch)
+    batch_actions.retry(script.sim.undisturbed, batch.batch_id, "a person")
+
+
+def _a_sweep_dies_asking_for_an_occurrence(script: Script) -> None:
+    script.sim.recurring.schedule(of_rows=False)
+    script.sweep("crash-before", "bus.publish(train-requests)")
+    script.sweep()
+
+
+def _a_sweep_dies_having_asked_for_an_occurrence(script: Script) -> None:
+    script.sim.recurring.schedule(of_rows=True)
+    script.sweep("crash-after", "bus.publish(batch-requests)")
+    script.sweep("crash-before", "bus.publish(batch-requests)", minutes=1)
+    script.sweep()
+
+
+def _occurrences_are_missed_for_an_hour(script: Script) -> None:
+    script.sim.recurring.schedule(of_rows=False)
+    script.sweep(minutes=70)
+
+
+def _a_mapping_is_written_while_it_is_used(script: Script) -> None:
+    script.sim.recurring.mapping("a")
+    script.sim.recurring.batch(0)
+    script.until(S.EXTRACTED)
+    web = Frame("web", "", "crash-before", "jobs.replace(mappings")
+    script.sim.frame_of_web = lambda: web
+    script.sim.recurring.mapping("b")
+    script.sim.frame_of_web = lambda: Frame("web", "")
+    script.sim.recurring.mapping("c")
+    promise(len(script.sim.documents(MappingVersion)) == 1, "a version that was not written is there")
+
+
 SCRIPTS: dict[str, Callable[[Script], None]] = {
     script.__name__.strip("_").replace("_", " "): script
     for script in (
@@ -450,6 +539,17 @@ SCRIPTS: dict[str, Callable[[Script], None]] = {
         _a_file_goes_on_growing,
         _an_older_index_is_restored_beside_newer_files,
         _other_versions_write_the_document_of_a_job,
+        _a_step_of_a_batch_dies_before_its_second_row,
+        _a_step_of_a_batch_is_lost,
+        _a_sweep_sees_a_batch_at_work,
+        _a_sweep_dies_having_ended_a_batch,
+        _the_end_of_a_batch_is_told_twice,
+        _a_batch_is_cancelled_with_a_row_half_told,
+        _a_cancelled_batch_is_retried,
+        _a_sweep_dies_asking_for_an_occurrence,
+        _a_sweep_dies_having_asked_for_an_occurrence,
+        _occurrences_are_missed_for_an_hour,
+        _a_mapping_is_written_while_it_is_used,
     )
 }
 

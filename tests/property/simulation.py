@@ -22,6 +22,7 @@ from unittest import mock
 import pandas as pd
 import pyarrow as pa
 
+from contracts.batch import Batch
 from contracts.events import JOB_FINISHED, SWEEP_REQUESTS, TRAIN_REQUESTS
 from contracts.job import Job, Queue, Upload
 from contracts.request import job_id_for, parse_settings
@@ -30,6 +31,7 @@ from functions.adapters.embedded import Embedded, LauncherSettings
 from functions.adapters.embedded.bus import Delivery
 from functions.adapters.embedded.files import Mark
 from functions.errors import Unavailable
+from functions.extract import batches as unfolding
 from functions.extract import uploads
 from functions.log import Log
 from functions.message import decode
@@ -37,11 +39,13 @@ from functions.notifications import notification
 from functions.ports import D, NotFound
 from functions.runtime import Runtime
 from functions.settings import EmbeddedSettings
+from functions.sweep import batches as sweeping
 from functions.validate import prepare as preparation
-from functions.web import actions
+from functions.web import actions, batch_actions
 from infra.local.demo_data import demo_request, demo_settings, generate
 from tests.property.faults import Crash, Faults, Frame, watched
 from tests.property.invariants import Invariants, Violation, promise
+from tests.property.recurring import Recurring
 from tests.property.trainings import Trainings, constantly
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)
@@ -197,7 +201,8 @@ class Simulation:
         self.runtime = Runtime(self.ports, self.settings, Quiet("text"))
         runtime.use(self.runtime)
         self.undisturbed = Runtime(self.raw, self.settings, self.runtime.log)
-        self.invariants = Invariants(self)
+        self.invariants, self.recurring = Invariants(self), Recurring(self)
+        self.frame_of_web: Callable[[], Frame] = lambda: Frame("web", "")
         self.faults.told = self.invariants.called
         self.trainings = Trainings(self)
         self.deliveries = 0
@@ -315,15 +320,17 @@ class Simulation:
         self._backup = None
         kept.backup(connection)
         kept.close()
-        invariants, self.taken, self.answered, self.trainings.dead = known
+        invariants, recurring, self.taken, self.answered, self.trainings.dead = known
         self.invariants.__dict__.update(invariants)
+        self.recurring.__dict__.update(recurring)
         self._look_into_the_drop_zone()
 
-    def _known(self) -> tuple[dict[str, Any], dict[int, Delivery], set[int], set[str]]:
+    def _known(self) -> tuple[dict[str, Any], dict[str, Any], dict[int, Delivery], set[int], set[str]]:
         """What was noted of the world so far."""
         noted = {name: copy.copy(value) for name, value in vars(self.invariants).items() if name != "sim"}
         noted["bodies"] = {job_id: [*bodies] for job_id, bodies in self.invariants.bodies.items()}
-        return noted, {**self.taken}, {*self.answered}, {*self.trainings.dead}
+        told = {name: copy.copy(value) for name, value in vars(self.recurring).items() if name != "_sim"}
+        return noted, told, {**self.taken}, {*self.answered}, {*self.trainings.dead}
 
     def written_by_a_newer_version(self, document: Job | Queue | Upload) -> None:
         """A newer version adds what this one does not know."""
@@ -380,6 +387,8 @@ class Simulation:
         self.faults.outage, self.clock.skew, self.deliveries, self.torn = "", timedelta(0), 0, False
         for queue in self.raw.jobs.find(Queue):
             actions.pause(self.undisturbed, queue.name, False, "somebody")
+        for batch in self.raw.jobs.find(Batch, launching="paused"):
+            batch_actions.pause(self.undisturbed, batch.batch_id, False, "somebody")
         rounds = 0
         while rounds < MAX_ROUNDS:
             rounds += 1
@@ -410,7 +419,8 @@ class Simulation:
             )
 
     def at_rest(self) -> bool:
-        return all(job.state.terminal for job in self.jobs()) and not self._messages("1 LIMIT 1")
+        done = all(job.state.terminal for job in self.jobs()) and not self._messages("1 LIMIT 1")
+        return done and self.recurring.at_rest()
 
     def _deliver_all(self) -> None:
         generation = self.generation()
@@ -424,7 +434,8 @@ def simulation() -> Iterator[Simulation]:
 
     Nothing that a promise depends on is replaced. The folder of temporary files, sleeping and the list of
     child processes belong to Python and psutil. The three functions of ours are pure, and are computed once
-    for the same arguments; handlers call them by name, and a port for each would serve this test alone.
+    for the same arguments; handlers call them by name, and a port for each would serve this test alone. A
+    step of a batch takes two rows, so that three rows take several.
     """
     with (
         TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder,
@@ -433,6 +444,9 @@ def simulation() -> Iterator[Simulation]:
         mock.patch("psutil.Process.children", constantly([])),  # each heartbeat would scan all processes
         mock.patch.object(preparation, "prepare", _prepare_once),
         mock.patch.object(preparation, "to_parquet", constantly(PARQUET)),
+        mock.patch.object(unfolding, "CHUNK", 2),
+        mock.patch.object(unfolding, "AHEAD", 2),
+        mock.patch.object(sweeping, "AHEAD", 2),
         mock.patch.object(uploads, "parse_settings", lambda text: copy.deepcopy(_parsed_settings(text))),
     ):
         logging.disable(logging.CRITICAL)

@@ -12,7 +12,7 @@ import pytest
 from contracts.job import JobState
 from functions.web import actions
 from tests.property.faults import Frame
-from tests.property.scripts import Script, troubles
+from tests.property.scripts import Script, a_batch_is_done, troubles
 from tests.property.simulation import SHORT, Simulation
 from trainer.engines.base import EngineError
 
@@ -82,7 +82,30 @@ def _killed_for_good(script: Script) -> None:
         script.until(S.RUNNING, attempt=2)
 
 
-WAYS = (_alone, _uploaded, _rejected, _fanned_out, _cancelled, _retried, _killed_for_good)
+def _unfolded(script: Script) -> None:
+    with script.struck():
+        script.sim.recurring.batch(0)
+        script.until(S.REJECTED)
+
+
+def _ended(script: Script) -> None:
+    a_batch_is_done(script)
+    with script.struck():
+        script.sweep(minutes=1)
+
+
+def _come_by_itself(script: Script) -> None:
+    with script.struck():
+        script.sim.recurring.mapping("a")
+        script.sim.recurring.mapping("b")
+        script.sim.recurring.schedule(of_rows=False)
+        script.sweep()
+
+
+WAYS = (
+    *(_alone, _uploaded, _rejected, _fanned_out, _cancelled, _retried, _killed_for_good),
+    *(_unfolded, _ended, _come_by_itself),
+)
 
 
 @pytest.mark.parametrize("fault", ["crash-after", "error-before", "error-after"])
