@@ -330,7 +330,7 @@ RIGHTS: dict[str, Rights] = {
         seldom={
             f"publish:{TRAINING_FINISHED}": "a person replays a dead letter of the topic",
             f"publish:{JOB_FINISHED}": _RETRY,
-            "create:drop-zone/": "a person uploads a file, or saves the settings of a country",
+            "create:drop-zone/": "a person uploads a file",
             "create:sources/": "a person uploads a file for a request",
             f"create:{SELFTEST}": "a person asks whether everything works",
             f"publish:{SOURCE_CHECKS}": _LOOK,
