@@ -7,12 +7,19 @@ from werkzeug.wrappers import Response
 
 from contracts.api import ListQuery
 from contracts.job import Job
+from contracts.mapping import MappingDocument
+from functions.batches import open_batch
+from functions.retries import retry_on_conflict
 from functions.runtime import Runtime
 from functions.web import batch_actions, batch_views
+from functions.web.batch_form import BatchForm, read_form
 from functions.web.people import asking
 from functions.web.routes import read_query
+from functions.web.security import unlimited_fields
 from functions.web.v1.batches import list_batches
 
+MAPPINGS = 200
+"""Mappings that the form of a batch offers, the newest of many."""
 LISTED = 100
 """Jobs of a batch that its page shows; the list of jobs has all."""
 
@@ -31,6 +38,29 @@ def blueprint(runtime: Runtime) -> Blueprint:
             page=list_batches(runtime, query),
             first=not query.page_token,
         )
+
+    @pages.get("/new-batch")
+    def form() -> str:
+        return shown(BatchForm())
+
+    @pages.post("/new-batch")
+    def send() -> str | Response:
+        unlimited_fields(request)
+        name, base, mapping, rows = (
+            request.form.get(field, "") for field in ("name", "base", "mapping", "rows")
+        )
+        found = read_form(runtime, name, base, mapping, rows, request.files.get("file"))
+        if found.batch is None or request.form.get("do") != "send":
+            return shown(found)
+        wanted = found.batch
+        batch, _ = retry_on_conflict(lambda: open_batch(runtime, wanted, by=asking()))
+        return redirect(url_for("batches.batch", batch_id=batch.batch_id), 303)
+
+    def shown(found: BatchForm) -> str:
+        known = ports.jobs.find(MappingDocument, limit=MAPPINGS, state="ACTIVE")
+        mappings = sorted(one.key for one in known)
+        mapping = request.form.get("mapping", "")
+        return render_template("batch_form.html", form=found, mappings=mappings, mapping=mapping)
 
     @pages.get("/batches/<batch_id:batch_id>")
     def batch(batch_id: str) -> str:

@@ -49,6 +49,7 @@ PAGES = (
     "/countries/DE",
     "/old-runs?country=DE",
     "/deletions?days=1",
+    "/new-batch",
     "/mappings",
     "/mappings/new",
     "/mappings/DE/weekly",
