@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from contracts.posterior import (
+    REGIONS_NOTE,
     PosteriorChannel,
     PosteriorDocument,
     PosteriorPrior,
@@ -50,7 +51,7 @@ def document(found: Posterior) -> PosteriorDocument:
         regions=[_region(region) for region in found.regions],
         next_study=found.most_worth_a_study.name if found.paid else None,
         sentences=sentences(found),
-        notes=list(found.model.notes),
+        notes=[*found.model.notes, *([f"posterior: {REGIONS_NOTE}"] if found.regions else [])],
     )
 
 

@@ -23,7 +23,10 @@ TOTALS = (
     "forecasts and refits are those of the totals: without the regions they are less sure; checks: full "
     "forecasts and refits by region"
 )
-SIMULATED = "planted truth and placebos are those of the totals: without the regions they tell less apart"
+SIMULATED = (
+    "planted truth and placebos are those of the totals, because by region each refit would take as "
+    "long as the draws did: without the regions they tell less apart"
+)
 _ROBUST_SD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 _OUTLIER = 4.0

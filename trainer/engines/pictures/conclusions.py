@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.posterior import PosteriorDocument
+from contracts.posterior import REGIONS_NOTE, PosteriorDocument
 from contracts.result import Allocation
 from contracts.trust import TrustDocument
 from trainer.engines.pictures import answer_panel, posterior_picture, regions_picture, style
@@ -96,7 +96,7 @@ class Conclusions:
         more = (
             f"; the {len(largest)} that sell most, {hidden} more in posterior_regions.png" if hidden else ""
         )
-        reading = f"{regions_picture.reading_of(told)}{more}"
+        reading = f"{regions_picture.reading_of(told)}{more}; {REGIONS_NOTE}"
         _head(figure, [("What do channels earn in each region?", 12.5), (reading, 9)], top + _AXIS + 0.05)
         rows = regions_picture.ROW * (len(largest) + 1)
         left, upper = 2.3, top + _ANSWER - 0.1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from contracts.posterior import PosteriorDocument, PosteriorRegion, Quantiles, RegionChannel
+from contracts.posterior import REGIONS_NOTE, PosteriorDocument, PosteriorRegion, Quantiles, RegionChannel
 from trainer.engines.pictures import style
 
 if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing needs it
@@ -40,6 +40,7 @@ def draw(document: PosteriorDocument, path: Path) -> None:
         figure.text(0.15 / width, 1 - 0.15 / height, title, va="top", fontsize=16, fontweight="bold")
         reading = reading_of(document)
         figure.text(0.15 / width, 1 - 0.5 / height, reading, va="top", fontsize=9.5, color=style.MUTED)
+        figure.text(0.15 / width, 1 - 0.72 / height, REGIONS_NOTE, va="top", fontsize=9.5, color=style.MUTED)
         size = (max(width, 9.0) - _NAMES - 0.3) / max(width, 9.0)
         place = (_NAMES / max(width, 9.0), 0.1 / height, size, 1 - 1.35 / height)
         panel(figure.add_axes(place), document, document.regions)
