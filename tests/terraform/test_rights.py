@@ -151,6 +151,8 @@ def _people(world: World, done: str) -> None:
     schedule = {"version": 0, "schedule": {"cron": "* * * * *", "request": request}}
     assert world.web.put("/api/v1/schedules/often", json=schedule).status_code == 200
     world.clock.pass_(minutes=1)
+    old = {"accepted_before": world.clock.now().isoformat()}
+    assert world.web.post("/api/v1/deletions", json=old).status_code == 201
     world.sweep()
     world.run()
     assert "Succeeded" in world.web.get("/schedules/often").text
