@@ -18,6 +18,7 @@ from contracts.base import (
     SchemaVersion,
     Timestamp,
 )
+from contracts.changes import Series
 from contracts.engines import EngineName
 from contracts.model import ModelConfig
 from contracts.problem import Problem
@@ -43,6 +44,9 @@ class TrainingConfig(Exchanged):
     model: ModelConfig = Field(description="the model to train")
     former: str | None = Field(
         None, description="prefix of the former result that the model names (start_from or refresh_of)"
+    )
+    series: Series | None = Field(
+        None, description="series of the job, and the job before it; left out: a former release did not say"
     )
     warnings: list[ResultWarning] = Field([], description="what validation warns of, told in the result too")
 

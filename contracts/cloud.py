@@ -205,7 +205,7 @@ _UNSTARTED = "a training that the platform refuses for good to start"
 _TRIED = "an attempt that somebody tried to start before"
 _HALF_ACCEPTED = "extract died after it accepted a request and before it extracted the data"
 _LOOK = "a person looks into a source before asking for it"
-_FORMER = "only where a training continues a former result"
+_FORMER = "only where there is a former result: of the job before it in its series, or that it starts from"
 
 _MAPPINGS = ("mappings", "mapping-versions")
 
@@ -357,6 +357,7 @@ INDEXES: tuple[Index, ...] = (
     *(Index("jobs", (name,), REQUESTED) for name in FILTERS),
     Index("jobs", ("state",), ACCEPTED),
     Index("jobs", ("country", "state")),
+    Index("jobs", ("country", "revision", "state")),
     Index("jobs", ("queue", "state")),
     Index("jobs", ("batch_id", "state")),
     Index("jobs", ("state",), DUE),

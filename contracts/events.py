@@ -17,6 +17,7 @@ from contracts.base import (
     SchemaVersion,
     Timestamp,
 )
+from contracts.changes import ChangesShort
 from contracts.job import Finding, JobState
 from contracts.posterior import PosteriorShort
 from contracts.problem import Problem
@@ -132,6 +133,10 @@ class JobFinished(Event):
         None, description="what each paid channel earns, and how surely; left out: not known"
     )
     budgets: list[BudgetShort] = Field([], description="the answers to budget questions in short")
+    changes: ChangesShort | None = Field(
+        None,
+        description="what has changed since the job before it in its series; left out: not known",
+    )
     paths: ResultPaths = Field(ResultPaths(), description="where to find what the job left")
 
 

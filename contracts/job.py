@@ -22,6 +22,7 @@ from contracts.base import (
     continued,
     filled,
 )
+from contracts.changes import ChangesShort
 from contracts.posterior import PosteriorShort
 from contracts.problem import Problem
 from contracts.result import BudgetShort
@@ -275,6 +276,10 @@ class Job(Document):
         None, description="what the data say about each channel; left out: there is no such result"
     )
     budgets: list[BudgetShort] = Field([], description="the answers to budget questions in short")
+    changes: ChangesShort | None = Field(
+        None,
+        description="what has changed since the job before it in its series; left out: not known",
+    )
     result: JobResult | None = Field(
         None, description="the best model in a line; left out: there is none yet"
     )

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, RootModel
 
 from contracts.base import SCHEMA_VERSION, Exchanged, SchemaVersion
-from contracts.changes import ChannelChange
+from contracts.changes import ChangesDocument
 from contracts.curves import CurvesDocument, Pattern, RegionCurvesDocument
 from contracts.figures import ModelFigures
 from contracts.posterior import PosteriorDocument, PosteriorShort
@@ -484,9 +484,6 @@ class RefreshReport(Exchanged):
     warnings: list[ResultWarning] = Field(
         [], description="whether the model fits worse than the one it continues"
     )
-    changes: list[ChannelChange] = Field(
-        [], description="which channels earn more or less than by the former posterior, if both have one"
-    )
 
 
 class StepCost(Exchanged):
@@ -520,6 +517,7 @@ _BY_NAME: dict[str, type[BaseModel]] = {
     "timings.json": Timings,
     "posterior.json": PosteriorDocument,
     "trust.json": TrustDocument,
+    "changes.json": ChangesDocument,
     "figures.json": ModelFigures,
     "curves.json": CurvesDocument,
     "curves_regions.json": RegionCurvesDocument,

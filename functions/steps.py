@@ -113,6 +113,7 @@ def job_finished(job: Job) -> JobFinished:
         findings=job.findings,
         posterior=job.posterior,
         budgets=job.budgets,
+        changes=job.changes,
         paths=_paths(job),
     )
 

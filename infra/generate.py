@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from contracts import (
     attempt,
     batch,
+    changes,
     cloud,
     curves,
     deletion,
@@ -79,6 +80,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "country_month": summary.CountryMonth,
     "posterior": posterior.PosteriorDocument,
     "trust": trust.TrustDocument,
+    "changes": changes.ChangesDocument,
     "source_check": preview.SourceCheck,
     "preview": preview.Preview,
     "mapping": mapping.MappingDocument,

@@ -34,6 +34,7 @@ from functions.ports import Conflict, NotFound
 from functions.runtime import TrainerRuntime
 from functions.settings import TaskSettings
 from functions.steps import create_once
+from trainer.changes import find_changes
 from trainer.console import Console
 from trainer.engines.base import Engine, EngineError, Host, Material, SearchProgress
 from trainer.engines.registry import load
@@ -49,6 +50,7 @@ from trainer.weights import Weights
 
 _CONTINUED = re.compile(r"\w[\w.-]*\.(csv|json)|pareto_alldecomp_matrix\.parquet", re.ASCII)
 """Files of a former result that another training needs; plain names only, never a path out of the folder."""
+_PREPARED_DATA = "prepared.parquet"
 
 
 def trials_of(task: int, tasks: int, trials: int) -> range:
@@ -172,7 +174,7 @@ class Life:
     def _engine(self, config: TrainingConfig, folder: Path, tasks: int) -> tuple[Engine, Asked]:
         """The engine, and what it asks for the posterior."""
         with self.steps("load"):
-            prepared = folder / "prepared.parquet"
+            prepared = folder / _PREPARED_DATA
             download(self.objects, config.prepared, prepared)
             material = Material(prepared, config.model.national, self._former(config, folder / "former"))
             cores = self.runtime.settings.cores or os.cpu_count() or 1
@@ -242,10 +244,22 @@ class Life:
         out = folder / "results"
         out.mkdir()
         engine.finish(paths, out)
+        self._compare(config, folder, out)
         check_documents(out)
         for warning in add_warnings(out, config):
             self.console(f"warning: {warning.message}")
         return out
+
+    def _compare(self, config: TrainingConfig, folder: Path, out: Path) -> None:
+        """Write what has changed since the job before it; nothing where a former release wrote the config."""
+        if config.series is None or not (out / REQUIRED).is_file():  # the engine left nothing to compare
+            return
+        with self.steps("changes"):
+            found = find_changes(self.objects, config, config.series, folder / _PREPARED_DATA, out)
+            (out / "changes.json").write_text(found.model_dump_json(indent=1), encoding="utf-8")
+        for line in (found.reason, *found.changed, *found.unknown):
+            if line:
+                self.console(f"changes: {line}")
 
     def _progressed(self, search: SearchProgress) -> None:
         self.progress = Progress(

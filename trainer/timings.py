@@ -13,7 +13,18 @@ import psutil
 
 from contracts.result import Timings
 
-STEPS = ("load", "prepare", "decompose", "search", "posterior", "select", "outputs", "trust", "upload")
+STEPS = (
+    "load",
+    "prepare",
+    "decompose",
+    "search",
+    "posterior",
+    "select",
+    "outputs",
+    "trust",
+    "changes",
+    "upload",
+)
 
 
 @dataclass

@@ -57,6 +57,7 @@ from mmm.reading import (
 from mmm.told import (
     asked_table,
     budget_lines,
+    changes_lines,
     channels_table,
     columns_table,
     compared_table,
@@ -1085,7 +1086,7 @@ def _report(place: Place, origin: str, job: JobAnswer) -> None:
         place.console.print(channels_table(summary.best_model, summary.dependent))
         answers = [*filter(None, [summary.budget]), *summary.further_budgets]
         place.tell(f"  {fit(summary)}", *budget_lines(answers), *trust_lines(summary.trust))
-    place.tell(*_reasons(job), *warning_lines(job.findings))
+    place.tell(*changes_lines(job.changes), *_reasons(job), *warning_lines(job.findings))
     place.tell(f"  {place.client.url}/jobs/{job.job_id}")
     if summary and place.url is None:
         place.tell(f"  {place.folder.resolve() / 'bucket' / summary.results}")

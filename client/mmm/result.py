@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.api import File, JobAnswer
+from contracts.changes import ChangesDocument
 from contracts.figures import ModelFigures
 from contracts.posterior import PosteriorDocument
 from contracts.summary import ModelSummary
@@ -73,6 +74,11 @@ class Result:
     def trust(self) -> list[TrustLine]:
         """What speaks for and against the result."""
         return self.summary.trust
+
+    @property
+    def changes(self) -> ChangesDocument:
+        """What has changed since the job before it in its series; results of former releases have none."""
+        return ChangesDocument.model_validate_json(self.content("changes.json"))
 
     @property
     def intervals(self) -> pd.DataFrame:

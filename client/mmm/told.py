@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
+from contracts.changes import ChangesShort
 from contracts.comparison import ComparisonAnswer
 from contracts.job import Finding
 from contracts.mapping import MappingCheck
@@ -75,6 +76,21 @@ def trust_lines(lines: Sequence[TrustLine]) -> list[str]:
     others = sorted((line for line in lines if line.word != "good"), key=lambda line: line.word)
     told = [f"  {line.word}: {line.figure}: {line.reason}; {line.advice}" for line in others]
     return [f"  trust: {len(lines) - len(others)} of {len(lines)} checks are good", *told]
+
+
+def changes_lines(found: ChangesShort | None) -> list[str]:
+    """What has changed since the job before it in the series, what has not, and what is not known."""
+    if found is None:
+        return []
+    if found.reason:
+        return [f"  changes: {found.reason}"]
+    since = f" since {found.predecessor.request_id}" if found.predecessor else ""
+    return [
+        f"  changes{since}:" if found.changed else f"  nothing has changed{since}",
+        *(f"    + {sentence}" for sentence in found.changed),
+        *(f"    = {sentence}" for sentence in found.unchanged),
+        *(f"    ? {sentence}" for sentence in found.unknown),
+    ]
 
 
 def budget_lines(answers: Sequence[Allocation]) -> list[str]:

@@ -12,14 +12,13 @@ from contracts.model import Columns, ModelConfig
 from contracts.request import TrainRequest
 from functions.ports import JobStore
 from functions.runtime import Runtime
+from functions.series import results_of_series
 
 _SERIES = {
     "latest": ("country", "revision"),
     "latest-of-schedule": ("country", "revision", "schedule"),
 }
 """By the value of `refresh` the fields that the jobs of a series have in common."""
-_AT_ONCE, _MOST = 5, 100
-"""Succeeded jobs of a series that are looked at together, and at most."""
 _Compared = tuple[str, Iterable[str], Iterable[str]]
 """What must be the same: what it is, the former job's names, this request's."""
 
@@ -31,17 +30,7 @@ def latest_of_series(jobs: JobStore, body: Mapping[str, Any]) -> str | None:
     equals = {name: value for name, value in series.items() if isinstance(value, str)}
     if not equals or len(equals) < len(names):
         return None
-    before: str | None = None
-    for _ in range(_MOST // _AT_ONCE):
-        state = JobState.SUCCEEDED.value
-        found = jobs.find(Job, limit=_AT_ONCE, before=before, until=None, state=state, **equals)
-        for job in found:
-            if job.deletion is None and job.asked.get("validate_only") is not True:
-                return job.job_id
-        if len(found) < _AT_ONCE:
-            return None
-        before = found[-1].key
-    return None
+    return next((job.job_id for job in results_of_series(jobs, **equals) if job.deletion is None), None)
 
 
 def former_errors(runtime: Runtime, request: TrainRequest) -> Iterator[str]:

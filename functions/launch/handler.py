@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from contracts import names
 from contracts.attempt import TrainingConfig
 from contracts.batch import Batch
+from contracts.changes import FormerFiles, Series
 from contracts.job import Job, JobState, Queue, Slot, Waiting
 from contracts.model import ModelConfig
 from contracts.request import TrainRequest
@@ -24,6 +25,7 @@ from functions.launch.sizes import placement
 from functions.message import Message
 from functions.ports import AlreadyExists, Conflict
 from functions.runtime import Runtime
+from functions.series import results_of_series
 from functions.steps import commit, free_slot, get_or_create_queue, refuse, request_of
 from functions.turns import in_order
 from functions.versions import read_ours
@@ -143,14 +145,36 @@ def _started(runtime: Runtime, job: Job) -> str | None:
     return known[0].name if known else None
 
 
-def _former_results(runtime: Runtime, job_id: str | None) -> str | None:
-    """The result folder of the job that a request starts from; None without one, which the engine reports."""
-    former = runtime.ports.jobs.get(Job, job_id) if job_id else None
-    return names.results(former) if former else None
+def _series(runtime: Runtime, job: Job, request: TrainRequest, former: Job | None) -> Series:
+    """The series of a job, and the job before it as it is now: each attempt is compared with that one.
+
+    A refresh comes after the job that it continues, whatever succeeded since.
+    """
+    series = Series(country=job.country, revision=job.revision, schedule=job.schedule)
+    if request.refresh_of:
+        series, before = series.model_copy(update={"refreshes": True}), former
+    else:
+        jobs = runtime.ports.jobs
+        results = results_of_series(jobs, job.country, job.revision, job.schedule, before=job.job_id)
+        before = next(results, None)
+    if before is None:
+        return series
+    predecessor = FormerFiles(
+        job_id=before.job_id,
+        attempt=before.attempt,
+        request_id=before.request_id,
+        accepted_at=before.accepted_at,
+        prepared=names.prepared(before.country, before.job_id),
+        validation=names.validation(before.country, before.job_id),
+        results=names.results(before),
+        deleted_by=before.deletion.by if before.deletion else None,
+    )
+    return series.model_copy(update={"predecessor": predecessor})
 
 
 def _config(runtime: Runtime, job: Job, request: TrainRequest) -> TrainingConfig:
     """The attempt's config: written now, or read back if it was written before."""
+    former = runtime.ports.jobs.get(Job, request.former) if request.former else None
     config = TrainingConfig(
         job_id=job.job_id,
         attempt=job.attempt,
@@ -163,7 +187,8 @@ def _config(runtime: Runtime, job: Job, request: TrainRequest) -> TrainingConfig
         fingerprint=job.fingerprint or "",
         results=names.results(job),
         model=request.model_spec(),
-        former=_former_results(runtime, request.former),
+        former=names.results(former) if former else None,
+        series=_series(runtime, job, request, former),
         warnings=[
             ResultWarning(
                 code=finding.code, column=finding.column, message=finding.message, advice=finding.advice

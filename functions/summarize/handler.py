@@ -8,6 +8,7 @@ from typing import Any
 
 from contracts import names
 from contracts.attempt import Manifest, TrainingConfig
+from contracts.changes import ChangesDocument, ChangesShort
 from contracts.events import TrainingFinished
 from contracts.job import Finding, Job, JobResult, JobState
 from contracts.posterior import PosteriorShort
@@ -65,6 +66,7 @@ def _succeed(runtime: Runtime, job: Job, best: BestModel, summary: ModelSummary)
         findings=most_severe([*model_findings(job, best), *job.findings]),
         posterior=best.posterior,
         budgets=[answer.short() for answer in budgets],
+        changes=_changes(runtime.ports, names.results(job)),
         result=JobResult(
             sol_id=best.sol_id,
             r2=best.train.r2,
@@ -172,6 +174,13 @@ def _trust(ports: Ports, folder: str) -> list[TrustLine]:
         return TrustDocument.model_validate_json(ports.objects.read(f"{folder}trust.json")).lines
     except NotFound:  # a result of an engine or a release that has none
         return []
+
+
+def _changes(ports: Ports, folder: str) -> ChangesShort | None:
+    try:
+        return ChangesDocument.model_validate_json(ports.objects.read(f"{folder}changes.json")).short()
+    except NotFound:  # a result of a release that has none
+        return None
 
 
 def _json(ports: Ports, name: str) -> dict[str, Any]:

@@ -273,6 +273,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     (r"best_model\.json", "Answers", "the best model in full"),
     (r"posterior\.json", "Answers", "what the data say about each channel"),
     (r"trust\.json", "Answers", "whether the result can be trusted"),
+    (r"changes\.json", "Answers", "what has changed since the job before it in its series"),
     (r"allocator(?:-\d+)?\.json", "Answers", "a budget answer"),
     (r"curves\.json", "Answers", "response curves with their intervals"),
     (r"curves_regions\.json", "Answers", "response curves of each region"),

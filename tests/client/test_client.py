@@ -60,6 +60,7 @@ def test_a_result_is_tables_intervals_figures_and_pictures(trained: Trained, tmp
     low, high = result.intervals.loc[("tv_spend", "roas"), ["q05", "q95"]]
     assert low == pytest.approx(channels.loc["tv_spend", "roas_low"])
     assert high > low
+    assert result.changes.short() == trained.job.changes
     picture = result.picture("roas")
     assert picture._repr_png_().startswith(b"\x89PNG")
     picture.save(tmp_path / "roas.png")
@@ -162,6 +163,7 @@ def test_files_are_written_as_they_are(trained: Trained, tmp_path: Path) -> None
 def test_a_job_is_shown_and_listed_for_people_and_for_machines(trained: Trained) -> None:
     shown = trained.run("show", trained.job.job_id).output
     assert "SUCCEEDED" in shown
+    assert "changes: This is the first result of country DE" in shown
     assert re.search(r"│ tv_spend +│ +[\d,]+ │ +[\d,]+ │ +[\d.]+ │ +[\d.]+ – [\d.]+ │", shown), shown
     assert f"{trained.system.url}/jobs/{trained.job.job_id}" in shown
     assert json.loads(trained.run("show", "--json", trained.job.job_id).output)["done"] is True

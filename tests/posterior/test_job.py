@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from contracts.changes import changes
 from contracts.curves import CurvesDocument
 from contracts.posterior import PosteriorDocument
 from contracts.result import BestModel
@@ -120,10 +121,10 @@ def test_a_refresh_goes_on_from_a_best_model_beside_the_front_and_chooses_by_its
     folder, _ = default
     asked = {"refresh_of": "weekly-0123456789ab", "search": {**SEARCH, "trials": 1}}
     heard = trained(tmp_path / "refresh", former=folder, rows=126, **asked)
-    told = read(tmp_path / "refresh", "refresh.json")["changes"]
-    assert [one["name"] for one in told] == ["c1", "c2", "c3"]
-    assert not any(one["changed"] for one in told)  # six weeks more of the same sales
     document = PosteriorDocument.model_validate(read(tmp_path / "refresh", "posterior.json"))
+    moved = changes(PosteriorDocument.model_validate(read(folder, "posterior.json")), document)
+    assert [one.name for one in moved] == ["c1", "c2", "c3"]
+    assert not any(one.changed for one in moved)  # six weeks more of the same sales
     assert document.converged
     curves = CurvesDocument.model_validate(read(tmp_path / "refresh", "curves.json"))
     assert str(curves.dates[0].end) == "2024-05-27"  # of the weeks that it adds

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts import names
+from contracts.changes import ChangesDocument
 from contracts.figures import ModelFigures
 from contracts.job import Job, JobResult
 from contracts.summary import CountryRun, CountrySummary, ModelSummary, RunChannel
@@ -63,7 +64,8 @@ def summary(job: Job, **changed: Any) -> ModelSummary:
 def trained(site: Site, job_id: str = "weekly-1", low: float = 2.16, **changed: Any) -> Job:
     """A job that has succeeded, with everything that its pages read; `low` moves what tv_spend earns."""
     line = JobResult(sol_id=BEST, r2=0.9, nrmse=0.06, rssd=0.1, worst="bad")
-    job = site.job(S.SUCCEEDED, job_id, result=line, **changed)
+    changes = ChangesDocument.model_validate_json((EXAMPLES / "changes.json").read_bytes()).short()
+    job = site.job(S.SUCCEEDED, job_id, result=line, changes=changes, **changed)
     site.result(
         job,
         **{

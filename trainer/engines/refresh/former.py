@@ -13,7 +13,6 @@ from pydantic import BaseModel, ValidationError
 
 from contracts.base import error_lines
 from contracts.model import ModelConfig
-from contracts.posterior import PosteriorDocument
 from contracts.result import BestModel, RefreshReport
 from trainer.engines.common import InvalidInputs
 from trainer.engines.tables import read_table
@@ -40,12 +39,6 @@ class Former:
     def refresh(self) -> RefreshReport | None:
         """refresh.json, if the former result is a refresh itself."""
         return self._document(REFRESH, RefreshReport) if (self.folder / REFRESH).is_file() else None
-
-    @cached_property
-    def posterior(self) -> PosteriorDocument | None:
-        """posterior.json, if the former job drew from a posterior."""
-        name = "posterior.json"
-        return self._document(name, PosteriorDocument) if (self.folder / name).is_file() else None
 
     @cached_property
     def hyperparameters(self) -> pd.DataFrame:

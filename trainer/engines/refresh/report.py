@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from contracts.changes import changes
+from contracts.changes import Fit, worse
 from contracts.result import FormerModel, ResultWarning
 from trainer.engines.common import INTERCEPT
 from trainer.engines.documents import write_json
@@ -18,27 +18,18 @@ from trainer.engines.tables import write_csv
 
 STATUS = "refreshStatus"
 """0 for the first model of the chain, 1 for its refresh, and so on (Robyn's name)."""
-_LESS_R2 = 0.01
-"""Fall of R² from which on a refresh fits worse."""
-_MORE_NRMSE = 1.05
-"""Factor of NRMSE from which on a refresh fits worse."""
 
 
 def write(solution: str, refresh: Continuation, folder: Path) -> None:
     """Write refresh.json and the report_*.csv files (Robyn: robyn_refresh) into `folder`.
 
     `solution` is the chosen model; the other files of the result must be there. In the reports the chosen
-    models of the chain follow one another; of a refresh the decomposition has only the new periods. Where
-    both have a posterior, it is told which channels have changed.
+    models of the chain follow one another; of a refresh the decomposition has only the new periods.
     """
     former = refresh.former
     found = Former(folder)
-    worse = list(worse_fit(found.model(solution), former.model(refresh.solution)))
-    moved = changes(former.posterior, found.posterior) if former.posterior and found.posterior else []
-    told = {
-        "warnings": [one.model_dump() for one in worse],
-        "changes": [one.model_dump() for one in moved],
-    }
+    warnings = list(worse_fit(found.model(solution), former.model(refresh.solution)))
+    told = {"warnings": [one.model_dump() for one in warnings]}
     write_json(_description(refresh) | told, folder / REFRESH)
     ours = _reports(found, solution)
     theirs = _reports(former, refresh.solution)
@@ -70,19 +61,18 @@ def _description(refresh: Continuation) -> dict[str, Any]:
 
 def worse_fit(now: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[ResultWarning]:
     """Whether a model fits worse than the one it continues, from the rows of both among the Pareto models."""
-    fell = before["rsq_train"] - now["rsq_train"] >= _LESS_R2
-    rose = now["nrmse"] >= before["nrmse"] * _MORE_NRMSE
-    changes = [
-        *([f"R² {before['rsq_train']:.2f} became {now['rsq_train']:.2f}"] if fell else []),
-        *([f"NRMSE {before['nrmse']:.4f} became {now['nrmse']:.4f}"] if rose else []),
-    ]
-    if changes:
+    found = [*worse(_fit(before), _fit(now))]
+    if found:
         yield ResultWarning(
             code="refresh-fits-worse",
-            message=f"the refresh fits worse than the model it continues: {', '.join(changes)}",
+            message=f"the refresh fits worse than the model it continues: {', '.join(found)}",
             advice="the new periods may differ from the old ones; train a new model on them and compare, or "
             "give the refresh more freedom (refresh_of.bounds_freedom)",
         )
+
+
+def _fit(model: Mapping[str, Any]) -> Fit:
+    return Fit(r2=model["rsq_train"], nrmse=model["nrmse"])
 
 
 def _reports(files: Former, solution: str) -> dict[str, pd.DataFrame]:
