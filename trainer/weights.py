@@ -32,6 +32,7 @@ class Weights:
             "search": math.ceil(search.trials / tasks) * search.iterations * _CANDIDATE[config.engine],
             "posterior": _POSTERIOR if believed else 0.0,
             "trust": _TRUST[config.model.checks] if believed else 0.1,
+            "changes": 0.02,
             "upload": 0.1,
             **_OF_ENGINE[config.engine],
         }
