@@ -18,8 +18,8 @@ from functions.errors import Unavailable
 from infra.local.demo_data import generate
 from tests.pipeline.world import World
 
-LEFT_OUT = ".png"
-"""Files of results that are left out, because they are large: pictures."""
+LEFT_OUT = (".png", ".rds", ".txt", "console.log")
+"""What is left out: pictures and objects of R, which are large, and logs, which name paths of the machine."""
 
 
 def _deliver(world: World, *subscriptions: str) -> None:
@@ -115,7 +115,7 @@ def _begin_jobs(world: World) -> None:
 
 
 def _kept(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return None if "/robyn/" in member.name and member.name.endswith(LEFT_OUT) else member
+    return None if member.name.endswith(LEFT_OUT) else member
 
 
 def main(archive: Path) -> None:
