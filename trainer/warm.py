@@ -23,19 +23,23 @@ _STAN = "cmdstanpy"
 
 
 def preload() -> None:
-    """Import what trainings use, and call what has machine code: a search, a posterior, a picture."""
+    """Import what trainings use, and call what has machine code: a search, a posterior, checks, a picture."""
     import holidays  # noqa: F401
     import prophet
 
     from trainer.engines.native import outputs
+    from trainer.posterior.budget.curves import curves
     from trainer.posterior.fit import posterior
+    from trainer.trust.refits import backtests
 
     prophet.Prophet()
     data = table()
     config = ModelConfig.model_validate({**CONFIG, "search": {**CONFIG["search"], "iterations": 30}})
     nothing: dict[str, Floats] = dict.fromkeys(config.prophet.components, np.zeros(len(data)))
     result = fit(data, config, prophet=ProphetColumns(nothing, {}))
-    posterior(data, config, inputs=result.inputs, sweeps=20, longest=1)
+    found = posterior(data, config, inputs=result.inputs, sweeps=20, longest=1)
+    curves(found)
+    backtests(found, data, config, cores=1)
     with tempfile.TemporaryDirectory(prefix="warm-") as folder:
         outputs.draw_onepager(result, config, result.best.solution, Path(folder) / "onepager.png")
 
