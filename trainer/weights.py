@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from contracts.attempt import TrainingConfig
-from trainer.timings import Steps
+from trainer.timings import STEPS, Steps
 
 _CANDIDATE = {"native": 3e-5, "robyn": 0.079}
 _OF_ENGINE = {
@@ -27,7 +27,7 @@ class Weights:
         """Of one of `tasks` tasks."""
         search = config.model.search
         believed = config.model.posterior is not None
-        self.costs: dict[str, float] = {
+        costs = {
             "load": 0.1,
             "search": math.ceil(search.trials / tasks) * search.iterations * _CANDIDATE[config.engine],
             "posterior": _POSTERIOR if believed else 0.0,
@@ -36,6 +36,7 @@ class Weights:
             "upload": 0.1,
             **_OF_ENGINE[config.engine],
         }
+        self.costs = {name: costs[name] for name in STEPS}
         """Seconds that each step would take on one core."""
         self._all = sum(self.costs.values())
         before = ("load", "prepare", "decompose", "search")

@@ -63,6 +63,12 @@ class JobsPage:
         return {**texts, "label": "".join(label(*one) for one in self.query.label.items())}
 
     @property
+    def kept(self) -> Mapping[str, object]:
+        """What was asked for and has no field in the form."""
+        fields = ("state", "country", *MORE_FILTERS)
+        return {name: value for name, value in self.filters.items() if name.partition(".")[0] not in fields}
+
+    @property
     def filtered(self) -> bool:
         """Whether not all jobs are shown."""
         return bool(self.filters.keys() - {"page_size"})

@@ -8,10 +8,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow.parquet as pq
 import pytest
@@ -24,6 +25,8 @@ from infra.local.demo_data import demo_csv, demo_settings, generate
 from mmm import Client, NoAnswer, Refused
 from mmm.command import main
 from tests.local.system import LONG, PATIENCE_S, ROOT, SHORT, System, closed, opened, request, write
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     assert (job.state, seen[-1]) == ("SUCCEEDED", job)
     yield Trained(system, mmm, job)
     closed(system)
+
+
+def _soon(look: Callable[[], T], enough: Callable[[T], bool]) -> T:
+    """What there is to see as soon as it is enough: functions follow what people do within seconds."""
+    end = time.monotonic() + PATIENCE_S
+    while not enough(seen := look()) and time.monotonic() < end:
+        time.sleep(0.2)
+    return seen
 
 
 def test_a_result_is_tables_intervals_figures_and_pictures(trained: Trained, tmp_path: Path) -> None:
@@ -82,11 +93,7 @@ def test_jobs_are_compared_and_the_best_of_a_country_is_found(trained: Trained) 
     assert shown.exit_code == 0
     assert re.search(r"tv_spend +│ +[\d.]+ \([\d.]+ – [\d.]+\) │", shown.output), shown.output
     assert trained.run("compare", trained.job.job_id).exit_code == 2
-    country = trained.mmm.country("DE", r2=0, trust=0)
-    end = time.monotonic() + PATIENCE_S
-    while len(country.ranked) < 2 and time.monotonic() < end:  # the summary of a country is seconds behind
-        time.sleep(0.2)
-        country = trained.mmm.country("DE", r2=0, trust=0)
+    country = _soon(lambda: trained.mmm.country("DE", r2=0, trust=0), lambda found: len(found.ranked) == 2)
     assert {one.run.job_id for one in country.ranked} == {trained.job.job_id, second.job_id}
     assert country.ranked[0].score >= country.ranked[1].score
     assert trained.mmm.countries() == ["DE"]
@@ -101,9 +108,7 @@ def test_an_uploaded_file_with_its_settings_becomes_a_job(trained: Trained, tmp_
     answer = trained.run(*words, "--settings", str(tmp_path / "mine.yaml"))
     assert answer.exit_code == 0, answer.output
     assert answer.output.splitlines() == ["drop-zone/AT/sales.request.yaml", "drop-zone/AT/sales.csv"]
-    end = time.monotonic() + PATIENCE_S
-    while not (found := list(trained.mmm.jobs(country="AT"))) and time.monotonic() < end:
-        time.sleep(0.2)
+    found = _soon(lambda: list(trained.mmm.jobs(country="AT")), bool)
     assert trained.mmm.wait(found[0].job_id, lambda _: None).state == "SUCCEEDED"
     again = trained.run(*words)
     assert (again.exit_code, "uploads replace nothing" in again.stderr) == (2, True)
@@ -116,9 +121,7 @@ def test_what_waits_or_comes_to_nothing_in_the_drop_zone_is_listed(trained: Trai
     (tmp_path / "request.yaml").write_text("colour: red\n")
     for name in ("sales.csv", "request.yaml"):
         assert trained.run("upload", str(tmp_path / name), "--country", "FR").exit_code == 0
-    end = time.monotonic() + PATIENCE_S
-    while "colour" not in (told := trained.run("uploads").output) and time.monotonic() < end:
-        time.sleep(0.2)
+    told = _soon(lambda: trained.run("uploads").output, lambda told: "colour" in told)
     assert "drop-zone/FR/request.yaml: not read in as the mapping FR/default: colour: unknown field" in told
     listed = json.loads(trained.run("uploads", "--json").output)
     assert [one["name"] for one in listed["ignored"]] == ["drop-zone/FR/request.yaml"]
@@ -342,6 +345,7 @@ def test_a_schedule_is_previewed_written_run_and_ended_by_commands(trained: Trai
     assert "monday: enabled, version 1" in trained.run("schedule", "put", "monday", path).output
     assert trained.run("schedule", "put", "monday", path, "--version", "7").exit_code == 2
     name, job_id = trained.run("schedule", "run", "monday").output.split()
+    _soon(lambda: list(trained.mmm.jobs(schedule="monday")), bool)
     assert (name, trained.mmm.wait(job_id, lambda _: None).state) == ("monday:", "SUCCEEDED")
     assert f"SUCCEEDED  {job_id}" in trained.run("schedule", "show", "monday").output
     assert job_id in trained.run("jobs", "--schedule", "monday").output

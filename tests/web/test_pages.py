@@ -123,6 +123,9 @@ def test_filters_stand_in_the_address(site: Site) -> None:
     assert "/jobs/at-failed" in links(html)
     assert not {"/jobs/de-failed", "/jobs/at-good"} & set(links(html))
     assert not refresh(html)
+    narrowed = site.client.get("/?batch_id=monday&state=FAILED").text  # sent again with the form
+    assert '<input type="hidden" name="batch_id" value="monday">' in narrowed
+    assert 'type="hidden" name="state"' not in narrowed
 
 
 def test_the_label_of_a_job_leads_to_all_that_have_it(site: Site) -> None:
