@@ -104,7 +104,7 @@ def effect(problem: Problem, i: int, eta: Any, work: Work, out: Any, lift: Any) 
     for t in range(first, first + rows):
         largest = max(largest, adstocked[t])
     inflexion = eta[1] * largest
-    total = _saturate(adstocked[first : first + rows], eta[0], inflexion, out)
+    total = _saturate(adstocked[first : first + rows], eta[0], inflexion, work.whitened, out)
     if total == 0.0:
         out[:] = 0.0
         lift[:] = 0.0
@@ -125,17 +125,17 @@ def effect(problem: Problem, i: int, eta: Any, work: Work, out: Any, lift: Any) 
 
 
 @compiled
-def _saturate(adstocked: Any, alpha: float, inflexion: float, out: Any) -> float:
-    """Hill, each value over the inflexion; returns the sum."""
-    total = 0.0
+def _saturate(adstocked: Any, alpha: float, inflexion: float, work: Any, out: Any) -> float:
+    """Hill, each value over the inflexion; returns the sum. `work` is as long as `out`."""
+    if inflexion == 0.0:
+        out[:] = 0.0
+        return 0.0
     for t in range(len(out)):
-        if adstocked[t] <= 0.0:
-            out[t] = 0.0
-        else:
-            power = (adstocked[t] / inflexion) ** alpha
-            out[t] = power / (power + 1.0) if power < 1e300 else 1.0
-            total += out[t]
-    return total
+        out[t] = adstocked[t] / inflexion
+    power(out, alpha, work)
+    for t in range(len(out)):  # a power of 0 is only next to nothing
+        out[t] = out[t] if adstocked[t] > 0.0 else 0.0
+    return _saturation(out)
 
 
 @compiled
@@ -652,20 +652,20 @@ def respond(problem: Problem, i: int, eta: Any, c: Any, series: Any, out: Any) -
     """
     rows, everything = len(problem.dependent), problem.media.shape[1]
     weights, adstocked, trained = np.empty(everything), np.empty(len(series)), np.empty(everything)
-    share = np.empty(rows)
+    share, work, long = np.empty(rows), np.empty(rows), np.empty(len(series))
     for s in range(len(out)):
         first, second = eta[s, 2], eta[s, -1]
         kernel.adstock(problem.family, problem.media[i], first, second, weights, trained)
         window = trained[problem.first : problem.first + rows]
         inflexion = eta[s, 1] * window.max()
-        total = _saturate(window, eta[s, 0], inflexion, share)
+        total = _saturate(window, eta[s, 0], inflexion, work, share)
         kernel.decay_weights(problem.family, first, second, weights)
         adstocked[:] = 0.0
         for t in range(len(series)):
             if series[t] != 0.0:
                 for lag in range(min(everything, len(series) - t)):
                     adstocked[t + lag] += series[t] * weights[lag]
-        _saturate(adstocked, eta[s, 0], inflexion, out[s])
+        _saturate(adstocked, eta[s, 0], inflexion, long, out[s])
         for t in range(len(series)):
             out[s, t] *= c[s] / total
 
@@ -765,12 +765,13 @@ def _saturation(powers: Any) -> float:
 def train(problem: Problem, i: int, eta: Any, c: Any, out: Any) -> None:
     """Fill `out` (S, 2) with channel i's inflexion, and what it earns per period where it is saturated."""
     rows, everything = len(problem.dependent), problem.media.shape[1]
-    weights, trained, share = np.empty(everything), np.empty(everything), np.empty(rows)
+    weights, trained = np.empty(everything), np.empty(everything)
+    share, work = np.empty(rows), np.empty(rows)
     for s in range(len(out)):
         kernel.adstock(problem.family, problem.media[i], eta[s, 2], eta[s, -1], weights, trained)
         window = trained[problem.first : problem.first + rows]
         out[s, 0] = eta[s, 1] * window.max()
-        out[s, 1] = c[s] / _saturate(window, eta[s, 0], out[s, 0], share)
+        out[s, 1] = c[s] / _saturate(window, eta[s, 0], out[s, 0], work, share)
 
 
 @compiled_without_lock
