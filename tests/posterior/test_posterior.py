@@ -111,7 +111,7 @@ def test_an_effect_is_the_engine_s_own_for_the_same_hyperparameters() -> None:
         for i, media in enumerate(model.media):
             earned = media.response / media.coefficient
             expected = earned / earned.sum() * answer.contribution[0, i]
-            np.testing.assert_allclose(effects[i], expected, rtol=1e-9)
+            np.testing.assert_allclose(effects[i], expected, rtol=1e-9, atol=1e-280)
 
 
 def test_contributions_by_period_add_up_and_baseline_and_media_give_what_was_sold(found: Posterior) -> None:
