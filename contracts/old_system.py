@@ -80,7 +80,9 @@ class OldRunList(ListAnswer):
 class Unread(Exchanged):
     """Something in the old layout that was not imported."""
 
-    path: str = Field(description="file, below the folder that was read")
+    path: str = Field(
+        description="file, or folder of a result of this system, below the folder that was read"
+    )
     place: str = Field("", description="key or row in it; empty: the whole file")
     reason: str = Field(description="why, and what to do where something can be done")
 
@@ -114,7 +116,7 @@ class ImportedRow(Exchanged):
 class ImportReport(Exchanged):
     """What `mmm import` found in the layout of the old system, and what it did."""
 
-    folder: str = Field(description="folder that was read")
+    folder: str = Field(description="folder, or address in Cloud Storage, that was read")
     applied: bool = Field(description="whether anything was written; false: only looked")
     mappings: list[ImportedMapping] = Field(description="mappings, by country, oldest first")
     waiting: list[ImportedRow] = Field(description="rows of the queue that wait")

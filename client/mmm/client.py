@@ -82,8 +82,8 @@ class Client:
         """`auth` signs each call, such as `mmm.iap.IapServiceAccount`."""
         self.url = url.rstrip("/")
         self._timeout_s = timeout_s
-        self._often = _session(auth, 5)
-        self._once = _session(auth, 1)
+        self._often = retrying_session(auth, 5)
+        self._once = retrying_session(auth, 1)
 
     # jobs
 
@@ -299,7 +299,7 @@ class Client:
             if target.url.startswith("/"):
                 answer = self._request(self._once, "POST", self.url + target.url, **form)
             else:  # the form is signed: who asks is nobody's business there
-                answer = self._request(_session(None, 1), "POST", target.url, **form)
+                answer = self._request(retrying_session(None, 1), "POST", target.url, **form)
         if not answer.ok:
             raise refusal(answer)
         return target.object
@@ -477,10 +477,11 @@ class Client:
         try:
             return session.request(verb, address, timeout=self._timeout_s, **options)
         except requests.RequestException as error:
-            raise NoAnswer(f"nothing answers at {self.url}: {_reason(error)}") from error
+            raise NoAnswer(f"nothing answers at {self.url}: {innermost_reason(error)}") from error
 
 
-def _session(auth: AuthBase | None, again: int) -> requests.Session:
+def retrying_session(auth: AuthBase | None, again: int) -> requests.Session:
+    """A session that tries each call so often again if the connection breaks or the server is busy."""
     session = requests.Session()
     session.auth = auth
     retries = Retry(
@@ -497,7 +498,7 @@ def _session(auth: AuthBase | None, again: int) -> requests.Session:
     return session
 
 
-def _reason(error: BaseException) -> str:
+def innermost_reason(error: BaseException) -> str:
     """The innermost reason of an error, which is the one that people can do something about."""
     while error.__context__ is not None:
         error = error.__context__

@@ -44,6 +44,7 @@ from mmm.importing import (
     report_tables,
     write_table,
 )
+from mmm.old_files import BucketFiles, FolderFiles, OldFiles
 from mmm.old_system import read_old_system
 from mmm.reading import (
     Submission,
@@ -92,7 +93,7 @@ class Place:
     @cached_property
     def console(self) -> Console:
         """Where people read."""
-        console = Console()
+        console = Console(markup=False)  # what is told may have brackets
         if not console.is_terminal:
             console.width = 120
         return console
@@ -104,7 +105,7 @@ class Place:
     def tell(self, *lines: str) -> None:
         """Print lines as they are."""
         for line in lines:
-            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(line, highlight=False, soft_wrap=True)
 
 
 def _running(folder: Path) -> str:
@@ -761,6 +762,12 @@ def _tell_batch(place: Place, found: BatchAnswer, machine: bool) -> None:
     type=click.Path(path_type=Path),
     help="Where to write the waiting rows of the queue.",
 )
+@click.option(
+    "--emulator",
+    envvar="STORAGE_EMULATOR_HOST",
+    metavar="URL",
+    help="Ask this emulator of Cloud Storage, without signing in; also STORAGE_EMULATOR_HOST.",
+)
 @as_json
 @the_place
 def import_(
@@ -771,21 +778,24 @@ def import_(
     connection: str | None,
     name: str,
     table: Path,
+    emulator: str | None,
     machine: bool,
 ) -> None:
-    """Read what the old system left in FOLDER: mappings, queue, history, results."""
+    """Read what the old system left in FOLDER: mappings, queue, history, results.
+
+    FOLDER is a folder of this machine, or gs://BUCKET/PREFIX, to which nothing is ever written.
+    """
+    files: OldFiles
     if folder.startswith("gs://"):
-        raise click.UsageError(
-            f"{folder} is no folder of this machine; copy it first: "
-            f"gcloud storage rsync --recursive {folder} old-system"
-        )
-    path = Path(folder)
-    if not path.is_dir():
+        files = BucketFiles(folder, emulator)
+    elif Path(folder).is_dir():
+        files = FolderFiles(Path(folder))
+    else:
         raise click.UsageError(f"{folder} is no folder")
     apply = apply or send
     if connection is not None and connection not in (known := place.client.version().connections):
         raise click.UsageError(f"--connection {connection}: there are {', '.join(known)}")
-    old = read_old_system(path, name, connection)
+    old = read_old_system(files, name, connection)
     if old.waiting and apply and not send:
         write_table(batch_of(old.waiting), table)
     mappings = import_mappings(place.client, old, name, apply)

@@ -2,7 +2,9 @@
 
 Each call carries a token that names the service account and the system's address. Google's IAM signs it for
 whoever may sign for that account: a program that runs as it, or a person with the role Service Account Token
-Creator on it. Needs google-auth: `pip install 'mmm-trainer-client[iap]'`.
+Creator on it. `OwnCredentials` is who runs this, for calls to Google itself.
+
+Needs google-auth: `pip install 'mmm-trainer-client[iap]'`.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ class IapServiceAccount(AuthBase):
         """`account`: its address; `url`: that of the system. `session` calls IAM, as whoever runs this."""
         self._account = account
         self._audience = f"{url.rstrip('/')}/*"
-        self._session = session
+        self._session = session or requests.Session()
+        if session is None:
+            self._session.auth = OwnCredentials("https://www.googleapis.com/auth/iam")
         self._token = ""
         self._until = 0.0
 
@@ -49,7 +53,6 @@ class IapServiceAccount(AuthBase):
             "iat": now,
             "exp": now + LIFETIME_S,
         }
-        self._session = self._session or _own_session()
         answer = self._session.post(
             SIGN.format(account=self._account), json={"payload": json.dumps(claims)}, timeout=30
         )
@@ -61,18 +64,39 @@ class IapServiceAccount(AuthBase):
         self._token, self._until = answer.json()["signedJwt"], now + LIFETIME_S
 
 
-def _own_session() -> Any:
-    """A session with the credentials of this environment (Application Default Credentials)."""
-    try:
-        import google.auth
-        from google.auth.exceptions import DefaultCredentialsError
-        from google.auth.transport.requests import AuthorizedSession
-    except ImportError as error:
-        raise MmmError(
-            "calls through the proxy need google-auth: pip install 'mmm-trainer-client[iap]'"
-        ) from error
-    try:
-        credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/iam"])
-    except DefaultCredentialsError as error:
-        raise MmmError(f"no Google credentials: `gcloud auth application-default login` ({error})") from error
-    return AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
+class OwnCredentials(AuthBase):
+    """Signs calls with the credentials of this environment (Application Default Credentials)."""
+
+    def __init__(self, scope: str) -> None:
+        """`scope`: the only thing that the tokens are good for."""
+        self._scope = scope
+        self._found: Any = None
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add a token to a call.
+
+        Raises:
+            MmmError: there are no credentials, or they do not work.
+        """
+        try:
+            import google.auth
+            from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+            from google.auth.transport.requests import Request
+        except ImportError as error:
+            raise MmmError(
+                "signing in to Google needs google-auth: pip install 'mmm-trainer-client[iap]'"
+            ) from error
+        try:
+            if self._found is None:
+                self._found, _ = google.auth.default(scopes=[self._scope])
+            self._found.before_request(Request(), request.method, request.url, request.headers)
+        except DefaultCredentialsError as error:
+            raise MmmError(
+                f"no Google credentials: `gcloud auth application-default login` ({error})"
+            ) from error
+        except GoogleAuthError as error:
+            raise MmmError(
+                f"signing in to Google did not work: {error}\n"
+                "If it does not work again: `gcloud auth application-default login`."
+            ) from error
+        return request

@@ -1,4 +1,4 @@
-"""Reads the layout of the old system from a folder: mappings, queue, history and results.
+"""Reads the layout of the old system from a place with files: mappings, queue, history and results.
 
 Nothing is guessed: a file, a key or a row that is not understood is named with its reason.
 """
@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,6 +20,7 @@ from contracts.mapping import settings_problems
 from contracts.old_system import ImportedRow, OldRun, Unread
 from contracts.request import TrainRequest
 from contracts.tables import TableError, read_rows
+from mmm.old_files import OldFile, OldFiles, Unreadable
 from mmm.old_keys import Said, plain_key, said_by
 
 _MAPPING = re.compile(r"(?:^|/)(metadata/([^/]+)/([^/]+)/mapping\.json)$", re.IGNORECASE)
@@ -62,8 +62,10 @@ _AT = {
 }
 """Columns of the history, by what of a run they say."""
 _COUNTRY: TypeAdapter[str] = TypeAdapter(Country)
-_Dated = tuple[datetime, str, str, Path]
-"""When a mapping was made, its path, its path from `metadata/` on, and its file."""
+_Dated = tuple[datetime, str, OldFile]
+"""When a mapping was made, its path from `metadata/` on, and its file."""
+_Row = tuple[int, dict[str, Any]]
+"""A row of a table, with its number."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class OldMapping:
 
 @dataclass
 class OldSystem:
-    """What a folder holds of the old system."""
+    """What a place holds of the old system."""
 
     mappings: list[OldMapping] = field(default_factory=list)
     """By country, oldest first; of several that say the same one after the other the first."""
@@ -96,40 +98,45 @@ class OldSystem:
         return usable[-1].said.body if usable else None
 
 
-def read_old_system(folder: Path, name: str, connection: str | None) -> OldSystem:
-    """Read the old layout below a folder; `metadata/`, `robyn/` and so on may lie at any depth.
+def read_old_system(files: OldFiles, name: str, connection: str | None) -> OldSystem:
+    """Read the old layout in a place; `metadata/`, `robyn/` and so on may lie at any depth.
 
-    `name` is what mappings are called here; `connection` is where tables and queries of the queue are.
+    Results are only counted, never read. `name` is what mappings are called here; `connection` is where
+    tables and queries of the queue are.
     """
     found = OldSystem()
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    names = {path.relative_to(folder).as_posix(): path for path in files}
     mappings: dict[str, list[_Dated]] = {}
-    results: dict[str, list[Path]] = {}
-    tables: list[tuple[str, Path]] = []
-    for path, file in names.items():
+    results: dict[str, tuple[int, int]] = {}
+    ours: dict[str, Unread] = {}
+    tables: list[OldFile] = []
+    for file in files.listed():
+        path = file.path
         last = path.rsplit("/", 1)[-1].lower()
         if match := _MAPPING.search(path):
-            _add_mapping(found, mappings, path, file, match)
+            _add_mapping(found, mappings, file, match)
         elif match := _RESULT.search(path):
-            if _OURS.match(path[match.start(4) :]):
-                found.aside.append(Unread(path=path, reason="is a result of this system"))
+            if our := _OURS.match(path[match.start(4) :]):
+                folder = path[: match.start(4) + our.end()]
+                ours[folder] = Unread(path=folder, reason="is a result of this system")
             else:
-                results.setdefault(path[: match.end(1)], []).append(file)
+                count, size = results.get(path[: match.end(1)], (0, 0))
+                results[path[: match.end(1)]] = (count + 1, size + file.bytes)
         elif last.endswith(".csv") and ("queue" in last or last == "job_history.csv"):
-            tables.append((path, file))
+            tables.append(file)
         else:
             found.unread.append(
                 Unread(path=path, reason="is neither mapping.json, queue, job_history.csv nor a result")
             )
+    found.aside += ours.values()
     for country in sorted(mappings):
-        _read_mappings(found, country, sorted(mappings[country]))
+        _read_mappings(found, country, files, sorted(mappings[country]))
     runs = _results(found, results)
-    for path, file in tables:
-        if path.lower().endswith("job_history.csv"):
-            _read_history(found, path, file, runs)
+    for file in tables:
+        rows = _rows(found, files, file)
+        if file.path.lower().endswith("job_history.csv"):
+            _read_history(found, file.path, rows, runs)
         else:
-            _read_queue(found, path, file, name, connection)
+            _read_queue(found, file.path, rows, name, connection)
     found.runs = sorted(runs.values(), key=lambda run: (run.country, run.run))
     return found
 
@@ -157,11 +164,10 @@ def when(text: str) -> datetime | None:
 def _add_mapping(
     found: OldSystem,
     mappings: dict[str, list[_Dated]],
-    path: str,
-    file: Path,
+    file: OldFile,
     match: re.Match[str],
 ) -> None:
-    country, stamp = match[2], match[3]
+    path, country, stamp = file.path, match[2], match[3]
     at = datetime.max.replace(tzinfo=UTC) if stamp.lower() == "latest" else when(stamp)
     if problem := _country_problem(country):
         found.unread.append(Unread(path=path, reason=problem))
@@ -171,7 +177,7 @@ def _add_mapping(
         )
         found.unread.append(Unread(path=path, reason=reason))
     else:
-        mappings.setdefault(country, []).append((at, path, match[1], file))
+        mappings.setdefault(country, []).append((at, match[1], file))
 
 
 def _country_problem(country: str) -> str:
@@ -182,12 +188,16 @@ def _country_problem(country: str) -> str:
     return ""
 
 
-def _read_mappings(found: OldSystem, country: str, files: Iterable[_Dated]) -> None:
+def _read_mappings(found: OldSystem, country: str, files: OldFiles, dated: Iterable[_Dated]) -> None:
     before = None
-    for _, path, origin, file in files:
+    for _, origin, file in dated:
+        path = file.path
         try:
-            document = json.loads(file.read_bytes())
-        except (ValueError, RecursionError, OSError) as error:
+            document = json.loads(files.read(file))
+        except Unreadable as error:
+            found.unread.append(Unread(path=path, reason=str(error)))
+            continue
+        except (ValueError, RecursionError) as error:
             found.unread.append(Unread(path=path, reason=f"is not valid JSON: {error}"))
             continue
         said = said_by(document)
@@ -211,10 +221,10 @@ def _read_mappings(found: OldSystem, country: str, files: Iterable[_Dated]) -> N
             before = content
 
 
-def _results(found: OldSystem, results: dict[str, list[Path]]) -> dict[str, OldRun]:
-    """A run for each folder of a result, by its prefix."""
+def _results(found: OldSystem, results: dict[str, tuple[int, int]]) -> dict[str, OldRun]:
+    """A run for each folder of a result, by its prefix; given with how many files and bytes it has."""
     runs = {}
-    for folder, files in results.items():
+    for folder, (count, size) in results.items():
         match = _RESULT.search(f"{folder}x")
         assert match  # noqa: S101 (it was found by this pattern)
         prefix, revision, country, stamp = match.groups()
@@ -227,31 +237,31 @@ def _results(found: OldSystem, results: dict[str, list[Path]]) -> dict[str, OldR
             revision=revision,
             started_at=when(stamp),
             results=prefix,
-            files=len(files),
-            bytes=sum(file.stat().st_size for file in files),
+            files=count,
+            bytes=size,
         )
     return runs
 
 
-def _rows(found: OldSystem, path: str, file: Path) -> list[tuple[int, dict[str, Any]]]:
+def _rows(found: OldSystem, files: OldFiles, file: OldFile) -> list[_Row]:
     """The rows of a table that can be read, numbered from 1."""
     try:
-        rows = read_rows(path, file.read_bytes())
-    except (TableError, OSError) as error:
-        found.unread.append(Unread(path=path, reason=str(error)))
+        rows = read_rows(file.path, files.read(file))
+    except (TableError, Unreadable) as error:
+        found.unread.append(Unread(path=file.path, reason=str(error)))
         return []
     kept = []
     for number, row in enumerate(rows, 1):
         if isinstance(row, dict):
             kept.append((number, row))
         else:
-            found.unread.append(Unread(path=path, place=f"row {number}", reason="; ".join(row)))
+            found.unread.append(Unread(path=file.path, place=f"row {number}", reason="; ".join(row)))
     return kept
 
 
-def _read_history(found: OldSystem, path: str, file: Path, runs: dict[str, OldRun]) -> None:
+def _read_history(found: OldSystem, path: str, rows: Iterable[_Row], runs: dict[str, OldRun]) -> None:
     """Each row is a run; that of a result that is there, if it says so or began with it."""
-    for number, row in _rows(found, path, file):
+    for number, row in rows:
         cells = {plain_key(name): _text(value) for name, value in row.items()}
         said = {
             key: next((cells[one] for one in names if cells.get(one)), None) for key, names in _AT.items()
@@ -302,8 +312,8 @@ def _prefix_of(said: dict[str, str | None], started: datetime | None, runs: dict
     return same[0] if len(same) == 1 else None
 
 
-def _read_queue(found: OldSystem, path: str, file: Path, name: str, connection: str | None) -> None:
-    for number, row in _rows(found, path, file):
+def _read_queue(found: OldSystem, path: str, rows: Iterable[_Row], name: str, connection: str | None) -> None:
+    for number, row in rows:
         keys = {plain_key(key): key for key in row}
         state = plain_key(_text(row[keys[column]])) if (column := _one_of(_STATE, keys)) else ""
         if state in _WAITING:

@@ -1,17 +1,25 @@
-"""Calls through Identity-Aware Proxy: who signs, for which address, and what if nobody may."""
+"""Signing in to Google: who signs for whom, for which address, and what if nobody may."""
 
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import requests
+from click.testing import CliRunner
 from requests.adapters import BaseAdapter
 
 from mmm import MmmError
-from mmm.iap import IapServiceAccount
+from mmm.command import main
+from mmm.iap import IapServiceAccount, OwnCredentials
+from mmm.old_files import READ_ONLY
 
 pytest.importorskip("google.auth", reason="requirements/gcp.txt is not installed")
 
@@ -72,3 +80,66 @@ def test_whoever_may_not_sign_for_the_account_is_told_which_right_is_missing() -
     auth, _ = signed(Iam(allowed=False))
     with pytest.raises(MmmError, match="Service Account Token Creator"):
         auth(requests.Request("GET", "https://mmm.example.com/").prepare())
+
+
+class Tokens(BaseHTTPRequestHandler):
+    """Google's token server: a token for whatever a service account asks for in its own hand."""
+
+    asked: list[dict[str, Any]]
+    known: list[str]
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        claims = jwt.decode(form["assertion"][0], certs={"one": PUBLIC})
+        self.asked.append(claims)
+        good = claims["iss"] in self.known
+        told = {"access_token": "token", "expires_in": 3600} if good else {"error": "invalid_grant"}
+        self.send_response(200 if good else 400)
+        self.end_headers()
+        self.wfile.write(json.dumps(told).encode())
+
+
+@pytest.fixture
+def tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Tokens]]:
+    """The token server, with the key of a service account as the credentials of the environment."""
+    handler = type("Bound", (Tokens,), {"asked": [], "known": [ROBOT]})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    key = {
+        "type": "service_account",
+        "client_email": ROBOT,
+        "private_key": PEM,
+        "private_key_id": "one",
+        "token_uri": f"http://127.0.0.1:{server.server_port}/token",
+    }
+    (tmp_path / "robot.json").write_text(json.dumps(key))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "robot.json"))
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+def test_calls_in_the_own_name_carry_a_token_that_is_good_for_one_thing(tokens: type[Tokens]) -> None:
+    auth = OwnCredentials(READ_ONLY)
+    calls = [auth(requests.Request("GET", "https://storage.googleapis.com/").prepare()) for _ in range(3)]
+    assert {call.headers["Authorization"] for call in calls} == {"Bearer token"}
+    (asked,) = tokens.asked
+    assert asked["scope"] == "https://www.googleapis.com/auth/devstorage.read_only"
+
+
+def test_a_bucket_is_not_read_without_credentials_that_work(
+    tokens: type[Tokens], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    words = ("--url", "http://127.0.0.1:1", "import", "gs://old-bucket")
+    tokens.known.clear()
+    refused = CliRunner().invoke(main, words)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
+    missing = CliRunner().invoke(main, words)
+    assert (refused.exit_code, missing.exit_code) == (2, 2)
+    assert "did not work" in refused.stderr
+    assert "`gcloud auth application-default login`" in refused.stderr
+    assert "no Google credentials: `gcloud auth application-default login` (" in missing.stderr

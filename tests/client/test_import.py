@@ -1,11 +1,11 @@
-"""`mmm import`: what the old system left, read from a folder into a system that runs."""
+"""`mmm import`: what the old system left, read from a folder or a bucket into a system that runs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -14,6 +14,9 @@ from click.testing import CliRunner, Result
 from mmm import Client
 from mmm.command import main
 from tests.local.system import System, closed, opened
+
+if TYPE_CHECKING:
+    from tests.adapters.gcp_servers.storage import Bucket
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,20 @@ def old(tmp_path: Path) -> Path:
     for name in ("best_model.rds", "onepager/1_2_3.png"):
         put(folder, f"robyn/r100/DE/20240108_063000/{name}", "12345")
     put(folder, "notes/readme.txt", "hello")
+    for name in ("manifest.json", "models.parquet"):
+        put(folder, f"robyn/r100/DE/20260105T063000Z-weekly/attempt-1/{name}", "ours")
     return folder
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """An empty bucket, `gs://mmm-test`, where Google's clients look for an emulator."""
+    pytest.importorskip("cryptography", reason="requirements/gcp.txt is not installed")
+    from tests.adapters.gcp_servers.storage import storage
+
+    with storage(lambda *_: None) as (bucket, address):
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
+        yield bucket
 
 
 QUEUE = """country,revision,table,iterations,colour,status
@@ -80,7 +96,7 @@ DE,r101,demo.main.weekly_sales,,,paused
 """
 HISTORY = """job_id,country,revision,start_time,end_time,status,gcs_prefix
 1,DE,r100,2024-01-08 06:30:00,2024-01-08 07:41:10,SUCCEEDED,gs://old/robyn/r100/DE/20240108_063000
-2,DE,r100,2024-01-15 06:30:00,soon,FAILED,
+2,DE,r100,2024-01-15 06:30:00,soon,FAILED [/1],
 3,,r100,2024-01-15 06:30:00,,FAILED,
 """
 
@@ -136,7 +152,9 @@ def test_the_old_system_is_looked_at_imported_once_and_shown(
     assert unread[("queue.csv", "row 3, colour")] == "is not understood: blue"
     assert unread[("job_history.csv", "row 3")] == "says no country"
     assert "'soon' is no time" in unread[("job_history.csv", "row 2, ended_at")]
-    assert [(one["place"], one["path"][:11]) for one in told["aside"]] == [("cores", "metadata/DE")] * 2
+    ours, *cores = told["aside"]
+    assert ours["path"] == "robyn/r100/DE/20260105T063000Z-weekly/attempt-1/"
+    assert [(one["place"], one["path"][:11]) for one in cores] == [("cores", "metadata/DE")] * 2
     (austria,) = [one for one in told["mappings"] if one["country"] == "AT"]
     assert austria["becomes"] == "invalid"
     assert "low 0.9 is above high 0.1" in austria["problems"][0]
@@ -153,7 +171,7 @@ def test_the_old_system_is_looked_at_imported_once_and_shown(
 
     ended, failed = sorted(mmm.old_runs("DE"), key=lambda one: str(one.state), reverse=True)
     assert (ended.state, ended.files, ended.bytes) == ("SUCCEEDED", 2, 10)
-    assert (failed.state, failed.results, failed.said["end_time"]) == ("FAILED", None, "soon")
+    assert (failed.state, failed.results, failed.said["end_time"]) == ("FAILED [/1]", None, "soon")
     assert "robyn/r100/DE/20240108_063000/" in run(system, "old-runs", "--country", "DE").output
 
 
@@ -178,5 +196,59 @@ def test_waiting_rows_of_the_queue_become_a_table_and_are_sent_once(
     assert (batch.rows, batch.name) == (1, "old-queue")
     assert json.loads(run(system, *sending).stdout)["batch_id"] == batch.batch_id
     mmm.cancel_batch(batch.batch_id)
-    assert run(system, "import", "gs://old-bucket").exit_code == 2
     assert run(system, "import", str(old), "--connection", "nowhere").exit_code == 2
+
+
+def fill(bucket: Bucket, prefix: str, folder: Path) -> None:
+    """Copy a folder into a bucket, with the empty objects that the console makes for folders."""
+    for path in folder.rglob("*"):
+        name = prefix + path.relative_to(folder).as_posix()
+        if path.is_file():
+            bucket.commit({"name": name}, {}, path.read_bytes())
+        else:
+            bucket.commit({"name": f"{name}/"}, {}, b"")
+
+
+def test_a_bucket_is_read_as_a_folder_with_the_same_files_and_stays_as_it_is(
+    system: System, old: Path, bucket: Bucket
+) -> None:
+    put(old, "metadata/FR/20240601_080000/mapping.json", " " * (4 << 20) + "{}")
+    put(old, "metadata/FR/20240701_080000/mapping.json", "{")
+    fill(bucket, "kept/old ü/", old)
+    bucket.commit({"name": "kept/old ü/"}, {}, b"")
+    bucket.commit({"name": "kept/old ü 2/queue.csv"}, {}, b"of somebody else")
+    objects = dict(bucket.objects)
+    words = ("--connection", "demo", "--json")
+    of_folder = json.loads(run(system, "import", str(old), *words).stdout)
+    bucket.faults = [503]
+    of_bucket = json.loads(run(system, "import", "gs://mmm-test/kept/old ü", *words).stdout)
+    assert of_bucket.pop("folder") == "gs://mmm-test/kept/old ü"
+    for found in (of_bucket, of_folder):
+        found["unread"].sort(key=lambda one: (one["path"], one["place"]))
+    assert of_bucket == {key: value for key, value in of_folder.items() if key != "folder"}
+    assert [len(of_bucket[key]) for key in ("mappings", "waiting", "runs")] == [4, 2, 2]
+    reasons = {one["path"]: one["reason"] for one in of_bucket["unread"]}
+    assert "larger than 4 MiB" in reasons["metadata/FR/20240601_080000/mapping.json"]
+    assert bucket.objects == objects
+    assert {one.split()[0] for one in bucket.requests} == {"GET"}
+    read = sorted(one.rsplit("%2F")[-1] for one in bucket.requests if "/download/" in one)
+    assert read == ["job_history.csv", *["mapping.json"] * 5, "queue.csv"]
+
+
+def test_a_bucket_that_cannot_be_read_is_told_with_what_to_do(
+    system: System, old: Path, bucket: Bucket
+) -> None:
+    fill(bucket, "", old)
+
+    def told(address: str) -> str:
+        answer = run(system, "import", address, "--apply")
+        assert (answer.exit_code, answer.stdout) == (2, "")
+        return answer.stderr
+
+    assert "such as gs://BUCKET/PREFIX" in told("gs://")
+    assert "there is no bucket another" in told("gs://another")
+    assert "nothing lies below gs://mmm-test/none" in told("gs://mmm-test/none")
+    bucket.faults = [403]
+    assert "the role Storage Object Viewer on gs://mmm-test" in told("gs://mmm-test")
+    bucket.break_off = 1
+    assert "run it again" in told("gs://mmm-test")
