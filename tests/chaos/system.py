@@ -21,6 +21,7 @@ from functions.ports import D, Ports
 from functions.settings import Settings
 from tests.adapters.receiver import Receiver
 from tests.chaos.training import WATCH
+from tests.property.recurring import Recurring
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,6 +73,10 @@ class System:
     url: str  # of the status page
     servers: list[Server] = field(default_factory=list)
     full: bool = False  # nothing can be stored just now
+    recurring: Recurring = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recurring = Recurring(self)  # type: ignore[arg-type]
 
     @property
     def raw(self) -> Ports:

@@ -28,8 +28,8 @@ def test_a_request_becomes_a_trained_and_summarised_model(world: World):
     assert summary.labels == {"team": "growth"}
     assert summary.provenance["fingerprint"] == job.fingerprint
     assert set(world.results(job_id)) == {
-        "best_model.json", "provenance.json", "onepager.png", "timings.json", "console.log", "manifest.json",
-        "model_summary.json",
+        "best_model.json", "changes.json", "provenance.json", "onepager.png", "timings.json", "console.log",
+        "manifest.json", "model_summary.json",
     }  # fmt: skip
     [finished] = world.finished(job_id)
     assert finished["state"] == "SUCCEEDED"
