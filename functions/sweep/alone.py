@@ -13,7 +13,7 @@ from functions.runtime import Runtime
 
 @contextmanager
 def alone(runtime: Runtime, **which: Any) -> Iterator[None]:
-    """Sweep one job, batch or schedule; what fails is logged, and tried again with the next tick."""
+    """Sweep one job, batch, schedule or deletion; what fails is logged and tried again at the next tick."""
     try:
         yield
     except Conflict:

@@ -7,9 +7,8 @@ from datetime import timedelta
 from contracts.deletion import MAX_LISTED, KeptResult, ResultsDeletion
 from contracts.job import Deletion, Job
 from functions.deletions import Needed, TooManyOpen, has_old_result, old_jobs
-from functions.errors import Failure
-from functions.ports import Conflict
 from functions.runtime import Runtime
+from functions.sweep.alone import alone
 
 AT_ONCE = 20
 """Results that one tick lets go, so that it ends in time."""
@@ -22,12 +21,8 @@ def sweep_deletions(runtime: Runtime) -> None:
     running = runtime.ports.jobs.find(ResultsDeletion, state="RUNNING")
     if not running:
         return
-    try:
+    with alone(runtime, deletion=running[-1].key):
         _go_on(runtime, running[-1])
-    except Conflict:
-        runtime.log("INFO", "a job or the deletion changed meanwhile", deletion=running[-1].key)
-    except Failure as error:
-        runtime.log("WARNING", f"nothing changed: {error.problem.detail}", deletion=running[-1].key)
 
 
 def _go_on(runtime: Runtime, deletion: ResultsDeletion) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from functools import lru_cache
@@ -39,7 +38,6 @@ def _way(bucket: str, name: str) -> tuple[Path, tuple[str, ...]]:
     return Path(bucket, name), tuple(folders)
 
 
-@functools.lru_cache(10_000)
 def _problem(name: str) -> str | None:
     try:
         size = len(name.encode())
