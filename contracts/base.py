@@ -114,6 +114,9 @@ MAX_NAME = 300
 ColumnName = Annotated[PlainName, StringConstraints(min_length=1, max_length=MAX_NAME)]
 """A column of the data, as it is called there; see `plain_name`."""
 
+RegionName = Annotated[PlainName, StringConstraints(min_length=1)]
+"""A region of the data, as it is called there; see `plain_name`."""
+
 Range = Annotated[
     tuple[float, float],
     BeforeValidator(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from contracts.base import Authored, ColumnName, FieldProblems, Range, Slug
+from contracts.base import Authored, ColumnName, FieldProblems, Range, RegionName, Slug
 
 
 def _spend(value: float | str) -> float | str:
@@ -110,13 +110,13 @@ class SplitQuestion(Authored):
         "column, in currency or as a change such as `-5 %`; a channel left out stays as it was. With "
         "by_region in all regions together, divided among them as it was",
     )
-    region_plans: dict[Slug, dict[ColumnName, dict[ColumnName, Spend]]] = Field(
+    region_plans: dict[Slug, dict[RegionName, dict[ColumnName, Spend]]] = Field(
         {},
         max_length=MOST_PLANS,
         description="only with by_region: your own plans, by name, region and spend column; what is left out "
         "stays as it was",
     )
-    region: ColumnName | None = Field(
+    region: RegionName | None = Field(
         None,
         description="name of a region, where the data have regions: only its money and what that earns; left "
         "out: all regions together",

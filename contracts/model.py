@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
-from contracts.base import Authored, ColumnName, FieldProblems, PlainName, Range, spelled
+from contracts.base import Authored, ColumnName, FieldProblems, PlainName, Range, RegionName, spelled
 from contracts.budget import BudgetQuestion
 from contracts.posterior import AskedPosterior, PosteriorConfig
 from contracts.trust import Checks
@@ -394,7 +394,7 @@ class CalibrationStudy(Authored):
         description="standard error of the lift, in its unit; used by the posterior; "
         "left out: derived from `confidence`",
     )
-    region: ColumnName | None = Field(
+    region: RegionName | None = Field(
         None,
         description="name of the region in which it was measured, where the data have regions; only the "
         "posterior uses such a study; left out: in all regions together",

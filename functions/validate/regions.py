@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from contracts.base import plain_name
 from contracts.request import TrainRequest
 from contracts.series import Interval
 from functions.validate.aggregate import aggregated, functions_of, told
@@ -24,12 +25,16 @@ Parts = dict[str, pd.DataFrame]
 
 
 def split(frame: pd.DataFrame, request: TrainRequest, findings: Findings) -> Parts:
-    """The rows of each region, in the order of their names, without the column that names them."""
+    """The rows of each region, in the order of their names, without the column that names them.
+
+    Names are compared as people see them, as those of columns are: a request can name every region.
+    """
     column = request.columns.region
     if column is None or column not in frame:
         return {"": frame.copy()}
-    _check_names(frame[column], findings)
-    regions = frame[column].fillna("")
+    regions = frame[column].map(plain_name, na_action="ignore")
+    _check_names(regions, findings)
+    regions = regions.fillna("")
     return {
         str(name): rows.drop(columns=column) for name, rows in frame.groupby(regions, sort=True) if len(rows)
     }

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from contracts.base import RELEASE, canonical_json, error_lines
+from contracts.budget import BudgetQuestion
 from contracts.job import IllegalTransition, Job, JobState
 from contracts.model import ModelConfig
 from contracts.request import SettingsError, TrainRequest, job_id_for, parse_settings
@@ -59,7 +60,12 @@ def test_a_field_of_a_request_says_what_it_is_when_left_out():
 
 
 def test_the_example_request_shows_every_field():
-    assert set(example("train_request")) == set(TrainRequest.model_fields)
+    shown = example("train_request")
+    assert set(shown) == set(TrainRequest.model_fields)
+    for name, field in TrainRequest.model_fields.items():
+        if isinstance(shown[name], dict) and hasattr(field.annotation, "model_fields"):
+            assert set(shown[name]) == set(field.annotation.model_fields), name
+    assert set(shown["budget"]) == set(BudgetQuestion.model_fields)
 
 
 def test_all_problems_of_a_request_are_told_at_once_with_their_paths():

@@ -132,6 +132,9 @@ def test_a_budget_question_names_a_region_of_the_data() -> None:
     finding = only(validated(by_region(), asked(budget={"region": "south"})), "budget-region")
     assert "budget.region 'south'" in finding.message
     assert "North, South, West" in finding.message
+    spaced = by_region().replace({"area": {"South": "South \u00a0 coast", "West": "a/b & <c>"}})
+    for name in ("South coast", "South  coast", "a/b & <c>"):
+        assert validated(spaced, asked(budget={"region": name})).table is not None
     off = {"posterior": "off", "search": {"best_by": "error_score"}}
     assert (
         "posterior: off"

@@ -299,6 +299,8 @@ def test_s_shaped_curves_are_split_as_well_as_by_trying_everything(seed: int) ->
         return (height * splits**alpha / (splits**alpha + half**alpha)).sum(axis=-1)
 
     answer = best_split(curves, low, high, budget)
+    near = np.minimum(abs(answer - low), abs(answer - high))
+    assert not ((near > 0) & (near < 1e-6)).any()  # no dust such as 4e-11
     assert answer.sum() == pytest.approx(budget, rel=1e-9)
     pairs = np.array(list(product(np.linspace(0, high[0], 121), np.linspace(0, high[1], 121))))
     splits = np.column_stack([pairs, budget - pairs.sum(axis=1)])

@@ -217,7 +217,7 @@ def _allocation(figure: Figure, figures: ModelFigures) -> bool:
         before, after = channel.before or 0.0, channel.proposed or 0.0
         axes.barh(row - 0.2, before, height=0.36, color=style.SPEND)
         axes.barh(row + 0.2, after, height=0.36, color=colours[channel.name])
-        change = f"  {after / before - 1:+.0%}" if before else ""
+        change = f"  {style.change(before, after)}"
         axes.text(after, row + 0.2, f" {style.amount(after)}{change}", va="center")
     axes.margins(x=0.14)
     style.amounts(axes.xaxis, "spend over the dates asked about, in currency")

@@ -208,6 +208,11 @@ def percent(share: float) -> str:
     return f"{round(100 * share, decimals) + 0.0:.{decimals}f} %"
 
 
+def change(old: float, new: float, decimals: int = 0) -> str:
+    """How much more a number became, as a percentage with its sign: +12%; empty if it was nothing."""
+    return f"{round(100 * (new / old - 1), decimals) + 0.0:+.{decimals}f}%" if old else ""
+
+
 def label(name: str, longest: int = 34) -> str:
     """A name that fits: words shortened alike, so that similar names stay apart; `$` starts no formula."""
     words = re.split(r"([\W_]+)", name)

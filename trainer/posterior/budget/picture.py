@@ -20,6 +20,10 @@ _WIDTH = 16.0
 """Inches."""
 _CURVES = 3
 """Response curves in a row."""
+_CURVE, _BETWEEN = 1.9, 1.15
+"""Height of a response curve, and of the room for axis and title to the next, in inches."""
+_AMOUNT = 1.0
+"""Width of what is written beside a bar, in inches."""
 _PALE = 0.45
 """Opacity of what was spent, beside what is proposed."""
 
@@ -45,12 +49,12 @@ class _Board:
         self.names = [style.label(channel.name) for channel in found.channels]
         count = len(self.names)
         self.left = max(1.7, 0.3 + 0.077 * max(style.width(name) for name in self.names))
+        self.room = _WIDTH - 0.3 - self.left
         self.board = max(1.6, 0.46 * (count + 1))
         self.lines = -(-count // _CURVES)
-        self.curves = 1.9
         self.top = 2.0
         self.height = (
-            self.top + self.board + 1.25 + self.lines * (self.curves + 0.75) + 0.45 + 0.2 * len(found.notes)
+            self.top + self.board + 0.85 + self.lines * (_CURVE + _BETWEEN) + 0.45 + 0.2 * len(found.notes)
         )
 
     def figure(self) -> Figure:
@@ -59,8 +63,7 @@ class _Board:
 
         figure = Figure(figsize=(_WIDTH, self.height))
         self._header(figure)
-        room = 15.7 - self.left
-        edges = [self.left + share * room for share in (0, 0.225, 0.255, 0.51, 0.54, 0.765, 0.795, 1)]
+        edges = [self.left + share * self.room for share in (0, 0.225, 0.255, 0.51, 0.54, 0.765, 0.795, 1)]
         spend, earned, gain, following = (
             self._place(figure, edges[2 * i], self.top, edges[2 * i + 1], self.board) for i in range(4)
         )
@@ -72,8 +75,8 @@ class _Board:
             line, column = divmod(i, _CURVES)
             wide = (15.7 - 0.95) / _CURVES
             place = 0.95 + column * wide
-            top = self.top + self.board + 1.35 + line * (self.curves + 0.75)
-            self._curve(self._place(figure, place, top, place + wide - 0.75, self.curves), i)
+            top = self.top + self.board + 1.35 + line * (_CURVE + _BETWEEN)
+            self._curve(self._place(figure, place, top, place + wide - 0.75, _CURVE), i)
         return figure
 
     def _place(self, figure: Figure, left: float, top: float, right: float, tall: float) -> Axes:
@@ -101,7 +104,7 @@ class _Board:
         meanings = ("spend", brief, self.metric)
         for i, (meaning, old, new) in enumerate(zip(meanings, *self._totals(), strict=True)):
             write(9.6 + 2.1 * i, 0.22, f"{style.amount(old)} → {style.amount(new)}", 16, style.INK)
-            write(9.6 + 2.1 * i, 0.58, f"{meaning}\n{new / old - 1:+.1%}" if old else meaning, 9)
+            write(9.6 + 2.1 * i, 0.58, f"{meaning}\n{style.change(old, new, 1)}", 9)
         notes = [note.replace("$", r"\$") for note in found.notes]
         foot = "Earned: what the periods bring, and what their spend brings afterwards; posterior means."
         write(0.3, self.height - 0.32 - 0.2 * len(notes), "\n".join([foot, *notes]), 8.5)
@@ -162,7 +165,7 @@ class _Board:
         axes.barh(row - 0.2, before, height=0.36, color=style.SPEND)
         axes.barh(row + 0.2, after, height=0.36, color=self.colours[channel.modelled])
         axes.text(before, row - 0.2, f" {style.amount(before)}", va="center", fontsize=8)
-        change = f"  {after / before - 1:+.0%}" if before else ""
+        change = f"  {style.change(before, after)}"
         axes.text(after, row + 0.2, f" {style.amount(after)}{change}", va="center", fontsize=8)
 
     def _gains(self, axes: Axes) -> None:
@@ -199,7 +202,7 @@ class _Board:
             axes.plot(new, row, "o", markersize=8, color=self.colours[channel.modelled])
         unit = f"{self.dependent} from the next unit spent" if self.revenue else "cost of the next conversion"
         self._finish(axes, unit)
-        style.question(axes, "Is there more to move?", "hollow: today; solid: proposed; even: well spread")
+        style.question(axes, "Is there more to move?", "hollow: today; even: well spread")
 
     def _finish(self, axes: Axes, unit: str, *, names: bool = False) -> None:
         style.rows(axes, self.names if names else [""] * len(self.names))
@@ -207,7 +210,8 @@ class _Board:
         axes.grid(axis="x")
         axes.margins(x=0.22)
         if axes.patches:
-            axes.set_xlim(left=0)
+            wide = 0.225 * self.room
+            axes.set_xlim(0, axes.dataLim.x1 * wide / (wide - _AMOUNT) or 1)
         style.amounts(axes.xaxis, unit)
 
     def _curve(self, axes: Axes, i: int) -> None:
@@ -225,8 +229,9 @@ class _Board:
         within = (fine >= answer.limits[0, i]) & (fine <= answer.limits[1, i])
         axes.plot(fine, mean, color=colour, linewidth=1.2)
         axes.plot(fine[within], mean[within], color=colour, linewidth=3)
-        axes.plot(before.spend, _mean(before), "o", markersize=8, color="white", markeredgecolor=colour)
-        axes.plot(after.spend, _mean(after), "o", markersize=8, color=colour, markeredgecolor="white")
+        for figures, inside, edge in ((before, "white", colour), (after, colour, "white")):
+            (dot,) = axes.plot(figures.spend, _mean(figures), "o", markersize=8, color=inside)
+            dot.set(markeredgecolor=edge, clip_on=False, zorder=4)  # whole at the edge too
         axes.set_xlim(0, min(widest, float(spends[-1])) or 1)
         axes.set_ylim(bottom=0)
         axes.grid()

@@ -161,6 +161,7 @@ def most_at_roas(curves: Curves, low: Floats, high: Floats, roas: float) -> Floa
     found = descend(
         curves, low, high, start, rule, max(float(start.sum()), _ALIKE * float(high.sum()), _ALIKE)
     )
+    found = _on_bounds(found, low, high)
     allowed = [found] if slack(found) >= -1e-9 * roas * found.sum() else []
     return max((start, *allowed), key=lambda spend: curves.response(spend).sum())
 
@@ -224,5 +225,10 @@ def _settled(spend: Floats, low: Floats, high: Floats, budget: float) -> Floats:
     spend = np.clip(spend, low, high)
     gap = budget - spend.sum()
     room = (high if gap > 0 else low) - spend
-    settled: Floats = spend + (room * min(gap / room.sum(), 1.0) if room.any() else 0.0)
-    return settled
+    return _on_bounds(spend + (room * min(gap / room.sum(), 1.0) if room.any() else 0.0), low, high)
+
+
+def _on_bounds(spend: Floats, low: Floats, high: Floats) -> Floats:
+    """With what differs from a bound by rounding only, as nothing does from 4e-11, on that bound."""
+    near = _ALIKE * spend.sum()
+    return np.where(spend - low <= near, low, np.where(high - spend <= near, high, spend))

@@ -85,7 +85,7 @@ def _header(figure: Figure, page: Page, answer: Reallocation, height: float) -> 
     meanings = (page.per_period("spend"), page.per_period(page.brief), page.metric)
     for i, (old, new, meaning) in enumerate(zip(before, after, meanings, strict=True)):
         write(9.6 + 2.1 * i, 0.22, f"{style.amount(old)} → {style.amount(new)}", 16, style.INK)
-        change = f"\n{new / old - 1:+.1%}" if old else ""
+        change = f"\n{style.change(old, new, 1)}"
         write(9.6 + 2.1 * i, 0.58, f"{meaning}{change}", 9)
     write(
         0.3,
@@ -118,7 +118,7 @@ def _pairs(axes: Axes, page: Page, answer: Reallocation, before: Floats, after: 
         axes.barh(row - 0.2, before[row], height=0.36, color=style.SPEND)
         axes.barh(row + 0.2, after[row], height=0.36, color=page.colours[name])
         axes.text(before[row], row - 0.2, f" {style.amount(before[row])}", va="center", fontsize=8)
-        change = f"  {after[row] / before[row] - 1:+.0%}" if before[row] else ""
+        change = f"  {style.change(before[row], after[row])}"
         axes.text(after[row], row + 0.2, f" {style.amount(after[row])}{change}", va="center", fontsize=8)
     axes.grid(axis="x")
     axes.set_xlim(min(0.0, before.min(), after.min()), 1.25 * largest)
