@@ -136,19 +136,6 @@ class JobEquals(Authored):
         return {**given, **({"state": tuple(self.state)} if self.state else {})}
 
 
-class CountQuery(JobEquals):
-    """Which jobs to count, and how far."""
-
-    most: Annotated[int, Field(ge=1, le=100_000)] = Field(1000, description="where counting ends")
-
-
-class JobCount(Exchanged):
-    """How many jobs there are."""
-
-    count: int = Field(description="jobs that match, counted no further than `most`")
-    more: bool = Field(description="whether there may be more: counting ended at `most`")
-
-
 class JobFilters(JobEquals):
     """Which jobs."""
 
@@ -163,6 +150,19 @@ class JobFilters(JobEquals):
     accepted_before: Moment | None = Field(
         None, description="jobs accepted before this time, UTC; left out: of all times"
     )
+
+
+class CountQuery(JobFilters):
+    """Which jobs to count, and how far."""
+
+    most: Annotated[int, Field(ge=1, le=100_000)] = Field(1000, description="where counting ends")
+
+
+class JobCount(Exchanged):
+    """How many jobs there are."""
+
+    count: int = Field(description="jobs that match, counted no further than `most`")
+    more: bool = Field(description="whether there may be more: counting ended at `most`")
 
 
 class JobsQuery(JobFilters, ListQuery):

@@ -260,6 +260,9 @@ _MESSAGES = {
     "dict_type": "must be a mapping of names to values",
     "list_type": "must be a list",
     "string_type": "must be text; put it in quotation marks",
+    "bool_parsing": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
 }
 
 
@@ -271,6 +274,9 @@ def _message(problem: Mapping[str, Any]) -> str:
     if kind == "union_tag_invalid":
         key = str(context["discriminator"]).strip("'")
         return f"there is no {key} {context['tag']!r}; choose one of {context['expected_tags']}"
+    if kind in ("too_short", "too_long"):
+        bound = f"least {context['min_length']}" if kind == "too_short" else f"most {context['max_length']}"
+        return f"must have at {bound} entries"
     message = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
     return _MESSAGES.get(kind) or message
 

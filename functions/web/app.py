@@ -33,6 +33,7 @@ from functions.web import (
 from functions.web.people import HEALTH, Identify, local_user, require
 from functions.web.problems import WebProblem, body
 from functions.web.queue_views import WaitingLetters
+from functions.web.routes import BASE
 from functions.web.security import check_origin, harden
 from functions.web.v1.table import ROUTES
 
@@ -84,7 +85,7 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
 def _logged(runtime: Runtime, response: Response) -> Response:
     """Log what a person did or was refused."""
     person = g.get("person")
-    if request.method == "POST" or response.status_code == 403:
+    if request.method in ("POST", "PUT") or response.status_code in (401, 403):
         runtime.log(
             "INFO" if response.status_code < 400 else "WARNING",
             f"{request.method} {request.path}",
@@ -104,7 +105,9 @@ def _refused(error: WebProblem) -> Response:
 
 def _of_http(error: HTTPException) -> Response:
     kind = (error.name or "error").lower().replace(" ", "-")
-    problem = Problem(type=kind, title=error.name, detail=error.description or "")
+    unknown = error.code == 404 and request.path.startswith("/api/")
+    detail = f"there is no such address; {BASE}/openapi.json lists those there are" if unknown else ""
+    problem = Problem(type=kind, title=error.name, detail=detail or error.description or "")
     response = _answer(problem, error.code or 500)
     response.headers.extend(item for item in error.get_headers(request.environ) if item[0] == "Allow")
     return response

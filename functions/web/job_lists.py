@@ -13,6 +13,7 @@ from contracts.job import Job, JobState, label
 from functions.ports import Ports
 from functions.runtime import Runtime
 from functions.web import views
+from functions.web.problems import BadQuery
 from functions.web.routes import read_query
 from functions.web.v1.jobs import find_jobs
 
@@ -24,6 +25,13 @@ KEPT = timedelta(minutes=1)
 """For how long jobs that have ended are not counted again."""
 MORE_FILTERS = ("revision", "queue", "requested_by", "schedule", "label", "request_id")
 """Filters that are shown when they are asked for."""
+
+FORMER = {
+    "train": "POST /api/v1/jobs",
+    "status": "GET /api/v1/jobs/{job_id}",
+    "metadata": "GET /api/v1/countries/{country}/settings",
+}
+"""What to call instead of `?api=…`, which the system before this one answered at this address."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,10 @@ def jobs_page(runtime: Runtime, given: MultiDict[str, str]) -> JobsPage:
     Raises:
         BadQuery: with every problem.
     """
+    if "api" in given:
+        instead = FORMER.get(given["api"], "the addresses that /api lists")
+        line = f"api: the former API is not answered any more; call {instead}, which /api describes"
+        raise BadQuery("this is an address of the former API", [line])
     said = MultiDict((name, value) for name, value in given.items(multi=True) if value)
     if "=" in (written := said.get("label", "")):
         del said["label"]

@@ -16,6 +16,7 @@ from functions.web.problems import (
     BadQuery,
     Changed,
     NotAllowed,
+    NotIdentified,
     TooLarge,
     Unknown,
     WebProblem,
@@ -179,7 +180,7 @@ def _is_conditional(route: Route) -> bool:
 
 
 def _refusals(route: Route) -> Iterator[type[WebProblem]]:
-    yield from (BadQuery, NotAllowed)
+    yield from (BadQuery, NotIdentified, NotAllowed)
     if route.parameters:
         yield Unknown
     if route.body is not None:

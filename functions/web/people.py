@@ -29,7 +29,8 @@ Identify = Callable[[Request], Person]
 """Who sent a request.
 
 Raises:
-    NotAllowed: the sender is unknown or has no access.
+    NotIdentified: nobody vouches for the sender.
+    NotAllowed: the sender has no access.
 """
 
 

@@ -68,8 +68,19 @@ class Changed(WebProblem):
     title = "It has been changed meanwhile"
 
 
+class NotIdentified(WebProblem):
+    """Nobody vouches for who asks: sign in through Identity-Aware Proxy."""
+
+    status = 401
+    type = "not-identified"
+    title = "It is not known who asks"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
 class NotAllowed(WebProblem):
-    """The person is unknown, or may not do this."""
+    """The installation does not know the person, or they may not do this."""
 
     status = 403
     type = "not-allowed"

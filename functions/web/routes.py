@@ -133,7 +133,8 @@ def read_query(model: type[M], given: MultiDict[str, str]) -> M:
     for name, texts in given.lists():
         field, dot, entry = name.partition(".")
         if name not in model.model_fields.keys() - maps and not (dot and field in maps):
-            lines.append(f"{name}: there is no such parameter; there are: {known or 'none here'}")
+            advice = f"there are: {known}" if known else "this address takes none"
+            lines.append(f"{name}: there is no such parameter; {advice}")
         elif name not in lists and len(texts) > 1:
             lines.append(f"{name}: is given {len(texts)} times; give it once")
         elif field in maps:
@@ -196,11 +197,15 @@ def _serve(route: Route, runtime: Runtime, **arguments: Any) -> Response:
 def _read_body(most: int) -> bytes:
     if request.mimetype != "application/json":
         raise WrongType(f"the body is '{request.mimetype}'; send JSON, as application/json")
-    request.max_content_length = most
+    too_large = TooLarge(f"the body has more than {most >> 10} KiB")
+    request.max_content_length = most + 1  # a body without a length is cut off there, without an error
     try:
-        return request.get_data(cache=False)
+        data = request.get_data(cache=False)
     except RequestEntityTooLarge as error:
-        raise TooLarge(f"the body has more than {most >> 10} KiB") from error
+        raise too_large from error
+    if len(data) > most:
+        raise too_large
+    return data
 
 
 def _validated(model: type[M], data: bytes) -> M:

@@ -26,7 +26,7 @@ locals {
     "Bug"                 = { severity = "ERROR", filter = "resource.labels.service_name=~\"^mmm-\" severity>=ERROR jsonPayload.message=~\"Traceback\"" }
     "Training crashes"    = { severity = "ERROR", filter = "resource.type=\"cloud_run_job\" resource.labels.job_name=~\"^trainer-\" severity>=ERROR (textPayload=~\"failed to start|exit code\\(?:? ?137|Memory limit\" OR protoPayload.status.message=~\"failed to start|exit code 137|Memory limit\")" }
     "Quality of a model"  = { severity = "WARNING", filter = "${local.job_ended} jsonPayload.state=\"SUCCEEDED\" (jsonPayload.r2<${var.alert_min_r2} OR jsonPayload.converged=false)" }
-    "Somebody is refused" = { severity = "WARNING", filter = "resource.labels.service_name=\"${local.web}\" jsonPayload.function=\"web\" jsonPayload.status=403" }
+    "Somebody is refused" = { severity = "WARNING", filter = "resource.labels.service_name=\"${local.web}\" jsonPayload.function=\"web\" jsonPayload.status=(401 OR 403)" }
   }
   queries = {
     "Jobs that ended"     = local.job_ended

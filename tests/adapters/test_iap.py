@@ -6,6 +6,7 @@ import base64
 import getpass
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from contracts.job import JobState
 from functions.settings import PeopleSettings
 from functions.web.app import create_app
 from tests.web.harness import Site, open_site
+from tests.web.test_actions import letter
+from tests.web.test_schedules import text
+from tests.web.trained import trained
 
 pytest.importorskip("google.auth", reason="requirements/gcp.txt is not installed")
 
@@ -35,9 +39,11 @@ PEOPLE = {
 }
 
 
-def assertion(key: Any = KEY, **changes: Any) -> str:
+def assertion(key: Any = KEY, begins: int = -5, ends: int = 600, **changes: Any) -> str:
+    """An assertion that is valid from `begins` to `ends`, in seconds from now."""
     now = int(time.time())
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "iat": now - 5, "exp": now + 600, "email": "ann@shop.example"}
+    times = {"iat": now + begins, "exp": now + ends}
+    claims = {"iss": ISSUER, "aud": AUDIENCE, **times, "email": "ann@shop.example"}
     told = {name: value for name, value in {**claims, **changes}.items() if value is not None}
     return jwt.encode(crypt.EsSigner(key, "one"), told).decode()
 
@@ -68,7 +74,7 @@ def site(tmp_path: Path) -> Site:
 @pytest.mark.parametrize("path", ["/", "/api/v1/jobs", "/dead-letters", "/assets/style.css"])
 def test_without_an_assertion_nothing_is_answered(site: Site, path: str) -> None:
     answer = Page(site).get(path=path)
-    assert answer.status_code == 403
+    assert answer.status_code == 401
     assert "Identity-Aware Proxy" in answer.get_data(as_text=True)
 
 
@@ -77,39 +83,34 @@ def test_the_health_of_the_service_needs_none(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "token",
-    [
-        assertion(aud="/projects/123/locations/europe-west1/services/other"),
-        assertion(exp=int(time.time()) - 120, iat=int(time.time()) - 700),
-        assertion(iat=int(time.time()) + 600, exp=int(time.time()) + 1200),
-        assertion(iss="https://accounts.example"),
-        assertion(email=None),
-        assertion(ec.generate_private_key(ec.SECP256R1())),
-        assertion()[:-8] + "AAAAAAAA",
-        "no.token.atall",
-        "x",
-    ],
-    ids=[
-        "audience",
-        "expired",
-        "too early",
-        "issuer",
-        "nobody",
-        "other key",
-        "signature",
-        "garbage",
-        "short",
-    ],
+    ("forged", "told"),
+    {
+        "audience": (
+            lambda: assertion(aud="/projects/123/locations/europe-west1/services/other"),
+            "audience",
+        ),
+        "expired": (lambda: assertion(begins=-700, ends=-120), "expired"),
+        "too early": (lambda: assertion(begins=600, ends=1200), "too early"),
+        "issuer": (lambda: assertion(iss="https://accounts.example"), "no issuer"),
+        "nobody": (lambda: assertion(email=None), "no person"),
+        "other key": (lambda: assertion(ec.generate_private_key(ec.SECP256R1())), "signature"),
+        "signature": (lambda: assertion()[:-8] + "AAAAAAAA", "signature"),
+        "garbage": (lambda: "no.token.atall", "not valid"),
+        "short": (lambda: "x", "segments"),
+    }.values(),
 )
-def test_an_assertion_that_is_not_valid_is_refused(site: Site, token: str) -> None:
-    assert Page(site).get(token).status_code == 403
+def test_an_assertion_that_is_not_valid_is_refused(site: Site, forged: Callable[[], str], told: str) -> None:
+    answer = Page(site).get(forged())
+    assert (answer.status_code, answer.json["type"]) == (401, "/problems/not-identified")
+    assert told in answer.json["detail"]
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_an_assertion_without_a_signature_is_refused(site: Site) -> None:
     head, body, _ = assertion().split(".")
     none = base64.urlsafe_b64encode(json.dumps({"alg": "none", "kid": "one"}).encode()).decode().rstrip("=")
-    assert Page(site).get(f"{none}.{body}.").status_code == 403
-    assert Page(site).get(f"{head}.{body}.").status_code == 403
+    assert Page(site).get(f"{none}.{body}.").status_code == 401
+    assert Page(site).get(f"{head}.{body}.").status_code == 401
 
 
 def test_keys_are_fetched_once_for_many_requests(site: Site) -> None:
@@ -152,6 +153,40 @@ def test_timeline_and_log_name_the_person(site: Site, capsys: pytest.CaptureFixt
         "boss@shop.example",
         200,
     )
+
+
+def test_every_kind_of_action_keeps_the_person(site: Site) -> None:
+    trained(site)
+    site.job(JobState.FAILED, "weekly-2")
+    site.job(JobState.QUEUED, "weekly-3")
+    letter(site)
+    page, boss = Page(site), {HEADER: assertion(email="boss@shop.example")}
+
+    def act(path: str, body: Any = None, verb: str = "POST") -> Any:
+        told = {"json": body} if body is not None else {}
+        answer = page.client.open(f"/api/v1{path}", method=verb, headers=boss, **told)
+        assert answer.status_code in (200, 201), (path, answer.json)
+        return answer.json
+
+    asked = text()["request"] | {"request_id": "weekly-4", "window": {}}
+    settings = {"revision": "q4", "columns": asked["columns"]}
+    answers = [
+        act("/jobs", asked),
+        act("/jobs/weekly-2:retry"),
+        act("/jobs/weekly-3:move", {"queue": "bulk", "priority": 1}),
+        act("/queues/default:pause"),
+        act("/countries/DE:use", {"job_id": "weekly-1"}),
+        act("/countries/DE:stop_using"),
+        act("/dead-letters:replay", {"subscription": "extract-requests", "reason": "the data are not JSON"}),
+        act("/mappings/DE/weekly", {"settings": settings}, "PUT"),
+        act("/schedules/weekly", {"version": 0, "schedule": text()}, "PUT"),
+    ]
+    for answer in answers:
+        assert "boss@shop.example" in json.dumps(answer), answer
+    act("/jobs/weekly-1:delete_results")
+    assert site.stored().deletion.by == "boss@shop.example"
+    act("/countries/DE/settings", {"generation": 0, "settings": settings}, "PUT")
+    assert page.client.get("/api/v1/mappings/DE/default", headers=boss).json["by"] == "boss@shop.example"
 
 
 def test_on_one_machine_its_user_acts(site: Site) -> None:

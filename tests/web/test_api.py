@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from datetime import timedelta
@@ -39,7 +40,7 @@ def test_every_route_says_who_may_ask_and_only_changes_need_an_editor() -> None:
     ("address", "path", "told"),
     [
         ("/jobs?stat=FAILED", "stat", "there are: page_size, page_token, state, country, revision"),
-        ("/queues?page_size=3", "page_size", "there are: none here"),
+        ("/queues?page_size=3", "page_size", "takes none"),
         ("/jobs?page_size=1000", "page_size", "less than or equal to 100"),
         ("/jobs?view=basic&view=full", "view", "is given 2 times"),
         ("/jobs?state=BROKEN", "state[0]", "'ACCEPTED', 'EXTRACTED'"),
@@ -172,12 +173,12 @@ def test_jobs_are_found_by_each_filter_and_by_all_together(site: Site) -> None:
     }.items():
         jobs = site.client.get(f"{V1}/jobs?{asked}").json["jobs"]
         assert "".join(job["job_id"] for job in jobs) == found, asked
-    assert site.client.get(f"{V1}/jobs:count?country=AT").json == {"count": 2, "more": False}
+        assert site.client.get(f"{V1}/jobs:count?{asked}").json == {"count": len(found), "more": False}
     assert site.client.get(f"{V1}/jobs:count?state=FAILED&state=RUNNING&most=1").json == {
         "count": 1,
         "more": True,
     }
-    assert site.client.get(f"{V1}/jobs:count?label.team=growth").json["count"] == 1
+    assert site.client.get(f"{V1}/jobs:count?request_id=weekly&most=2").json == {"count": 2, "more": True}
     assert site.client.get(f"{V1}/jobs.csv?label.team=growth").text.count("weekly-1") == 1
     for wrong, told in {
         "label.team=a&label.tier=b": "one label at a time",
@@ -186,6 +187,34 @@ def test_jobs_are_found_by_each_filter_and_by_all_together(site: Site) -> None:
     }.items():
         answer = site.client.get(f"{V1}/jobs?{wrong}")
         assert (answer.status_code, told in answer.text) == (400, True)
+
+
+def test_a_body_that_is_too_large_is_refused_with_and_without_a_length(site: Site) -> None:
+    small, large = b'{"request_id":"x"}', b'{"request_id":"' + b"x" * (256 << 10) + b'"}'
+    for data, status in ((small, 400), (large, 413)):
+        streamed = {"input_stream": io.BytesIO(data), "environ_overrides": {"wsgi.input_terminated": True}}
+        for how in ({"data": data}, streamed):
+            answer = site.client.post(f"{V1}/jobs", content_type="application/json", **how)
+            assert answer.status_code == status, answer.json
+
+
+def test_an_address_of_the_former_api_is_answered_with_what_to_call(site: Site) -> None:
+    for said, instead in {
+        "api=train&country=fr&iterations=2000": "POST /api/v1/jobs",
+        "api=status&job_id=x": "GET /api/v1/jobs/{job_id}",
+        "api=metadata&country=fr": "GET /api/v1/countries/{country}/settings",
+    }.items():
+        answer = site.client.get(f"/?{said}")
+        assert (answer.status_code, instead in answer.text) == (400, True)
+    assert "/api/v1/openapi.json lists" in site.client.get(f"{V1}/job").json["detail"]
+
+
+def test_a_model_is_found_by_its_name(site: Site) -> None:
+    trained(site)
+    listed = site.client.get(f"{V1}/jobs/weekly-1/models").json["models"]
+    for model in listed:
+        assert site.client.get(f"{V1}/jobs/weekly-1/models/{model['sol_id']}").json == model
+    assert site.client.get(f"{V1}/jobs/weekly-1/models/9_9_9").status_code == 404
 
 
 def test_the_reference_tells_every_route_and_every_kind_of_problem(site: Site) -> None:

@@ -365,7 +365,7 @@ def test_everything_that_is_wrong_is_told_at_once_and_at_its_field(site: Site) -
     assert "3 things are to be mended" in html
     for name, words in {
         "search.trials": "greater than or equal to 1",
-        "search.iterations": "must be a valid integer",
+        "search.iterations": "must be a whole number",
     }.items():
         field = html[html.index(f'id="f.{name}.told"') :][:300]
         assert words in field

@@ -13,7 +13,7 @@ from google.auth.exceptions import GoogleAuthError
 from functions.adapters.gcp.errors import TIMEOUT_S, calling
 from functions.settings import PeopleSettings
 from functions.web.people import Person, person_of
-from functions.web.problems import NotAllowed
+from functions.web.problems import NotIdentified
 
 HEADER = "x-goog-iap-jwt-assertion"
 ISSUER = "https://cloud.google.com/iap"
@@ -48,12 +48,13 @@ class IapPeople:
         """The person whom the assertion names.
 
         Raises:
-            NotAllowed: there is no valid assertion, or the installation does not know the person.
+            NotIdentified: there is no valid assertion.
+            functions.web.problems.NotAllowed: the installation does not know the person.
             functions.errors.Unavailable: the proxy's keys cannot be read now.
         """
         assertion = request.headers.get(HEADER)
         if not assertion:
-            raise NotAllowed("the request did not come through Identity-Aware Proxy")
+            raise NotIdentified("the request did not come through Identity-Aware Proxy")
         try:
             claims = jwt.decode(
                 assertion,
@@ -62,10 +63,10 @@ class IapPeople:
                 clock_skew_in_seconds=SKEW_S,
             )  # type: ignore[no-untyped-call]
         except (GoogleAuthError, ValueError) as error:
-            raise NotAllowed(f"the assertion of Identity-Aware Proxy is not valid: {error}") from error
+            raise NotIdentified(f"the assertion of Identity-Aware Proxy is not valid: {error}") from error
         address = claims.get("email")
         if claims.get("iss") != ISSUER or not isinstance(address, str):
-            raise NotAllowed("the assertion of Identity-Aware Proxy names no issuer or no person")
+            raise NotIdentified("the assertion of Identity-Aware Proxy names no issuer or no person")
         return person_of(address, self._settings)
 
     def _current_keys(self) -> Keys:

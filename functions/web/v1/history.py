@@ -10,29 +10,29 @@ from typing import Any, get_args
 
 from flask import Response
 
-from contracts.api import JobFilters, JobsQuery
+from contracts.api import JobFilters
 from contracts.history import HistoryRow
 from functions.runtime import Runtime
 from functions.web.tables import csv_text
-from functions.web.v1.jobs import find_jobs
+from functions.web.v1.jobs import every_job
 
 CSV = "text/csv"
 PARQUET = "application/vnd.apache.parquet"
 COLUMNS = tuple(HistoryRow.model_fields)
 _AT_ONCE = 100
-"""Jobs that are read together."""
+"""Rows of a table that are written together."""
 _ROW_GROUP = 5_000
 """Rows of a part of a Parquet file, which are in memory at a time."""
 
 
 def export_jobs(runtime: Runtime, query: JobFilters) -> Response:
     """The history as a CSV table: every job that matches, newest first."""
-    return _streamed(_csv(_rows(runtime, query)), f"{CSV}; charset=utf-8", "jobs.csv")
+    return _streamed(_csv(map(HistoryRow.of, every_job(runtime, query))), f"{CSV}; charset=utf-8", "jobs.csv")
 
 
 def export_jobs_as_parquet(runtime: Runtime, query: JobFilters) -> Response:
     """The history as a Parquet file: every job that matches, newest first. Times are UTC."""
-    return _streamed(_parquet(_rows(runtime, query)), PARQUET, "jobs.parquet")
+    return _streamed(_parquet(map(HistoryRow.of, every_job(runtime, query))), PARQUET, "jobs.parquet")
 
 
 def _streamed(parts: Iterator[bytes], content_type: str, name: str) -> Response:
@@ -41,16 +41,6 @@ def _streamed(parts: Iterator[bytes], content_type: str, name: str) -> Response:
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Cache-Control"] = "private, no-cache"
     return response
-
-
-def _rows(runtime: Runtime, query: JobFilters) -> Iterator[HistoryRow]:
-    asked = JobsQuery(**query.model_dump(exclude_unset=True), page_size=_AT_ONCE)
-    while True:
-        jobs, token = find_jobs(runtime, asked)
-        yield from map(HistoryRow.of, jobs)
-        if not token:
-            return
-        asked = asked.model_copy(update={"page_token": token})
 
 
 def _csv(rows: Iterable[HistoryRow]) -> Iterator[bytes]:

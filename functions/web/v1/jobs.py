@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from flask import url_for
@@ -11,6 +13,7 @@ from contracts.api import (
     CountQuery,
     JobAnswer,
     JobCount,
+    JobFilters,
     JobList,
     JobRow,
     JobsQuery,
@@ -33,6 +36,9 @@ from functions.web.people import asking, require_editor
 from functions.web.problems import BadBody, Refused
 from functions.web.routes import Answered, expected
 from functions.web.v1.paging import page
+
+_AT_ONCE = 100
+"""Jobs that are read together."""
 
 
 class Reused(Refused):
@@ -66,9 +72,27 @@ def find_jobs(runtime: Runtime, query: JobsQuery) -> tuple[list[Job], str]:
     return views.with_progress(runtime.ports, found), token
 
 
+def every_job(runtime: Runtime, query: JobFilters) -> Iterator[Job]:
+    """All jobs that match, in the order of the list, read in parts as far as they are needed."""
+    asked = JobsQuery(**query.model_dump(exclude_unset=True), page_size=_AT_ONCE)
+    while True:
+        found, token = find_jobs(runtime, asked)
+        yield from found
+        if not token:
+            return
+        asked = asked.model_copy(update={"page_token": token})
+
+
 def count_jobs(runtime: Runtime, query: CountQuery) -> JobCount:
-    """How many jobs there are, counted without reading them."""
-    count = runtime.ports.jobs.count(Job, most=query.most, since=None, **query.equals)
+    """How many jobs there are.
+
+    They are counted without reading them, unless `request_id` or a time is asked for.
+    """
+    if query.request_id or query.accepted_after or query.accepted_before:
+        asked = query.model_dump(exclude_unset=True, exclude={"most"})
+        count = sum(1 for _ in islice(every_job(runtime, JobFilters(**asked)), query.most))
+    else:
+        count = runtime.ports.jobs.count(Job, most=query.most, since=None, **query.equals)
     return JobCount(count=count, more=count == query.most)
 
 

@@ -17,7 +17,7 @@ from contracts.comparison import (
     UseModel,
     WeightsQuery,
 )
-from contracts.figures import ModelFigures
+from contracts.figures import FigureModel, ModelFigures
 from contracts.job import ModelInUse
 from functions.runtime import Runtime
 from functions.web import actions, compare, countries, results
@@ -49,6 +49,14 @@ def list_job_models(runtime: Runtime, job_id: str) -> ModelList:
         in_use=view.uses_this,
         models=view.figures.models if view.figures else [],
     )
+
+
+def get_job_model(runtime: Runtime, job_id: str, sol_id: str) -> FigureModel:
+    """One model of a job's result: how well it fits, its Pareto front and its cluster."""
+    for model in list_job_models(runtime, job_id).models:
+        if model.sol_id == sol_id:
+            return model
+    raise Unknown(f"job {job_id} has no model '{sol_id}'; GET /jobs/{job_id}/models lists those it has")
 
 
 def get_model_figures(runtime: Runtime, job_id: str, sol_id: str) -> ModelFigures:

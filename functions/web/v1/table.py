@@ -56,7 +56,7 @@ from contracts.comparison import (
     WeightsQuery,
 )
 from contracts.deletion import DeletionAnswer, DeletionList, DeletionPreview, OldResults
-from contracts.figures import ModelFigures
+from contracts.figures import FigureModel, ModelFigures
 from contracts.job import DeadLetter, ModelInUse, Queue
 from contracts.mapping import (
     EffectiveRequest,
@@ -191,6 +191,7 @@ ROUTES: tuple[Route, ...] = (
         role="act",
     ),
     Route("GET", "/jobs/{job_id}/models", models.list_job_models, ModelList),
+    Route("GET", "/jobs/{job_id}/models/{sol_id}", models.get_job_model, FigureModel),
     Route("GET", "/jobs/{job_id}/models/{sol_id}/figures", models.get_model_figures, ModelFigures),
     Route("GET", "/compare", models.compare_jobs, ComparisonAnswer, query=CompareQuery, problems=(Unknown,)),
     Route("GET", "/countries", models.list_countries, CountryList),
