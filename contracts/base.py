@@ -105,6 +105,12 @@ def plain_name(name: Any) -> Any:
     return " ".join(unicodedata.normalize("NFC", name).translate(_AS_SEEN).split())
 
 
+def some(values: Iterable[object], limit: int = 5) -> str:
+    """The first few values, for a message."""
+    listed = [str(value)[:40] for value in values]
+    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
+
+
 PlainName = Annotated[str, BeforeValidator(plain_name, json_schema_input_type=str)]
 """A name in which line breaks, repeated and unusual spaces count as one space."""
 

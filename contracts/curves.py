@@ -31,7 +31,8 @@ class CurveChannel(Exchanged):
     )
     spend: float = Field(
         description="of the factor 1, in currency, over the dates: `today`, or where that is 0 an even spend "
-        "as high as the last year's mean; 0: the channel never had media, and nothing is known of it"
+        "as high as the last year's mean, or else the window's; 0: the channel had no media in the window, "
+        "and nothing is known of it"
     )
     response: list[float] = Field(
         description="expected in the dates, over all draws of posterior.parquet; earlier spend, as it was, "

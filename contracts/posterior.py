@@ -162,6 +162,13 @@ class PosteriorShort(Exchanged):
     sentences: list[str] = Field(description="the same in words, and which channel earns more how surely")
 
 
+def chance(probability: float) -> str:
+    """A probability that is estimated from draws, in words: no draw is a proof."""
+    if probability > 0.99:
+        return "more than 99 %"
+    return "less than 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
+
+
 REGIONS_NOTE = "where saturation differs between regions, 80 % of their 90 % intervals held the truth"
 """Measured on generated worlds, see docs/trust.md."""
 

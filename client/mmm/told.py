@@ -10,6 +10,7 @@ from contracts.changes import ChangesShort
 from contracts.comparison import ComparisonAnswer
 from contracts.job import Finding
 from contracts.mapping import MappingCheck
+from contracts.posterior import chance
 from contracts.preview import Preview
 from contracts.result import Allocation, Gain, ModelInBrief
 from contracts.summary import ModelSummary, RunChannel
@@ -126,7 +127,7 @@ def _gained(gain: Gain | None) -> str:
     if gain is None:
         return ""
     interval = f"{gain.q05:+,.0f} to {gain.q95:+,.0f}"
-    return f", gain {gain.mean:+,.0f} ({interval} with 90 %, above 0 with {100 * gain.above_zero:.0f} %)"
+    return f", gain {gain.mean:+,.0f} ({interval} with 90 %, above 0 with {chance(gain.above_zero)})"
 
 
 def asked_table(found: ComparisonAnswer) -> Table:

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contracts.base import some
 from contracts.series import Interval, last_days
-from functions.validate.findings import Findings, some
+from functions.validate.findings import Findings
 
 STEPS: dict[Interval, pd.Timedelta | pd.DateOffset] = {
     "day": pd.Timedelta(days=1),

@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from contracts.base import some
 from contracts.model import Columns, PaidMedia
 from contracts.request import TrainRequest
 from functions.validate.columns import Floats, Mask, Numbers
-from functions.validate.findings import Findings, some
+from functions.validate.findings import Findings
 
 _LARGEST = 1e100
 """Largest value that is modelled, either sign."""

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from contracts.base import some
 from functions.validate.calendar import Days, days_in, regularity, unswapped
 from functions.validate.date_text import ORDERS, Parts, day_of, months_of, take_apart, without_time
-from functions.validate.findings import Findings, some
+from functions.validate.findings import Findings
 from functions.validate.likeness import likeness
 from functions.validate.midnights import Midnights, local_days
 from functions.validate.source import as_text, blank

@@ -9,11 +9,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.base import some
 from contracts.request import Aggregation, TrainRequest
 from functions.validate.aggregate import aggregated, functions_of, told
 from functions.validate.calendar import days_in, known_days
 from functions.validate.cleaning import kinds
-from functions.validate.findings import Findings, some
+from functions.validate.findings import Findings
 from functions.validate.source import ROW, as_text
 
 

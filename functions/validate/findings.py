@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from contracts.base import some
 from contracts.job import Finding
 from functions.errors import shortened
 
@@ -115,9 +116,3 @@ def _where(first: Iterable[int], count: int) -> str:
     shown = ", ".join(str(row) for row in first)
     more = f" and {count - _ROWS_IN_TEXT} more" if count > _ROWS_IN_TEXT else ""
     return f" (row{'s' if count > 1 else ''} {shown}{more})"
-
-
-def some(values: Iterable[object], limit: int = 5) -> str:
-    """The first few values, for a message."""
-    listed = [str(value)[:40] for value in values]
-    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")

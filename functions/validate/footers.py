@@ -12,8 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.base import some
 from contracts.request import TrainRequest
-from functions.validate.findings import Findings, some
+from functions.validate.findings import Findings
 from functions.validate.numbers import read_numbers
 from functions.validate.source import ROW, as_text
 

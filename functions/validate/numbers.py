@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from contracts.base import some
 from functions.validate import amounts
-from functions.validate.findings import Findings, some
+from functions.validate.findings import Findings
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]

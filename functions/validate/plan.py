@@ -7,6 +7,7 @@ from datetime import date
 
 import pandas as pd
 
+from contracts.base import some
 from contracts.model import CalibrationStudy, ModelConfig
 from contracts.request import TrainRequest
 from contracts.series import (
@@ -26,7 +27,7 @@ from contracts.series import (
 )
 from contracts.validation import ResolvedWindow
 from functions.validate.columns import Numbers
-from functions.validate.findings import Findings, some
+from functions.validate.findings import Findings
 
 _ROWS_PER_VARIABLE = 10
 """Rows for each variable below which validation warns."""

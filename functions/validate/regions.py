@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from contracts.base import plain_name
+from contracts.base import plain_name, some
 from contracts.request import TrainRequest
 from contracts.series import Interval
 from functions.validate.aggregate import aggregated, functions_of, told
 from functions.validate.cleaning import kinds
-from functions.validate.findings import Findings, some
+from functions.validate.findings import Findings
 from functions.validate.source import folded
 
 MOST_REGIONS = 250

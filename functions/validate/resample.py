@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from contracts.base import some
 from contracts.request import Aggregation, TrainRequest
 from contracts.series import Interval
 from functions.validate.aggregate import aggregated, functions_of, told
 from functions.validate.calendar import STEPS
-from functions.validate.findings import Findings, some
+from functions.validate.findings import Findings
 
 _FINER: dict[Interval, int] = {"day": 0, "week": 1, "month": 2}
 _FREQUENCIES = {"week": "W-SUN", "month": "M"}  # pandas names a week by its last day

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from contracts.base import MAX_NAME, plain_name
+from contracts.base import MAX_NAME, plain_name, some
 from contracts.request import CalendarFlag, Derived, Difference, Lag, Product, Sum, TrainRequest
 from functions.errors import BadData
 from functions.reading import notes_in, ours, unusable_in
 from functions.validate.date_text import fold
-from functions.validate.findings import Findings, some
+from functions.validate.findings import Findings
 
 MAX_CELLS = 6_000_000
 MAX_BYTES = 160 << 20

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from contracts.figures import picture_name
 from contracts.job import JobState, share_done
+from contracts.posterior import chance
 from functions.web.charts import CHARTS
 from functions.web.results import grouped, kind_of
 
@@ -112,11 +113,6 @@ def figure(value: float | None) -> str:
 def percent(value: float | None) -> str:
     """A share in percent."""
     return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def chance(value: float) -> str:
-    """A probability that is estimated from draws: no draw is a proof."""
-    return "more than 99 %" if value > 0.99 else "less than 1 %" if value < 0.01 else f"{100 * value:.0f} %"
 
 
 def as_yaml(value: Any) -> str:

@@ -118,6 +118,21 @@ def test_what_the_curves_do_not_know_is_refused_with_figures_all_at_once(written
     assert "1,000,000,000.00 is more than the curves know" in str(caught.value)
 
 
+def test_a_channel_that_stopped_years_ago_is_answered_as_a_job_does() -> None:
+    table = sales(channels=2)
+    stopped = table.index >= 70
+    table.loc[stopped, "sales"] -= 2 * table.loc[stopped, "c2"]
+    table.loc[stopped, "c2"] = 0.0
+    one = posterior(table, config(table), sweeps=200, longest=1)
+    plans = {"again": {"c2": 1000.0}}
+    told = planned(curves(one).country, dates="next-13-even", scenario="historical", plans=plans)
+    asked = {**DATES["next-13-even"], "scenario": "historical", "plans": plans}
+    job = documents.document(allocate(one, BudgetQuestion.model_validate(asked)))
+    assert told.notes == job.notes
+    assert told.plans[0].gain.mean == pytest.approx(job.plans[0].gain.mean, rel=1e-3)
+    assert told.plans[0].gain.mean > 500
+
+
 def test_conversions_are_answered_with_cpa() -> None:
     table = sales(rows=100)
     counted = posterior(table, config(table, {"dependent_type": "conversion"}), sweeps=300, longest=1)

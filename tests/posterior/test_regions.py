@@ -238,6 +238,15 @@ def test_a_plan_by_region_says_what_each_region_spends(country: Country, found: 
         assert mine.gain.mean == pytest.approx(theirs.gain.mean, rel=0.02)
         for one, other in zip(mine.regions, theirs.regions, strict=True):
             assert one.after.spend == pytest.approx(other.after.spend)
+    new = {"by_region": True, "region_plans": {"new": {"south": {"c2": 10}}}}
+    job = budget.document(allocate(found, BudgetQuestion.model_validate(new)))
+    assert job.plans[0].gain.mean == 0
+    assert job.notes == [
+        "c2 in south: it had no media there in the window, so nothing is known of what it earns; it is taken "
+        "to earn nothing"
+    ]
+    page = planner.answer(national, PlanQuestion.model_validate(new), regions=regional)
+    assert page.notes == job.notes
     unknown = {"by_region": True, "region_plans": {"move": {"nrth": {"c1": 1}}}}
     with pytest.raises(planner.Unanswerable, match="nrth: not a region of the result; there are: north"):
         planner.answer(national, PlanQuestion.model_validate(unknown), regions=regional)

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contracts.base import some
 from contracts.model import CalibrationStudy, ModelConfig
 from contracts.posterior import PosteriorConfig
 from trainer.engines.native.records import Inputs
@@ -34,8 +35,6 @@ from trainer.posterior.sampling import CHAINS, R_HAT, Progress, effective_size, 
 SWEEPS, LONGEST, ESS = 2000, 4, 100.0
 """Sweeps of a chain, how many times as long it may become, and the effective draws that every channel of the
 country must reach."""
-_NAMED = 5
-"""Regions that a note names."""
 _CHUNK = 50
 """Sweeps between two reports of progress."""
 
@@ -160,8 +159,7 @@ def _notes(country: Model, models: Mapping[str, Model]) -> Iterator[str]:
             said.setdefault(note, []).append(name)
     for note, names in said.items():
         if note not in country.notes:
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            yield f"{note} [{', '.join(names[:_NAMED])}{more}]"
+            yield f"{note} [{some(names)}]"
 
 
 def region_inputs(part: pd.DataFrame, config: ModelConfig, inputs: Inputs) -> Inputs:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from contracts.posterior import chance
 from trainer.engines.pictures.style import amount
 from trainer.posterior.result import Posterior
 
@@ -71,11 +72,11 @@ def _comparisons(found: Posterior) -> Iterator[str]:
     if len(order) > 2:
         pairs.append((order[0], order[-1]))
     for i, j in pairs:
-        better, worse, chance = found.paid[i].name, found.paid[j].name, found.better[i, j]
-        if chance >= SURE:
-            yield f"{better} earns more per unit of currency than {worse}: {_percent(chance)} sure."
+        better, worse, sure = found.paid[i].name, found.paid[j].name, float(found.better[i, j])
+        if sure >= SURE:
+            yield f"{better} earns more per unit of currency than {worse}: {chance(sure)} sure."
         else:
-            odds = f"{_percent(chance)} for {better}"
+            odds = f"{chance(sure)} for {better}"
             yield f"{better} or {worse}: the data cannot tell which earns more ({odds})."
 
 
@@ -89,10 +90,10 @@ def _regions(found: Posterior) -> Iterator[str]:
                 roas[region.name] = region.found.roas[:, names.index(channel.name)]
         order = sorted(roas, key=lambda name: float(np.median(roas[name])))
         if len(order) > 1:
-            chance = float((roas[order[-1]] > roas[order[0]]).mean())
+            sure = float((roas[order[-1]] > roas[order[0]]).mean())
             yield (
-                f"{channel.name} earns more in {order[-1]} than in {order[0]}: {_percent(chance)} sure."
-                if chance >= SURE
+                f"{channel.name} earns more in {order[-1]} than in {order[0]}: {chance(sure)} sure."
+                if sure >= SURE
                 else f"{channel.name}: the data cannot tell in which region it earns most."
             )
 
@@ -114,7 +115,3 @@ def _advice(found: Posterior) -> Iterator[str]:
     if found.paid:
         name = found.most_worth_a_study.name
         yield f"A lift study of {name} would help most: it has the most money in doubt."
-
-
-def _percent(chance: float) -> str:
-    return "more than 99 %" if chance > 0.99 else f"{100 * chance:.0f} %"

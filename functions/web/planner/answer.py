@@ -8,6 +8,7 @@ from functools import cached_property
 from math import inf, isfinite
 from typing import Any
 
+from contracts.base import some
 from contracts.budget import BOUNDS, DEFAULT_TARGET, amount_of
 from contracts.curves import CurveDates, CurvesDocument, RegionCurves, RegionCurvesDocument
 from contracts.plans import OfferedChannel, OfferedDates, PlanOffer, PlanQuestion
@@ -200,7 +201,8 @@ class _Asked:
                 for name, spend in spends.items():
                     places = self._places(name, region)
                     yield from ((f"region_plans.{plan}.{region}.{name}", i, spend) for i in places)
-        for name, (_, high) in self.question.channel_budgets.items():
+        budgets = {} if self.question.by_region else self.question.channel_budgets
+        for name, (_, high) in budgets.items():
             yield from ((f"channel_budgets.{name}", i, high) for i in self._places(name))
         for i, (name, spent) in enumerate(zip(self.names, self.today, strict=True)):
             if name in self.question.channel_bounds:
@@ -223,6 +225,12 @@ class _Asked:
         by = next((one for one in (today, usual) if any(one)), [1.0] * len(places))
         whole = amount_of(spend, sum(today))
         return [whole * one / sum(by) for one in by]
+
+    @cached_property
+    def planned(self) -> dict[str, list[float]]:
+        """What each plan spends."""
+        plans = {name: {"": spends} for name, spends in self.question.plans.items()}
+        return {name: self._given(one) for name, one in {**plans, **self.question.region_plans}.items()}
 
     def _given(self, spends: Mapping[str, Mapping[str, float | str]]) -> list[float]:
         """What a plan spends, given by region, or for all of them by an empty name, and by channel."""
@@ -252,8 +260,7 @@ class _Asked:
     def answer(self, solution: str) -> Allocation:
         """What is asked, and what is proposed."""
         found = self._base(solution)
-        plans = [self._plan(name, {"": spends}) for name, spends in self.question.plans.items()]
-        plans += [self._plan(name, regions) for name, regions in self.question.region_plans.items()]
+        plans = [self._plan(name, given) for name, given in self.planned.items()]
         if self.question.scenario == "historical":
             return found.model_copy(update={"plans": plans})
         low, high = self.limits
@@ -378,9 +385,7 @@ class _Asked:
         }
         return found.model_copy(update=new)
 
-    def _plan(self, name: str, spends: Mapping[str, Mapping[str, float | str]]) -> PlanAnswer:
-        given = self._given(spends)
-
+    def _plan(self, name: str, given: Sequence[float]) -> PlanAnswer:
         def told(places: Sequence[int]) -> dict[str, Any]:
             curves, of_these = [self.curves[i] for i in places], [given[i] for i in places]
             return {"after": self._figures(curves, of_these), "gain": self._gain(curves, of_these)}
@@ -460,12 +465,15 @@ class _Asked:
                 f"No channel is moved above {self.document.factors[-1]:g} times its spend, which is as far "
                 "as the curves go; a job can go further."
             )
+        unknown = "so nothing is known of what it earns; it is taken to earn nothing"
         for places in self.channels:
-            if not any(self.curves[i].channel.spend for i in places):
-                yield (
-                    f"{self.names[places[0]]}: it never had media, so nothing is known of what it earns; it "
-                    "is taken to earn nothing"
-                )
+            name, known = self.names[places[0]], [i for i in places if self.curves[i].channel.spend]
+            asked = [i for i in places if any(spends[i] > 0 for spends in self.planned.values())]
+            if not known:
+                yield f"{name}: it had no media in the window, {unknown}"
+            elif new := [i for i in asked if i not in known]:
+                regions = some([self.regions[i * len(self.regions) // len(self.names)] for i in new])
+                yield f"{name} in {regions}: it had no media there in the window, {unknown}"
 
 
 def _summed(curves: Sequence[Curve], spends: Sequence[float]) -> list[float]:

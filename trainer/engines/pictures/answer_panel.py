@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from contracts.posterior import chance
 from contracts.result import Allocation, Earned, Figures, Gain
 from trainer.engines.pictures import style
 
@@ -92,7 +93,7 @@ def _earned(axes: Axes, at: int, row: Row) -> None:
 
 def _gained(axes: Axes, at: int, row: Row) -> None:
     if row.gain is not None:
-        sure = f", above 0: {100 * row.gained.above_zero:.0f} %" if row.gained else ""
+        sure = f", above 0: {chance(row.gained.above_zero)}" if row.gained else ""
         _dot(axes, at, row, row.gain, row.gained, f"{style.amount(row.gain)}{sure}")
 
 

@@ -125,7 +125,7 @@ class _Earned(NamedTuple):
         channels = {channel.name: channel for channel in planned(found, span).channels}
         some, drawn, exact = found.some(DRAWS), {}, {}
         for name, channel in channels.items():
-            spends = (channel.spend or channel.usual) * np.array(FACTORS)
+            spends = channel.reference * np.array(FACTORS)
             if channel.parts:
                 drawn[name] = channel.earned(spends, some)
                 exact[name] = channel.earned(spends[_EXACT]).mean(axis=0)
@@ -147,8 +147,8 @@ def _dates(found: Posterior, name: str, span: Span, parts: Sequence[_Earned], dr
 
 
 def _channel(channel: PlannedChannel, parts: Sequence[_Earned], draws: int) -> CurveChannel:
-    name, spend = channel.name, channel.spend or channel.usual
-    if not channel.parts or not spend > 0:
+    name, spend = channel.name, channel.reference
+    if not channel.parts:
         nothing = [0.0] * len(FACTORS)
         return CurveChannel(
             name=name,
@@ -163,7 +163,7 @@ def _channel(channel: PlannedChannel, parts: Sequence[_Earned], draws: int) -> C
     exact: Floats = np.zeros(())
     for part in parts:
         if name in part.drawn:
-            silent = channel.spend > 0 and not part.channels[name].spend > 0  # whatever the factor, no spend
+            silent = _is_silent(part.channels[name], channel)
             drawn = drawn + part.drawn[name][:, np.zeros(len(FACTORS), int) if silent else slice(None)]
             exact = exact + part.exact[name][np.zeros(len(_EXACT), int) if silent else slice(None)]
     response, carry_out = _means(drawn.mean(axis=0), exact).T
@@ -180,6 +180,13 @@ def _channel(channel: PlannedChannel, parts: Sequence[_Earned], draws: int) -> C
         unit=unit,
         steps=np.diff(levels, axis=1, prepend=0).tolist(),
     )
+
+
+def _is_silent(part: PlannedChannel, whole: PlannedChannel) -> bool:
+    """Whether a region gets nothing of the country's spend, whatever the factor."""
+    if whole.spend > 0:
+        return not part.spend > 0
+    return whole.usual > 0 and not part.usual > 0
 
 
 def _means(some: Floats, exact: Floats) -> Floats:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from contracts.base import some
 from contracts.budget import BudgetQuestion
 from contracts.result import (
     AllocatedChannel,
@@ -25,6 +26,9 @@ from contracts.result import (
 from trainer.engines.common import Floats
 from trainer.engines.native.explain.efficiency import METRIC, efficiency
 from trainer.posterior.budget.answer import BudgetAnswer
+from trainer.posterior.budget.plan import PlannedChannel
+
+_UNKNOWN = "so nothing is known of what it earns; it is taken to earn nothing"
 
 
 def document(
@@ -295,13 +299,21 @@ def _notes(answer: BudgetAnswer) -> Iterator[str]:
             "These dates lie after the data: today is what was spent in the same periods a year before, "
             f"spread {how}; price per exposure is the mean of the last year."
         )
-    known = {channel.name for channel in answer.plan.channels if channel.parts}
-    unknown = {channel.name: channel for channel in answer.plan.channels if channel.name not in known}
-    for channel, spend in zip(answer.plan.channels, answer.spend, strict=True):
-        if unknown.pop(channel.name, None):
-            yield (
-                f"{channel.name}: it had no media in the window, so nothing is known of what it earns; it is "
-                "taken to earn nothing"
-            )
-        elif channel.parts and channel.spend == 0 and spend > 0:
-            yield f"{channel.name}: nothing was spent in these dates; the proposed spend is spread evenly"
+    channels = list(zip(answer.plan.channels, answer.spend, strict=True))
+    known = {channel.name for channel, _ in channels if channel.parts}
+    for name in dict.fromkeys(channel.name for channel, _ in channels if channel.name not in known):
+        yield f"{name}: it had no media in the window, {_UNKNOWN}"
+    asked = zip(answer.plan.channels, np.max([answer.spend, *answer.plans.values()], axis=0), strict=True)
+    for name in _named(one for one, spend in asked if spend > 0 and one.name in known and not one.parts):
+        yield f"{name}: it had no media there in the window, {_UNKNOWN}"
+    for name in _named(one for one, spend in channels if spend > 0 and one.spend == 0 and one.parts):
+        yield f"{name}: nothing was spent in these dates; the proposed spend is spread evenly"
+
+
+def _named(channels: Iterable[PlannedChannel]) -> Iterator[str]:
+    """Each channel once, by region with the regions."""
+    regions: dict[str, list[str]] = {}
+    for channel in channels:
+        regions.setdefault(channel.name, []).extend([channel.region] if channel.region else [])
+    for name, found in regions.items():
+        yield f"{name} in {some(found)}" if found else name

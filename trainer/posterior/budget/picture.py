@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contracts.posterior import chance
 from contracts.result import AllocatedChannel, Allocation, Figures, Gain
 from trainer.engines.common import Floats
 from trainer.engines.pictures import style
@@ -124,7 +125,7 @@ class _Board:
         interval = f"{_signed(gain.q05)} to {_signed(gain.q95)} (90 %)"
         return (
             f"Expected gain {_signed(gain.mean)} of {self.dependent}, {interval}; it is above 0 with a "
-            f"probability of {_percent(gain.above_zero)}"
+            f"probability of {chance(gain.above_zero)}"
         )
 
     def _totals(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
@@ -262,7 +263,3 @@ def _mean(figures: Figures) -> float:
 
 def _signed(value: float) -> str:
     return f"{'+' if value > 0 else ''}{style.amount(value)}"
-
-
-def _percent(chance: float) -> str:
-    return "more than 99 %" if chance > 0.99 else f"{100 * chance:.0f} %"

@@ -40,6 +40,12 @@ class Part:
     times: float
     """What the pattern is multiplied by with a factor of 1."""
 
+    @property
+    def of_window(self) -> float:
+        """What so many periods of the window cost on average, in currency."""
+        inputs = self.found.model.inputs
+        return self.found.channels[self.place].spend * len(self.pattern) / (inputs.stop - inputs.first)
+
 
 @dataclass(frozen=True, eq=False)
 class PlannedChannel:
@@ -60,6 +66,14 @@ class PlannedChannel:
     """What the pattern costs with a factor of 1, in currency."""
     usual: float
     """What so many periods of the last year cost on average, in currency."""
+
+    @property
+    def reference(self) -> float:
+        """A spend in currency that is not nothing unless nothing is known of the channel.
+
+        What was spent in the periods; or else what so many of the last year cost, or of the window.
+        """
+        return self.spend or self.usual or sum(part.of_window for part in self.parts)
 
     def earned(self, spends: Floats, draws: NDArray[np.int64] | None = None) -> Floats:
         """(S, F, 2) what spends (F,) earn in the periods and after them, in units of the dependent.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contracts.posterior import chance
 from contracts.result import AllocatedChannel, AllocatedRegion, Allocation, Figures, Gain
 from trainer.engines.pictures import style
 
@@ -57,9 +58,8 @@ def draw(found: Allocation, dependent: str, path: Path) -> None:
 def _gained(found: Allocation, dependent: str) -> str:
     gain = found.gain
     assert gain  # noqa: S101 (only answers are drawn)
-    chance = f"{100 * gain.above_zero:.0f} %"
-    unit = style.label(dependent, 24)
-    return f"Expected gain in {unit}: {_gain(gain)}; it is above 0 with a probability of {chance}"
+    unit, sure = style.label(dependent, 24), chance(gain.above_zero)
+    return f"Expected gain in {unit}: {_gain(gain)}; it is above 0 with a probability of {sure}"
 
 
 def _gain(gain: Gain) -> str:
