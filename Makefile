@@ -16,7 +16,7 @@ QUICK := $(wildcard tests/test_*.py) tests/contracts tests/data tests/web tests/
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-17s %s\n", $$1, $$2 }'
 
-setup: $(VENV)/local.done ## install what the system needs into .venv
+setup: $(VENV)/local.done $(VENV)/bin/mmm ## install what the system needs into .venv
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
@@ -26,6 +26,10 @@ $(VENV)/local.done: requirements/local.txt | $(VENV)/bin/python
 	@echo "Installing pinned dependencies into $(VENV) …"
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/local.txt
 	@touch $@
+
+$(VENV)/bin/mmm: | $(VENV)/bin/python
+	@printf '%s\n' '#!/bin/sh' 'PYTHONPATH="$(CURDIR)/client:$(CURDIR)" exec "$(abspath $(VENV))/bin/python" -m mmm "$$@"' > $@
+	@chmod +x $@
 
 $(VENV)/gcp.done: requirements/gcp.txt $(VENV)/local.done
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/gcp.txt

@@ -2,4 +2,4 @@
 
 from mmm.command import main
 
-main()
+main(prog_name="mmm")

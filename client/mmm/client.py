@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,7 @@ from contracts.api import (
     BatchAnswer,
     BatchList,
     BatchRow,
+    CountrySettings,
     DeadLetterList,
     DeletedResults,
     File,
@@ -29,12 +31,14 @@ from contracts.api import (
     JobList,
     JobRow,
     ListAnswer,
+    QueueDetail,
     QueueList,
     QueueUse,
     ScheduleAnswer,
     ScheduleList,
     SchedulePreview,
     ScheduleRow,
+    SelfTest,
     UploadList,
     UploadTarget,
     Validity,
@@ -43,7 +47,7 @@ from contracts.api import (
 from contracts.batch import BatchRequest
 from contracts.comparison import ComparisonAnswer, CountryList, CountryModels, ModelList
 from contracts.deletion import DeletionAnswer, DeletionList, DeletionPreview, OldResults
-from contracts.job import DeadLetter, Queue
+from contracts.job import DeadLetter, ModelInUse, Queue
 from contracts.mapping import (
     EffectiveRequest,
     MappingCheck,
@@ -58,7 +62,7 @@ from contracts.plans import PlanOffer
 from contracts.preview import Preview
 from contracts.request import TrainRequest
 from contracts.result import Allocation
-from mmm.errors import NoAnswer, refusal
+from mmm.errors import MmmError, NoAnswer, refusal
 from mmm.form import Form
 from mmm.result import Result
 
@@ -79,7 +83,13 @@ class Client:
     """
 
     def __init__(self, url: str, auth: AuthBase | None = None, timeout_s: float = 30) -> None:
-        """`auth` signs each call, such as `mmm.iap.IapServiceAccount`."""
+        """`auth` signs each call, such as `mmm.iap.IapServiceAccount`.
+
+        Raises:
+            MmmError: `url` is no address.
+        """
+        if not re.match(r"https?://[^/]", url):
+            raise MmmError(f"'{url}' is no address; write it as https://mmm.example.com")
         self.url = url.rstrip("/")
         self._timeout_s = timeout_s
         self._often = retrying_session(auth, 5)
@@ -116,8 +126,11 @@ class Client:
     def history(self, target: BinaryIO, kind: Literal["csv", "parquet"] = "csv", **filters: Any) -> None:
         """Write the history of all jobs that match, newest first, as a table; by the filters of `jobs`."""
         with self._get(f"/jobs.{kind}", params=_given(filters), stream=True) as answer:
-            for part in answer.iter_content(1 << 16):
-                target.write(part)
+            try:
+                for part in answer.iter_content(1 << 16):
+                    target.write(part)
+            except requests.RequestException as error:
+                raise NoAnswer(f"the answer of {self.url} broke off: {innermost_reason(error)}") from error
 
     def count(self, **filters: Any) -> JobCount:
         """How many jobs there are."""
@@ -281,6 +294,24 @@ class Client:
         """The models of a country, the best first; `weights` of r2, nrmse, rssd and trust."""
         return self._ask(CountryModels, "GET", f"/countries/{country}/models", params=weights)
 
+    def use_model(self, country: str, job: JobAnswer | str, sol_id: str | None = None) -> ModelInUse:
+        """Mark a model as the one that a country uses, the best one of a job unless another is named."""
+        body = {"job_id": _id(job), **_given({"sol_id": sol_id})}
+        return self._ask(ModelInUse, "POST", f"/countries/{country}:use", json=body)
+
+    def stop_using(self, country: str) -> ModelInUse:
+        """Take back the mark of the model that a country uses."""
+        return self._ask(ModelInUse, "POST", f"/countries/{country}:stop_using")
+
+    def settings(self, country: str) -> CountrySettings:
+        """The settings of a country: its mapping `default`."""
+        return self._ask(CountrySettings, "GET", f"/countries/{country}/settings")
+
+    def put_settings(self, country: str, settings: Mapping[str, Any], seen: int = 0) -> CountrySettings:
+        """Write the settings of a country over the `generation` that was seen last; 0: there are none."""
+        body = {"generation": seen, "settings": dict(settings)}
+        return self._ask(CountrySettings, "PUT", f"/countries/{country}/settings", json=body)
+
     def upload(
         self, path: Path | str, country: str, name: str | None = None, place: str = "drop-zone"
     ) -> str:
@@ -425,6 +456,15 @@ class Client:
         """Every queue, with how full it is."""
         return self._ask(QueueList, "GET", "/queues").queues
 
+    def queue(self, queue: str) -> QueueDetail:
+        """One queue: what runs, and who waits, in the order in which they are started."""
+        return self._ask(QueueDetail, "GET", f"/queues/{queue}")
+
+    def move(self, job: JobAnswer | str, queue: str, priority: int = 0) -> JobAnswer:
+        """Let a job that has not begun wait in another queue, or with another priority."""
+        body = {"queue": queue, "priority": priority}
+        return self._ask(JobAnswer, "POST", f"/jobs/{_id(job)}:move", json=body)
+
     def pause(self, queue: str) -> Queue:
         """Let a queue start nothing new."""
         return self._ask(Queue, "POST", f"/queues/{queue}:pause")
@@ -441,6 +481,10 @@ class Client:
     def replay(self, letter_id: str) -> DeadLetter:
         """Send the message of a dead letter again."""
         return self._ask(DeadLetter, "POST", f"/dead-letters/{letter_id}:replay")
+
+    def selftest(self) -> SelfTest:
+        """Try whether the parts of the installation work together; takes up to 20 seconds."""
+        return self._ask(SelfTest, "POST", "/selftest")
 
     def version(self) -> Version:
         """What the installation is, and what requests can name."""
@@ -511,7 +555,8 @@ def _check(answer: requests.Response) -> None:
     content = answer.headers.get("Content-Type", "")
     if content.startswith("text/html"):
         raise NoAnswer(
-            f"{answer.url} answered with a page: is a sign-in in between, or is it another system?"
+            f"{answer.url} answered with a web page: is it another system, or is a sign-in in between? Then "
+            "name a service account with --impersonate or `auth`"
         )
 
 

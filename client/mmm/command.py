@@ -6,7 +6,9 @@ Exit status: 0 all is well · 1 a job did not succeed · 2 a wrong call or reque
 
 from __future__ import annotations
 
+import fnmatch
 import functools
+import io
 import json
 import re
 import sys
@@ -56,14 +58,21 @@ from mmm.reading import (
     read_table,
 )
 from mmm.told import (
+    PlainConsole,
     asked_table,
     budget_lines,
+    budget_table,
     changes_lines,
     channels_table,
     columns_table,
     compared_table,
+    dates_table,
     fit,
+    fits,
     mapping_lines,
+    printable,
+    record_lines,
+    spends_table,
     trust_lines,
     warning_lines,
 )
@@ -93,7 +102,7 @@ class Place:
     @cached_property
     def console(self) -> Console:
         """Where people read."""
-        console = Console(markup=False)  # what is told may have brackets
+        console = PlainConsole(markup=False)  # what is told may have brackets
         if not console.is_terminal:
             console.width = 120
         return console
@@ -106,6 +115,20 @@ class Place:
         """Print lines as they are."""
         for line in lines:
             self.console.print(line, highlight=False, soft_wrap=True)
+
+    def show(self, table: Table) -> None:
+        """Print a table; on a terminal that is too narrow for it, a record for each row."""
+        if self.console.is_terminal and not fits(table, self.console.width):
+            self.tell(*record_lines(table))
+        else:
+            self.console.print(table, crop=False)
+
+    def answer(self, machine: bool, found: BaseModel | Sequence[BaseModel], *lines: str) -> None:
+        """Print what came of a command: lines for people, JSON for machines."""
+        if machine:
+            _print_json(found)
+        else:
+            self.tell(*lines)
 
 
 def _running(folder: Path) -> str:
@@ -127,18 +150,26 @@ class Commands(click.Group):
         try:
             return super().invoke(context)
         except UnreadableRequests as error:
-            _fail(f"nothing was submitted:\n{error}", WRONG)
+            _fail(f"nothing was sent:\n{error}", WRONG)
         except (NoAnswer, NotAllowed) as error:
             _fail(str(error), NO_CONNECTION)
         except MmmError as error:
             _fail(str(error), WRONG)
+        except BrokenPipeError:
+            raise  # whoever reads this has seen enough
+        except OSError as error:
+            _fail(f"{error.filename or 'the output'} cannot be written or read: {error.strerror}", WRONG)
         except KeyboardInterrupt:
             _fail("\ninterrupted; what was submitted goes on", 130)
 
 
 def _fail(text: str, status: int) -> None:
-    click.echo(text, err=True)
+    _warn(text)
     raise SystemExit(status)
+
+
+def _warn(text: str) -> None:
+    click.echo(printable(text), err=True)
 
 
 as_json = click.option("--json", "machine", is_flag=True, help="Answer with JSON.")
@@ -166,6 +197,9 @@ the_place = click.make_pass_decorator(Place)
 @click.pass_context
 def main(context: click.Context, url: str | None, folder: Path, impersonate: str | None) -> None:
     """The group of all commands."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that knows few characters shows others as `?`
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     context.obj = Place(url, folder, impersonate)
 
 
@@ -211,7 +245,7 @@ def submit(
 def _submit_table(place: Place, table: BatchRequest, watch: bool, machine: bool) -> None:
     misfits = [one for one in requests_of(table) if one.problems]
     for one in misfits:
-        click.echo(f"row {one.row} cannot be a request: {'; '.join(one.problems)}", err=True)
+        _warn(f"row {one.row} cannot be a request: {'; '.join(one.problems)}")
     batch = place.client.submit_batch(table)
     if watch:
         batch = follow_batch(place.client, batch.batch_id, place.bars(machine))
@@ -245,7 +279,7 @@ def _send(place: Place, submissions: Sequence[Submission]) -> tuple[list[tuple[S
             raise
         except Refused as error:
             refused = True
-            click.echo(f"{one.origin}: refused: {error}", err=True)
+            _warn(f"{one.origin}: refused: {error}")
     return jobs, refused
 
 
@@ -339,7 +373,7 @@ def jobs(place: Place, /, limit: int, table: bool, machine: bool, **filters: Any
     if machine:
         _print_json(found)
     else:
-        place.console.print(_jobs_table(found))
+        place.show(_jobs_table(found))
 
 
 @main.command()
@@ -415,7 +449,7 @@ def show(place: Place, job: str, machine: bool) -> None:
 def logs(place: Place, job: str, following: bool, attempt: int | None, task: int) -> None:
     """Print what a training has said."""
     for piece in place.client.log(job, attempt, task, following):
-        click.echo(piece, nl=False)
+        click.echo(printable(piece), nl=False)
 
 
 @main.command()
@@ -427,7 +461,7 @@ def logs(place: Place, job: str, following: bool, attempt: int | None, task: int
 def results(place: Place, job: str, folder: Path | None, only: str, machine: bool) -> None:
     """Write the files of a job into a folder; without --to list them."""
     if folder is None:
-        found = place.client.files(job)
+        found = [file for file in place.client.files(job) if fnmatch.fnmatch(file.name, only)]
         if machine:
             _print_json(found)
         else:
@@ -453,8 +487,8 @@ def compare(place: Place, jobs: tuple[str, ...], machine: bool) -> None:
     if machine:
         _print_json(found)
         return
-    place.console.print(asked_table(found))
-    place.console.print(compared_table(found))
+    place.show(asked_table(found))
+    place.show(compared_table(found))
     place.tell(*(f"  ! the jobs have different {what}" for what in found.unlike))
 
 
@@ -465,12 +499,20 @@ def compare(place: Place, jobs: tuple[str, ...], machine: bool) -> None:
     "--settings", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its settings."
 )
 @click.option("--source", is_flag=True, help="Start nothing: requests will name it.")
+@as_json
 @the_place
-def upload(place: Place, path: Path, country: str, settings: Path | None, source: bool) -> None:
+def upload(
+    place: Place, path: Path, country: str, settings: Path | None, source: bool, machine: bool
+) -> None:
     """Upload a file of data; with its settings, or those of its country, it becomes a job."""
+    names = []
     if settings is not None:
-        place.tell(place.client.upload(settings, country, f"{path.stem}.request.yaml"))
-    place.tell(place.client.upload(path, country, place="sources" if source else "drop-zone"))
+        names.append(place.client.upload(settings, country, f"{path.stem}.request.yaml"))
+    names.append(place.client.upload(path, country, place="sources" if source else "drop-zone"))
+    if machine:
+        click.echo(json.dumps(names))
+    else:
+        place.tell(*names)
 
 
 @main.command()
@@ -503,17 +545,24 @@ def plan(place: Place, job: str, question: Path | None, changes: tuple[str, ...]
         if machine:
             _print_json(offer)
         else:
-            place.tell(
-                yaml.safe_dump(offer.model_dump(mode="json"), sort_keys=False, allow_unicode=True).rstrip()
-            )
+            place.show(dates_table(offer))
+            place.show(spends_table(offer))
+            ask = f"ask: mmm plan {job} --set 'total=+10 %' --set dates={offer.dates[0].name}"
+            place.tell(*offer.notes, *_named("regions", offer.regions), ask)
         return
     asked = changed({} if question is None else read_document(question), [_change(one) for one in changes])
     answer = place.client.plan(job, **asked)
     if machine:
         _print_json(answer)
     else:
-        place.tell(*budget_lines([answer]))
+        if answer.feasible:
+            place.show(budget_table(answer))
+        place.tell(*budget_lines([answer.model_copy(update={"channels": []})]), *answer.notes)
     sys.exit(0 if answer.feasible else FAILED)
+
+
+def _named(what: str, names: Sequence[str]) -> list[str]:
+    return [f"{what}: {', '.join(names)}"] if names else []
 
 
 @main.command()
@@ -528,7 +577,7 @@ def preview(place: Place, path: Path, sheet: str | None, machine: bool) -> None:
     if machine:
         _print_json(found)
         return
-    place.console.print(columns_table(found))
+    place.show(columns_table(found))
     place.tell(f"  {'all' if found.whole else 'the first'} {found.rows:,} rows", *found.notes)
 
 
@@ -617,7 +666,7 @@ def _each(place: Place, jobs: Sequence[str], act: Any, machine: bool) -> None:
         except NotAllowed:
             raise
         except Refused as error:
-            click.echo(f"{job}: {error}", err=True)
+            _warn(f"{job}: {error}")
         else:
             if not machine:
                 place.tell(f"{job}: {done[-1].state}")
@@ -628,15 +677,14 @@ def _each(place: Place, jobs: Sequence[str], act: Any, machine: bool) -> None:
 
 @main.command()
 @click.argument("letters", metavar="[LETTER…]", nargs=-1)
+@as_json
 @the_place
-def replay(place: Place, letters: tuple[str, ...]) -> None:
+def replay(place: Place, letters: tuple[str, ...], machine: bool) -> None:
     """Send dead letters again: those that are named, or all that were not sent again yet."""
     waiting = letters or [one.letter_id for one in place.client.dead_letters() if not one.replayed_at]
-    if not waiting:
-        place.tell("there is no dead letter to replay")
-    for letter in waiting:
-        place.client.replay(letter)
-        place.tell(f"{letter}: replayed")
+    done = [place.client.replay(letter) for letter in waiting]
+    lines = [f"{letter.letter_id}: replayed" for letter in done]
+    place.answer(machine, done, *(lines or ["there is no dead letter to replay"]))
 
 
 @main.group(invoke_without_command=True)
@@ -658,20 +706,20 @@ def queues(context: click.Context, machine: bool) -> None:
 
 @queues.command()
 @click.argument("name")
+@as_json
 @the_place
-def pause(place: Place, name: str) -> None:
+def pause(place: Place, name: str, machine: bool) -> None:
     """Let a queue start nothing new."""
-    place.client.pause(name)
-    place.tell(f"{name}: paused; what runs goes on")
+    place.answer(machine, place.client.pause(name), f"{name}: paused; what runs goes on")
 
 
 @queues.command()
 @click.argument("name")
+@as_json
 @the_place
-def resume(place: Place, name: str) -> None:
+def resume(place: Place, name: str, machine: bool) -> None:
     """Let a queue start attempts again."""
-    place.client.resume(name)
-    place.tell(f"{name}: goes on")
+    place.answer(machine, place.client.resume(name), f"{name}: goes on")
 
 
 @main.group(invoke_without_command=True)
@@ -687,7 +735,7 @@ def batch(context: click.Context, limit: int, machine: bool) -> None:
         if machine:
             _print_json(found)
         else:
-            place.console.print(batches_table(found))
+            place.show(batches_table(found))
 
 
 batch_id = click.argument("one", metavar="BATCH")
@@ -818,7 +866,7 @@ def import_(
         _print_json(report)
     else:
         for found in report_tables(report):
-            place.console.print(found)
+            place.show(found)
         place.tell(*report_lines(report))
     sys.exit(0 if report.whole else FAILED)
 
@@ -834,7 +882,7 @@ def old_runs(place: Place, country: str | None, limit: int, machine: bool) -> No
     if machine:
         _print_json(found)
     else:
-        place.console.print(old_runs_table(found))
+        place.show(old_runs_table(found))
 
 
 @main.command()
@@ -894,21 +942,25 @@ def get_mapping(place: Place, country: str, name: str, version: int | None, mach
 @click.option(
     "--version", type=click.IntRange(1), help="Replace only this version; left out: write a new mapping."
 )
+@as_json
 @the_place
-def put_mapping(place: Place, country: str, name: str, path: Path, note: str, version: int | None) -> None:
+def put_mapping(
+    place: Place, country: str, name: str, path: Path, note: str, version: int | None, machine: bool
+) -> None:
     """Write a mapping from a YAML or JSON file (-: standard input)."""
     found = place.client.put_mapping(country, name, read_document(path), note, version)
-    place.tell(f"{country} {name}: version {found.version}, {found.at:%Y-%m-%d %H:%M} by {found.by}")
+    line = f"{country} {name}: version {found.version}, {found.at:%Y-%m-%d %H:%M} by {found.by}"
+    place.answer(machine, found, line)
 
 
 @mapping.command("delete")
 @of_mapping
 @click.option("--note", default="", help="Why, for its history.")
+@as_json
 @the_place
-def delete_mapping(place: Place, country: str, name: str, note: str) -> None:
+def delete_mapping(place: Place, country: str, name: str, note: str, machine: bool) -> None:
     """End a mapping that nothing uses; its versions stay."""
-    place.client.delete_mapping(country, name, note)
-    place.tell(f"{country} {name}: deleted")
+    place.answer(machine, place.client.delete_mapping(country, name, note), f"{country} {name}: deleted")
 
 
 @mapping.command("history")
@@ -1019,14 +1071,16 @@ def _next_and_last(found: ScheduleAnswer) -> list[str]:
 @click.argument("name")
 @click.argument("file", type=click.File("rb"))
 @click.option("--version", type=int, help="Replace only this version; left out: the one that is there.")
+@as_json
 @the_place
-def put_schedule(place: Place, name: str, file: Any, version: int | None) -> None:
+def put_schedule(place: Place, name: str, file: Any, version: int | None, machine: bool) -> None:
     """Write a schedule from a YAML or JSON file (-: standard input)."""
     text = _schedule_of(file.read())
     if version is None:
         there = [one.name for one in place.client.schedules()]
         version = place.client.schedule(name).version if name in there else 0
-    place.tell(*_next_and_last(place.client.put_schedule(name, text, version)))
+    found = place.client.put_schedule(name, text, version)
+    place.answer(machine, found, *_next_and_last(found))
 
 
 @schedule.command("preview")
@@ -1055,37 +1109,41 @@ def _schedule_of(data: bytes) -> dict[str, Any]:
 
 @schedule.command("enable")
 @click.argument("name")
+@as_json
 @the_place
-def enable_schedule(place: Place, name: str) -> None:
+def enable_schedule(place: Place, name: str, machine: bool) -> None:
     """Let a schedule come from now on."""
-    place.tell(*_next_and_last(place.client.enable_schedule(name)))
+    found = place.client.enable_schedule(name)
+    place.answer(machine, found, *_next_and_last(found))
 
 
 @schedule.command("disable")
 @click.argument("name")
+@as_json
 @the_place
-def disable_schedule(place: Place, name: str) -> None:
+def disable_schedule(place: Place, name: str, machine: bool) -> None:
     """Let a schedule come no more until it is enabled."""
-    place.client.disable_schedule(name)
-    place.tell(f"{name}: disabled; what runs goes on")
+    place.answer(machine, place.client.disable_schedule(name), f"{name}: disabled; what runs goes on")
 
 
 @schedule.command("delete")
 @click.argument("name")
+@as_json
 @the_place
-def delete_schedule(place: Place, name: str) -> None:
+def delete_schedule(place: Place, name: str, machine: bool) -> None:
     """Let a schedule come no more. Its jobs stay."""
-    place.client.delete_schedule(name)
-    place.tell(f"{name}: deleted; its jobs stay")
+    place.answer(machine, place.client.delete_schedule(name), f"{name}: deleted; its jobs stay")
 
 
 @schedule.command("run")
 @click.argument("name")
+@as_json
 @the_place
-def run_schedule(place: Place, name: str) -> None:
+def run_schedule(place: Place, name: str, machine: bool) -> None:
     """Let a schedule come once, now."""
-    run = place.client.run_schedule(name).runs[0]
-    place.tell(f"{name}: {run.job_id or run.batch_id}")
+    found = place.client.run_schedule(name)
+    run = found.runs[0]
+    place.answer(machine, found, f"{name}: {run.job_id or run.batch_id}")
 
 
 def _report(place: Place, origin: str, job: JobAnswer) -> None:
@@ -1093,7 +1151,7 @@ def _report(place: Place, origin: str, job: JobAnswer) -> None:
     place.tell(f"{origin}: {describe(job)}")
     summary = _summary(place, job)
     if summary:
-        place.console.print(channels_table(summary.best_model, summary.dependent))
+        place.show(channels_table(summary.best_model, summary.dependent))
         answers = [*filter(None, [summary.budget]), *summary.further_budgets]
         place.tell(f"  {fit(summary)}", *budget_lines(answers), *trust_lines(summary.trust))
     place.tell(*changes_lines(job.changes), *_reasons(job), *warning_lines(job.findings))

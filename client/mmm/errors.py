@@ -46,6 +46,10 @@ def refusal(answer: Response) -> MmmError:
     try:
         problem = ApiProblem.model_validate_json(answer.content)
     except ValidationError:
-        text = " ".join(answer.text.split())[:200]
-        return NoAnswer(f"{answer.url} answered {answer.status_code}, which MMM Trainer would not: {text}")
+        page = "<html" in answer.text.lower()
+        text = "a web page" if page else " ".join(answer.text.split())[:200] or "nothing"
+        advice = "is it the address of an MMM Trainer?"
+        if answer.status_code in (401, 403):
+            advice = "behind Identity-Aware Proxy, name a service account with --impersonate or `auth`"
+        return NoAnswer(f"{answer.url} answered {answer.status_code} with {text}; {advice}")
     return (NotAllowed if answer.status_code in (401, 403) else Refused)(problem)

@@ -40,10 +40,10 @@ def describe(job: Job) -> str:
 def follow(client: Client, job_ids: Iterable[str], console: Console | None = None) -> dict[str, JobAnswer]:
     """Show the jobs until every one has ended, and return each as it ended, by its id."""
     columns = (
-        TextColumn("{task.fields[name]}", table_column=Column(overflow="ellipsis")),
+        TextColumn("{task.fields[name]}", markup=False, table_column=Column(overflow="ellipsis")),
         BarColumn(10, table_column=Column(no_wrap=True)),
         TimeElapsedColumn(Column(no_wrap=True)),
-        TextColumn("{task.description}", table_column=Column()),
+        TextColumn("{task.description}", markup=False, table_column=Column()),
     )
     ended: dict[str, JobAnswer] = {}
     with rich_progress.Progress(*columns, console=console) as bars:

@@ -2,19 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from rich.table import Table
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
 
 from contracts.changes import ChangesShort
 from contracts.comparison import ComparisonAnswer
 from contracts.job import Finding
 from contracts.mapping import MappingCheck
+from contracts.plans import PlanOffer
 from contracts.posterior import chance
 from contracts.preview import Preview
 from contracts.result import Allocation, Gain, ModelInBrief
 from contracts.summary import ModelSummary, RunChannel
 from contracts.trust import TrustLine
+
+_FOLDED = 24
+"""How narrow a column may become whose texts can be folded."""
+
+
+def printable(text: str) -> str:
+    """A text without the characters that control a terminal; names of files and columns may have some."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "�", text)
+
+
+class PlainConsole(Console):
+    """A console on which no text controls the terminal."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text as it is shown."""
+        return super().render_str(printable(text), **options)
+
+
+def fits(table: Table, width: int) -> bool:
+    """Give the columns of a table widths in which no text is cut; False if there is no room for that."""
+    between = 3 * len(table.columns) + 1 if table.box else 2 * (len(table.columns) - 1)
+    narrow = [_narrowest(column) for column in table.columns]
+    spare = width - between - sum(narrow)
+    if spare < 0:
+        return False
+    for column, least in zip(table.columns, narrow, strict=True):
+        more = min(max(map(cell_len, _texts(column))) - least, spare)
+        column.width, spare = least + more, spare - more
+    return True
+
+
+def _narrowest(column: Column) -> int:
+    """The width of a column in which headers are broken between words, and texts that can be folded are."""
+    header, *cells = _texts(column)
+    longest = max(map(cell_len, cells), default=0)
+    if column.overflow == "fold" and not column.no_wrap:
+        longest = min(longest, _FOLDED)
+    return max(longest, *map(cell_len, header.split()), 1)
+
+
+def _texts(column: Column) -> list[str]:
+    return [str(text) for text in (column.header, *column.cells)]
+
+
+def record_lines(table: Table) -> Iterator[str]:
+    """A table for narrow terminals: the first cell of each row, and under it what the others say."""
+    if table.title:
+        yield str(table.title)
+    _, *names = (str(column.header) for column in table.columns)
+    for first, *cells in zip(*(map(str, column.cells) for column in table.columns), strict=True):
+        yield first
+        yield "  " + ", ".join(f"{name} {cell}" for name, cell in zip(names, cells, strict=True) if cell)
 
 
 def channels_table(
@@ -109,7 +167,7 @@ def budget_lines(answers: Sequence[Allocation]) -> list[str]:
                 f"{one.name} {amount(one.after.spend)}" for one in answer.channels if one.after
             )
             moved = f"{amount(answer.before.spend)} → {amount(answer.after.spend)}"
-            lines.append(f"{head}: {moved}{_gained(answer.gain)}: {spends}")
+            lines.append(f"{head}: {moved}{_gained(answer.gain)}{f': {spends}' if spends else ''}")
         lines += [
             f"{head}: {region.name}: {amount(region.before.spend)} → {amount(region.after.spend)}"
             f"{_gained(region.gain)}"
@@ -121,6 +179,47 @@ def budget_lines(answers: Sequence[Allocation]) -> list[str]:
             for plan in answer.plans
         ]
     return lines
+
+
+def budget_table(answer: Allocation) -> Table:
+    """A row per paid channel: what was spent, what is proposed, and what that gains with its interval."""
+    table = Table(
+        title=f"budget, {answer.start} to {answer.end}", title_justify="left", box=None, pad_edge=False
+    )
+    table.add_column("channel")
+    for name in ("spent", "proposed", "change", "gain", "90 % interval"):
+        table.add_column(name, justify="right")
+    for one in answer.channels:
+        if one.before is None or one.after is None:
+            continue
+        before, after, gain = one.before.spend, one.after.spend, one.gain
+        change = f"{100 * (after / before - 1):+.0f} %" if before else ""
+        told = (f"{gain.mean:+,.0f}", f"{gain.q05:+,.0f} – {gain.q95:+,.0f}") if gain else ("", "")
+        table.add_row(one.name, amount(before), amount(after), change, *told)
+    return table
+
+
+def dates_table(offer: PlanOffer) -> Table:
+    """A row for each name of dates that a budget question can be about."""
+    table = Table(title="dates", title_justify="left", box=None, pad_edge=False)
+    for name in ("name", "from", "to", f"{offer.interval}s", "spent"):
+        table.add_column(name)
+    for one in offer.dates:
+        pattern = one.pattern.replace("_", " ")
+        table.add_row(one.name, str(one.start), str(one.end), str(one.periods), pattern)
+    return table
+
+
+def spends_table(offer: PlanOffer) -> Table:
+    """A row per channel: what is spent over the first dates, and up to which spend its curve is known."""
+    first = offer.dates[0]
+    table = Table(title=f"spends of {first.name}", title_justify="left", box=None, pad_edge=False)
+    table.add_column("channel")
+    for name in ("today", "at most"):
+        table.add_column(name, justify="right")
+    for one in first.channels:
+        table.add_row(one.name, amount(one.today), amount(one.most))
+    return table
 
 
 def _gained(gain: Gain | None) -> str:

@@ -97,6 +97,9 @@ def test_jobs_are_compared_and_the_best_of_a_country_is_found(trained: Trained) 
     assert {one.run.job_id for one in country.ranked} == {trained.job.job_id, second.job_id}
     assert country.ranked[0].score >= country.ranked[1].score
     assert trained.mmm.countries() == ["DE"]
+    used = trained.mmm.use_model("DE", second)
+    assert (used.job_id, trained.mmm.country("DE").in_use) == (second.job_id, used)
+    assert trained.mmm.stop_using("DE").ended_by == used.by
     models = trained.mmm.models(second)
     assert models.best in {one.sol_id for one in models.models}
 
@@ -134,10 +137,13 @@ def test_a_budget_is_planned_without_a_new_job(trained: Trained, tmp_path: Path)
     assert answer.exit_code == 0, answer.output
     told = json.loads(answer.output)
     assert told["after"]["spend"] == pytest.approx(1.1 * told["before"]["spend"])
+    shown = trained.run("plan", trained.job.job_id).output
+    assert re.search(r"tv_spend +[\d,]+ +[\d,]+\n", shown), shown
+    assert "last-13 " in shown
     question = write(tmp_path / "q.yaml", {"total": "+10 %"})
-    assert re.search(
-        r"budget.*: [\d,]+ → [\d,]+, gain", trained.run("plan", trained.job.job_id, str(question)).output
-    )
+    planned = trained.run("plan", trained.job.job_id, str(question)).output
+    assert re.search(r"tv_spend +[\d,]+ +[\d,]+ +[+-]\d+ % +[+-][\d,]+ +[+-][\d,]+ – ", planned), planned
+    assert re.search(r"budget.*: [\d,]+ → [\d,]+, gain", planned), planned
     assert trained.run("plan", trained.job.job_id, "--set", "total=lots").exit_code == 2
 
 
@@ -160,6 +166,8 @@ def test_files_are_written_as_they_are(trained: Trained, tmp_path: Path) -> None
     for name in written:
         assert (tmp_path / name).read_bytes() == (bucket / name).read_bytes()
     assert "onepager.png" in trained.run("results", trained.job.job_id).output
+    tables = trained.run("results", trained.job.job_id, "--only", "*.csv").output
+    assert sorted(line.split()[1] for line in tables.splitlines()) == written
     assert trained.run("results", trained.job.job_id, "--to", str(tmp_path), "--only", "*.xls").exit_code == 1
 
 
@@ -262,11 +270,13 @@ def test_jobs_are_cancelled_and_retried_and_refusals_are_told(trained: Trained) 
 
 
 def test_queues_are_paused_and_resumed(trained: Trained) -> None:
-    assert trained.run("queues", "pause", "default").exit_code == 0
+    assert json.loads(trained.run("queues", "pause", "default", "--json").output)["paused"] is True
     assert "default: 0 of 2 in use, paused" in trained.run("queues").output
     assert json.loads(trained.run("queues", "--json").output)[0]["paused"] is True
     trained.run("queues", "resume", "default")
     assert trained.mmm.queues()[0].paused is False
+    assert trained.mmm.queue("default").waiting == []
+    assert trained.mmm.selftest().wrong == 0
     assert trained.run("queues", "pause", "nope").exit_code == 2
 
 
@@ -274,8 +284,14 @@ def test_each_kind_of_failure_has_its_exit_status(trained: Trained, tmp_path: Pa
     assert trained.run("show", "no-such-job").exit_code == 2
     assert trained.run("show").exit_code == 2
     assert trained.run("jobs", "--since", "yesterday").exit_code == 2
-    nobody = CliRunner().invoke(main, ["--folder", str(tmp_path), "jobs"])
+    nobody = CliRunner().invoke(main, ["--folder", str(tmp_path), "jobs"], env={"MMM_URL": None})
     assert (nobody.exit_code, "make up" in nobody.stderr) == (3, True)
+    vague = CliRunner().invoke(main, ["--url", "127.0.0.1:8080", "jobs"])
+    assert (vague.exit_code, "write it as https://" in vague.stderr) == (2, True)
+    elsewhere = CliRunner().invoke(main, ["--url", f"{trained.system.url}/elsewhere", "jobs"])
+    assert (elsewhere.exit_code, "answered 404 with a web page" in elsewhere.stderr) == (3, True)
+    unwritable = trained.run("history", str(tmp_path / "none" / "jobs.csv"))
+    assert (unwritable.exit_code, "No such file or directory" in unwritable.stderr) == (2, True)
     closed_port = CliRunner().invoke(main, ["--url", "http://127.0.0.1:9", "jobs"])
     assert closed_port.exit_code == 3
     assert "nothing answers at http://127.0.0.1:9" in closed_port.stderr
@@ -283,6 +299,17 @@ def test_each_kind_of_failure_has_its_exit_status(trained: Trained, tmp_path: Pa
         Client("http://127.0.0.1:9").version()
     found = CliRunner().invoke(main, ["--folder", str(trained.system.folder), "version"])
     assert "engines:\n- native" in found.output
+
+
+def test_setup_puts_the_command_into_the_environment(tmp_path: Path) -> None:
+    python = tmp_path / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    command = python.with_name("mmm")
+    subprocess.run(["make", "-s", f"VENV={tmp_path}/venv", str(command)], cwd=ROOT, check=True)
+    told = subprocess.run([command, "jobs", "-h"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert told.stdout.startswith("Usage: mmm jobs [OPTIONS]")
 
 
 def test_the_client_can_be_installed_without_the_rest(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def old(tmp_path: Path) -> Path:
     }
     put(folder, "metadata/DE/20240105_120000/mapping.json", flat)
     put(folder, "metadata/DE/20240301_080000/mapping.json", flat | {"trials": 2, "colour": ""})
+    put(folder, "no\x1b[2Jtes/hostile.txt", {})
     rows = [
         {"column": "date", "role": "date_var"},
         {"column": "sales", "role": "dep_var"},
@@ -119,6 +120,7 @@ def test_the_old_system_is_looked_at_imported_once_and_shown(
     looked = run(system, *words)
     assert looked.exit_code == 1, looked.output
     assert "nothing was written" in looked.output
+    assert ("no�[2Jtes/hostile.txt" in looked.output, "\x1b" in looked.output) == (True, False)
     assert (list(mmm.mappings()), list(mmm.old_runs()), table.exists()) == ([], [], False)
     told = json.loads(run(system, *words, "--apply", "--json").stdout)
 

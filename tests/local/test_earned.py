@@ -20,7 +20,7 @@ def test_answers_plans_and_refusals_are_lines() -> None:
     refused = Allocation(sol_id="1_1_1", scenario="max_response", feasible=False, reason="too little")
     told = "gain +50 (-10 to +120 with 90 %, above 0 with 93 %)"
     assert budget_lines([answered, planned, refused]) == [
-        f"  budget quarter, 2026-01-05 to 2026-01-26: 1,000 → 1,100, {told}: ",
+        f"  budget quarter, 2026-01-05 to 2026-01-26: 1,000 → 1,100, {told}",
         f"  budget, 2026-01-05 to 2026-01-26: plan more: 1,100, {told}",
         "  budget: no answer: too little",
     ]

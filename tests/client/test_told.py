@@ -1,0 +1,53 @@
+"""What a terminal shows: no table is cut, and no text controls the terminal."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.table import Table
+
+from mmm.told import PlainConsole, fits, printable, record_lines
+
+
+def earned() -> Table:
+    table = Table(title="model 1_2_3")
+    table.add_column("channel")
+    for name in ("spend", "contribution to revenue", "90 % interval"):
+        table.add_column(name, justify="right")
+    table.add_row("tv_spend", "8,901,171", "20,983,754", "2.24 – 2.67")
+    table.add_row("newsletter_sends", "", "5,742,487", "")
+    return table
+
+
+@pytest.mark.parametrize("width", [200, 80, 70])
+def test_a_table_fits_into_a_terminal_without_losing_a_digit(width: int) -> None:
+    table, file = earned(), StringIO()
+    assert fits(table, width)
+    PlainConsole(file=file, width=width, force_terminal=True, color_system=None).print(table)
+    for text in ("newsletter_sends", "8,901,171", "20,983,754", "2.24 – 2.67"):
+        assert f" {text} " in file.getvalue()
+    assert max(map(len, file.getvalue().splitlines())) <= width
+
+
+def test_where_a_table_does_not_fit_its_rows_are_records() -> None:
+    table = earned()
+    assert not fits(table, 50)
+    assert list(record_lines(table)) == [
+        "model 1_2_3",
+        "tv_spend",
+        "  spend 8,901,171, contribution to revenue 20,983,754, 90 % interval 2.24 – 2.67",
+        "newsletter_sends",
+        "  contribution to revenue 5,742,487",
+    ]
+
+
+def test_what_would_control_a_terminal_is_shown_as_one_character() -> None:
+    file, hostile = StringIO(), "a\x1b[2J\x9b31m\x07b"
+    table = Table("name")
+    table.add_row(hostile)
+    console = PlainConsole(file=file, width=80, markup=False)
+    console.print(table)
+    console.print(hostile)
+    assert file.getvalue().count("a�[2J�31m�b") == 2
+    assert printable("two\n\tlines") == "two\n\tlines"
