@@ -11,7 +11,7 @@ QUICK := $(wildcard tests/test_*.py) tests/contracts tests/data tests/web tests/
   $(addprefix tests/pipeline/test_,attempts.py dead_letters.py one_bad_job.py one_request.py uploads.py)
 
 .DEFAULT_GOAL := help
-.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps lint quick test format bench truth functions-archive engine-teeth terraform-teeth terraform-validate audit images deploy-stores deploy-build deploy-scan deploy-plan deploy-apply deploy-smoke deploy-record deploy-rollback cleanup pictures schemas lock clean
+.PHONY: chaos chaos-real help setup demo up submit cancel retry replay stop test-deps lint quick test machine-code format bench truth functions-archive engine-teeth terraform-teeth terraform-validate audit images deploy-stores deploy-build deploy-scan deploy-plan deploy-apply deploy-smoke deploy-record deploy-rollback cleanup pictures schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "  make %-17s %s\n", $$1, $$2 }'
@@ -77,8 +77,12 @@ lint: $(VENV)/dev.done ## lint and types
 quick: lint ## lint, types and the tests that answer within a minute: no compilation, browser, emulator, R
 	@$(RUN) -m pytest -q -n auto --maxprocesses 4 --ignore-glob='*browser*' $(QUICK)
 
-test: $(if $(PART),$(VENV)/dev.done,lint) ## lint, types and every test, or only a part: PART=tests/web
+test: $(VENV)/dev.done ## lint, types and every test, or only a part: PART=tests/web
+	@$(if $(PART),,$(MAKE) --no-print-directory -j2 lint machine-code)
 	@$(RUN) -m pytest -n auto --maxprocesses 4 $(PART)
+
+machine-code: $(VENV)/dev.done # of the engine, in .numba: processes that need it at the same time would each compile it
+	@$(RUN) -m trainer --check
 
 format: $(VENV)/dev.done ## format the code
 	@$(VENV)/bin/ruff check --fix-only --quiet .

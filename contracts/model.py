@@ -436,11 +436,6 @@ def _as_refresh(value: Any) -> Any:
     return {"job": value} if isinstance(value, str) else value
 
 
-Continued = Annotated[
-    Refresh | None, BeforeValidator(_as_refresh, json_schema_input_type=Refresh | JobId | None)
-]
-
-
 MOST_QUESTIONS = 10
 """About budgets, in one request."""
 

@@ -98,32 +98,15 @@ def stored(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield table.replace_schema_metadata(told)
 
 
-def decode_upload(
-    name: str,
-    stream: BinaryIO,
-    out: ObjectWriter,
-    wanted: Collection[str] = (),
-    sheet: str | None = None,
-) -> int:
-    """Decode an uploaded file to zstd Parquet and return the number of rows.
-
-    CSV, Parquet, a sheet of an Excel workbook, or one CSV or Parquet file in gzip or ZIP. `stream` is
-    seekable and at its beginning; what it holds is recognised by its content, CSV by the ending of its name.
-    `wanted` are the columns that somebody asked for: they tell where the header is. The Parquet metadata say
-    how the file was read (see functions.reading).
-
-    Raises:
-        BadSource: the file is none of these, or is damaged; the text says what to do.
-    """
-    short = name.rsplit("/", 1)[-1]
-    with ExitStack() as stack:
-        return write_batches(read_batches(short, stream, wanted, sheet, stack), out)
-
-
 def read_batches(
     name: str, stream: BinaryIO, wanted: Collection[str], sheet: str | None, stack: ExitStack
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a file, whatever its format; `stack` closes what must be open while they are read.
+    """The rows of a file; `stack` closes what must be open while they are read.
+
+    CSV, Parquet, a sheet of an Excel workbook, or one CSV or Parquet file in gzip or ZIP. `stream` is
+    seekable and at its beginning; what it holds is recognised by its content, CSV by the ending of its name.
+    `wanted` are the columns that somebody asked for: they tell where the header is. The metadata of the
+    batches' schema say how the file was read (see functions.reading).
 
     Raises:
         BadSource: it is of none of the formats, or is damaged.

@@ -29,7 +29,6 @@ _MOST_LEVELS = 400  # a warehouse may take minutes to refuse a deeper one, and n
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,127}")
 _FILE_NAME = re.compile(r"[/\\*?]|\.(csv|tsv|txt|parquet|json|jsonl|ndjson|xlsx|db|duckdb|gz|zst)$", re.I)
 _TABLE_FUNCTIONS = (exp.GenerateSeries, exp.Generator, exp.Unnest, exp.Explode, exp.Values, exp.Identifier)
-_READS = (exp.Query, exp.Table, exp.Values)
 _SIDE_EFFECTS = re.compile(
     r"^(system\$.*|nextval|setval|getenv|read_\w+|parquet_\w+|sniff_csv|glob|query|query_table"
     r"|get_presigned_url|build_\w*file_url|get_stage_location)$",

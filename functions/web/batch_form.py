@@ -9,7 +9,7 @@ from typing import Any
 
 from werkzeug.datastructures import FileStorage
 
-from contracts.base import canonical_json
+from contracts.base import canonical_json, storable
 from contracts.batch import BatchRequest, requests_of
 from contracts.request import SettingsError, parse_settings
 from contracts.tables import MAX_TABLE_BYTES, Row, TableError, read_rows
@@ -18,6 +18,7 @@ from functions.acceptance.readable import kept
 from functions.acceptance.request import problems_of
 from functions.batches import read_batch
 from functions.errors import BadMessage, BadRequest
+from functions.message import json_object
 from functions.runtime import Runtime
 
 CHECKED = 200
@@ -69,11 +70,9 @@ def read_form(
             name = name.strip() or PurePath(file.filename).stem.removesuffix(".batch")
             rows = read_rows(file.filename, file.stream.read(MAX_TABLE_BYTES + 1))
         elif carried:
-            rows = json.loads(carried)
+            rows = _carried(carried)
     except TableError as error:
         problems.append(f"table: {error}")
-    except ValueError:
-        problems.append("table: the form was not sent whole; choose the file again")
     said: dict[str, Any] = {}
     try:
         said = parse_settings(base.encode(errors="surrogatepass")) if base.strip() else {}
@@ -94,6 +93,22 @@ def read_form(
     except BadMessage as error:
         return BatchForm(name, base, rows, [error.problem.detail])
     return BatchForm(name, base, rows, [], batch, list(_shown(runtime, batch)))
+
+
+def _carried(text: str) -> list[Row]:
+    """The rows that the form carries with it.
+
+    Raises:
+        TableError: they are not what the form was given.
+    """
+    try:
+        body, problems = storable(json_object(f'{{"rows": {text}}}'.encode()))
+        rows = body["rows"]
+    except (BadMessage, KeyError):
+        rows, problems = None, []
+    if problems or not isinstance(rows, list):
+        raise TableError("the form was not sent whole; choose the file again")
+    return rows
 
 
 def _shown(runtime: Runtime, batch: BatchRequest) -> list[RowShown]:

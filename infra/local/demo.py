@@ -38,7 +38,8 @@ from infra.local.host import ADDRESS, CONNECTION, LocalHost, local_settings, run
 from mmm.follow import describe
 from mmm.told import amount, channels_table, fit, ratio
 
-PATIENCE_S = 180.0
+PATIENCE_S = 900.0
+"""The longest time a demo may take: on a busy machine the first training compiles the engine for minutes."""
 REQUEST_ID, BAD_REQUEST_ID = "demo-weekly-sales", "demo-broken-sales"
 UPLOAD = "drop-zone/AT/sales.csv"
 SUBSCRIPTION = "demo-subscriber"
@@ -105,6 +106,7 @@ class Demo:
         self.jobs[job_id_for(BAD_REQUEST_ID)] = "train request, broken data"
         self.console.print("  ▶ a message that is not JSON")
         self.ports.bus.publish(TRAIN_REQUESTS, b"please train something")
+        self.console.print("The first training on a machine compiles the engine: a minute or two, once.")
 
     def _publish(self, request: dict[str, Any], what: str) -> None:
         self.console.print(f"  ▶ {what}")

@@ -35,7 +35,6 @@ from functions.adapters.gcp import bus, documents, errors, gcp_ports, objects
 from functions.adapters.gcp.errors import calling
 from functions.adapters.gcp.frozen import BLOCK
 from functions.errors import Permanent, Unavailable
-from functions.extract.decode import decode_upload
 from functions.ports import AlreadyExists, NotFound, Ports
 from functions.settings import SnowflakeConnection
 from tests.adapters.families import skipped_if_missing
@@ -43,6 +42,7 @@ from tests.adapters.family_gcp import gcp_settings, installation
 from tests.adapters.gcp_servers.emulators import free_port
 from tests.adapters.gcp_servers.storage import BUCKET, Bucket
 from tests.adapters.test_job_store import NOW, a_job
+from tests.data.decoding import decode_upload
 
 EQUAL = StructuredQuery.FieldFilter.Operator.EQUAL
 ARRAY_CONTAINS = StructuredQuery.FieldFilter.Operator.ARRAY_CONTAINS

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from contracts.job import Finding
 from contracts.request import TrainRequest
-from functions.extract.decode import decode_upload
 from functions.reading import ours
 from functions.validate.prepare import Prepared, prepare
+from tests.data.decoding import decode_upload
 
 COLUMNS: dict[str, Any] = {
     "date": "DATE",

@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from functions.errors import BadSource, Unavailable
-from functions.extract.decode import decode_upload, write_batches
+from functions.extract.decode import write_batches
 from functions.reading import unusable_in
 from functions.validate.prepare import prepare
 from tests.data.cases import Target, request, uploaded, weekly
+from tests.data.decoding import decode_upload
 
 
 def as_csv(frame: pd.DataFrame, delimiter: str, decimal: str) -> str:

@@ -14,9 +14,9 @@ with atheris.instrument_imports(include=["contracts", "functions", "yaml"]):
     from contracts.request import SettingsError, parse_settings
     from functions.acceptance.readable import readable
     from functions.errors import Permanent
-    from functions.extract.decode import decode_upload
     from functions.message import decode
     from functions.notifications import object_event
+    from tests.data.decoding import decode_upload
 
 
 def settings(data: bytes) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from functions.acceptance.readable import readable
 from functions.errors import Permanent
-from functions.extract.decode import decode_upload
 from functions.validate.prepare import prepare
 from infra.local.bench.figures import peak_memory_mb
 from tests.data.cases import request
+from tests.data.decoding import decode_upload
 
 ROOT = Path(__file__).resolve().parents[2]
 

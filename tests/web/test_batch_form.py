@@ -6,6 +6,7 @@ import html
 import re
 from io import BytesIO
 
+import pytest
 import yaml
 
 from contracts.batch import Batch
@@ -50,3 +51,9 @@ def test_rows_are_shown_with_their_problems_and_then_sent_once(site: Site) -> No
     wrong = site.client.post("/new-batch", data=hostile).text
     assert "base: is not valid YAML" in wrong
     assert "<script>" not in wrong
+
+
+@pytest.mark.parametrize("rows", ["1e999", "{}", "[" * 3000, "[] x", '[{"search.trials": 1e999}]', "]"])
+def test_rows_that_the_form_was_not_given_are_told(site: Site, rows: str) -> None:
+    answer = site.client.post("/new-batch", data={"name": "b", "base": "country: DE", "rows": rows})
+    assert (answer.status_code, "was not sent whole" in answer.text) == (200, True)

@@ -10,8 +10,6 @@ from math import sqrt
 from contracts.curves import CurveChannel
 
 _POINTS = 4
-_SLACK = 1e-9
-"""Relative; how far above the last factor rounding may lead."""
 
 
 class Curve:
