@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from contracts.cloud import INDEXES, NEWEST, Index, Order
 from contracts.job import Document
@@ -26,21 +27,23 @@ def indexes_for(kind: type[Document], equals: Iterable[str], order: Order = NEWE
     Raises:
         ValueError: there are no such indexes; no store ever reads more than it gives.
     """
-    asked = set(equals)
+    return list(_indexes_for(kind.kind, frozenset(equals), order))
+
+
+@cache  # the same few hundred questions are asked again and again
+def _indexes_for(kind: str, asked: frozenset[str], order: Order) -> tuple[Index, ...]:
     if not asked and order == NEWEST:
-        return []
-    usable = [
+        return ()
+    usable = tuple(
         index
         for index in INDEXES
-        if index.collection == kind.kind and index.order == order and asked.issuperset(index.fields)
-    ]
-    if exact := [index for index in usable if asked == set(index.fields)]:
+        if index.collection == kind and index.order == order and asked.issuperset(index.fields)
+    )
+    if exact := tuple(index for index in usable if asked == set(index.fields)):
         return exact
     if asked != {name for index in usable for name in index.fields}:
         fields = ", ".join(sorted(asked)) or "nothing"
-        raise ValueError(
-            f"{kind.kind} have no index for {fields}; it would be declared in contracts/cloud.py"
-        )
+        raise ValueError(f"{kind} have no index for {fields}; it would be declared in contracts/cloud.py")
     return usable
 
 

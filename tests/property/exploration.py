@@ -13,8 +13,8 @@ from tests.property.schedule import broken
 from tests.property.simulation import simulation
 from tests.property.tapes import tape
 
-_PART = 10
-"""Schedules that a process runs at a time: half a second or more."""
+_PART = 50
+"""Schedules that a process runs at a time: some seconds."""
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import base64
 import copy
 import functools
+import io
 import json
 import logging
 import shutil
 import sqlite3
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 from unittest import mock
 
 import pandas as pd
@@ -24,23 +24,22 @@ import pyarrow as pa
 
 from contracts.batch import Batch
 from contracts.events import JOB_FINISHED, SWEEP_REQUESTS, TRAIN_REQUESTS
-from contracts.job import Job, Queue, Upload
-from contracts.request import job_id_for, parse_settings
+from contracts.job import Document, Job, Queue, Upload
+from contracts.request import TrainRequest, job_id_for, parse_settings
 from functions import entry, runtime
 from functions.adapters.embedded import Embedded, LauncherSettings
-from functions.adapters.embedded.bus import Delivery
+from functions.adapters.embedded.bus import Delivery, _stage
 from functions.adapters.embedded.files import Mark
 from functions.errors import Unavailable
-from functions.extract import batches as unfolding
-from functions.extract import uploads
+from functions.extract import csv_text
+from functions.extract import decode as decoding
 from functions.log import Log
 from functions.message import decode
 from functions.notifications import notification
-from functions.ports import D, NotFound
+from functions.ports import D, NotFound, ObjectWriter
 from functions.runtime import Runtime
 from functions.settings import EmbeddedSettings
-from functions.sweep import batches as sweeping
-from functions.validate import prepare as preparation
+from functions.validate.prepare import prepare
 from functions.web import actions, batch_actions
 from infra.local.demo_data import demo_request, demo_settings, generate
 from tests.property.faults import Crash, Faults, Frame, watched
@@ -68,8 +67,8 @@ SAID_LATER = (
 """Fields of a job that its first released version did not have; nor had it `defaults`."""
 MAX_ROUNDS = 40
 """Of deliver, train and sweep after the last fault: a source that never answers gets four messages, and each
-comes to its end after eight rounds at most."""
-REFUSED_IN_PEACE = 5
+comes to its end after five rounds."""
+REFUSED_IN_PEACE = 2
 """A message that comes again in peace after so many deliveries is refused for ever; most of the others are
 passed over."""
 
@@ -106,6 +105,11 @@ def _batch() -> pa.RecordBatch:
 
 
 @functools.cache
+def _short() -> pa.RecordBatch:
+    return _batch()[:3]
+
+
+@functools.cache
 def csv() -> bytes:
     frame: pd.DataFrame = generate().table.iloc[:110]
     return frame.to_csv(index=False, date_format="%Y-%m-%d").encode()
@@ -134,11 +138,11 @@ class TableWarehouse:
         if CURSED in sql:
             raise Unavailable("the warehouse does not answer")
         self._simulation.invariants.queried(sql.rsplit('"', 2)[1], self._simulation.faults.stack[-1])
-        yield iter([_batch()[:3] if SHORT in sql else _batch()])
+        yield iter([_short() if SHORT in sql else _batch()])
 
 
 _PREPARED: dict[str, Any] = {}
-_really_prepare = preparation.prepare
+_really_prepare = prepare
 
 
 def _prepare_once(dataset: Any, request: Any, fingerprint: str, former: Any = None) -> Any:
@@ -154,9 +158,49 @@ PARQUET = b"prepared: the engine of a simulation does not read it"
 _parsed_settings = functools.cache(parse_settings)
 
 
-@functools.lru_cache(1000)
+_read_document = Document.model_validate_json.__func__  # type: ignore[attr-defined]
+_validated_request = TrainRequest.model_validate.__func__  # type: ignore[attr-defined]
+_connect = sqlite3.connect
+_read_csv = csv_text.read_batches
+_write_batches = decoding.write_batches
+
+
+@functools.lru_cache(10_000)
 def _parsed(kind: type[D], body: str) -> D:
-    return kind.model_validate_json(body)
+    """Documents are frozen, so the same text may be the same object."""
+    document: D = _read_document(kind, body)
+    return document
+
+
+@functools.lru_cache(1000)
+def _request(text: str) -> TrainRequest:
+    request: TrainRequest = _validated_request(TrainRequest, json.loads(text))
+    return request
+
+
+@functools.cache
+def _rows(name: str, content: bytes, wanted: frozenset[str]) -> list[pa.RecordBatch]:
+    return list(_read_csv(name, io.BytesIO(content), wanted))
+
+
+def _read_once(name: str, stream: BinaryIO, wanted: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
+    return iter(_rows(name, stream.read(), frozenset(wanted)))
+
+
+_WRITTEN: dict[tuple[int, ...], tuple[list[pa.RecordBatch], bytes, int]] = {}
+
+
+def _write_once(batches: Iterator[pa.RecordBatch], out: ObjectWriter) -> int:
+    """The batches of a simulation are made once and kept, so that each is known by its identity."""
+    here = list(batches)
+    key = tuple(map(id, here))
+    if key not in _WRITTEN:
+        content = io.BytesIO()
+        rows = _write_batches(iter(here), content)
+        _WRITTEN[key] = here, content.getvalue(), rows
+    _, parquet, rows = _WRITTEN[key]
+    out.write(parquet)
+    return rows
 
 
 class Simulation:
@@ -167,8 +211,6 @@ class Simulation:
         self.embedded = Embedded(
             folder, self.clock, push=self._push, launcher=LauncherSettings(stepping=True, max_parallel=99)
         )
-        for pragma in ("synchronous = OFF", "locking_mode = EXCLUSIVE", "journal_mode = MEMORY"):
-            self.embedded._database.connection.execute(f"PRAGMA {pragma}")  # nobody else opens this file
         self.settings = EmbeddedSettings(
             family="embedded", folder=folder, engines=["native"], queues=QUEUES, log_format="text"
         )
@@ -250,11 +292,11 @@ class Simulation:
 
     def deliver_due(self, generation: int | None = None) -> bool:
         """Deliver the message that is due longest, in peace; False if none is due."""
-        due = self.embedded.bus.due()
+        due = self._messages("parked = 0 AND due <= :now ORDER BY due, id")
         if due:
+            first = Delivery.of(min(due, key=lambda row: _stage(row["subscription"])))
             newest = self.generation() if generation is None else generation
-            frame = Frame(due[0].subscription, self.state_of(due[0]), generation=newest)
-            self.deliver(due[0], frame)
+            self.deliver(first, Frame(first.subscription, self.state_of(first), generation=newest))
         return bool(due)
 
     def deliverable(self) -> list[sqlite3.Row]:
@@ -428,27 +470,46 @@ class Simulation:
             pass
 
 
+_ONCE = {
+    "contracts.job.Document.model_validate_json": classmethod(_parsed),
+    "contracts.request.TrainRequest.model_validate": staticmethod(lambda body: _request(json.dumps(body))),
+    "functions.extract.csv_text.read_batches": _read_once,
+    "functions.extract.decode.write_batches": _write_once,
+    "functions.extract.uploads.parse_settings": lambda text: copy.deepcopy(_parsed_settings(text)),
+    "functions.validate.prepare.prepare": _prepare_once,
+    "functions.validate.prepare.to_parquet": constantly(PARQUET),
+}
+"""Pure functions, which are computed once for the same arguments."""
+_QUICK = {
+    "os.path.islink": constantly(False),
+    "psutil.Process.children": constantly([]),
+    "sqlite3.connect": lambda _, **how: _connect(":memory:", **how),
+    "time.sleep": constantly(None),
+    "trainer.life.cpu_seconds": constantly(0.0),
+    "trainer.life.peak_memory_mb": constantly(0.0),
+    "trainer.timings.cpu_seconds": constantly(0.0),
+    "trainer.timings.peak_memory_mb": constantly(0.0),
+}
+"""What the machine is asked all the time: here it has no symbolic links, only one process opens the database,
+and a training has no children and takes nothing."""
+_SMALL = {
+    "functions.extract.batches.AHEAD": 2,
+    "functions.extract.batches.CHUNK": 2,
+    "functions.sweep.batches.AHEAD": 2,
+}
+
+
 @contextmanager
 def simulation() -> Iterator[Simulation]:
     """An installation in memory whose pure and slow parts are computed once, and which never sleeps.
 
-    Nothing that a promise depends on is replaced. The folder of temporary files, sleeping and the list of
-    child processes belong to Python and psutil. The three functions of ours are pure, and are computed once
-    for the same arguments; handlers call them by name, and a port for each would serve this test alone. A
-    step of a batch takes two rows, so that three rows take several.
+    Nothing that a promise depends on is replaced: see `_ONCE` and `_QUICK`. A step of a batch takes two rows,
+    so that three rows take several.
     """
-    with (
-        TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder,
-        mock.patch.object(tempfile, "tempdir", folder),
-        mock.patch("time.sleep", constantly(None)),
-        mock.patch("psutil.Process.children", constantly([])),  # each heartbeat would scan all processes
-        mock.patch.object(preparation, "prepare", _prepare_once),
-        mock.patch.object(preparation, "to_parquet", constantly(PARQUET)),
-        mock.patch.object(unfolding, "CHUNK", 2),
-        mock.patch.object(unfolding, "AHEAD", 2),
-        mock.patch.object(sweeping, "AHEAD", 2),
-        mock.patch.object(uploads, "parse_settings", lambda text: copy.deepcopy(_parsed_settings(text))),
-    ):
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None))
+        for name, instead in {"tempfile.tempdir": folder, **_ONCE, **_QUICK, **_SMALL}.items():
+            stack.enter_context(mock.patch(name, instead))
         logging.disable(logging.CRITICAL)
         made = Simulation(Path(folder))
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import chain, product
 from typing import Literal
 
@@ -190,14 +191,21 @@ class _Select:
         order: Order,
         limit: int | None,
     ) -> _Select:
-        table, name = (table_name(index), index_name(index)) if index else ("documents", "documents_by_kind")
-        others = " CROSS JOIN listed USING (kind, sequence, request_id)" if table in LISTS else ""
-        columns = ", ".join(dict.fromkeys(("sequence", *(column(name) for name, _ in order))))
         return cls(
-            f"SELECT {columns} FROM {table} INDEXED BY {name}{others} WHERE {' AND '.join(wanted)} "  # noqa: S608 (names of ours)
-            f"ORDER BY {ordered(order)} LIMIT ?",
+            _sql(index, tuple(wanted), order),
             (*chain.from_iterable(wanted.values()), _ALL if limit is None else limit),
         )
+
+
+@cache
+def _sql(index: Index | None, conditions: tuple[str, ...], order: Order) -> str:
+    table, name = (table_name(index), index_name(index)) if index else ("documents", "documents_by_kind")
+    others = " CROSS JOIN listed USING (kind, sequence, request_id)" if table in LISTS else ""
+    columns = ", ".join(dict.fromkeys(("sequence", *(column(name) for name, _ in order))))
+    return (
+        f"SELECT {columns} FROM {table} INDEXED BY {name}{others} WHERE {' AND '.join(conditions)} "  # noqa: S608 (names of ours)
+        f"ORDER BY {ordered(order)} LIMIT ?"
+    )
 
 
 def _field(condition: str) -> str:
