@@ -1,7 +1,8 @@
 """From the dataset to the data that an engine trains on, with a report of everything noticed on the way.
 
 The steps, in this order; each reports all that it finds, and the later ones go on with what is usable. Where
-the data have regions, steps 4 to 11 are made for each of them, and 12 and 13 on their totals:
+the data have regions, steps 4 to 11 are made for each of them, and 12 and 13 on their totals; one without
+sales and media is left out:
 
 1. the columns are there; 2. empty rows and other countries are left out; 3. text becomes numbers, dates and
 factors; 4. empty cells are rejected or filled; 5. rows of one date are rejected or aggregated; 6. rows are
@@ -40,7 +41,7 @@ from functions.validate.footers import without_footer, without_units
 from functions.validate.former import check_former
 from functions.validate.numbers import read_numbers
 from functions.validate.profile import profile
-from functions.validate.regions import Parts, check_periods, check_totals, split, totals
+from functions.validate.regions import Parts, check_periods, check_totals, split, totals, without_empty
 from functions.validate.resample import resample
 from functions.validate.source import ROW, as_text, blank, check_columns, read, required, select_rows
 from functions.validate.window import resolve
@@ -131,6 +132,7 @@ def _series(
     for region, part in split(frame, request, findings).items():
         with findings.of_region(region):
             parts[region] = _cleaned(part, rows, unusable, interval, request, findings)
+    parts = without_empty(parts, request, findings)
     check_periods(parts, interval, date, findings)
     cleaned = pd.concat(parts.values()) if len(parts) > 1 else next(iter(parts.values()))
     named = {str(name): cleaned[name] for name in cleaned if name not in delivered}

@@ -76,6 +76,23 @@ def _check_names(regions: pd.Series[str], findings: Findings) -> None:
         )
 
 
+def without_empty(parts: Parts, request: TrainRequest, findings: Findings) -> Parts:
+    """The regions in which something was sold or some media were used, unless there are none at all."""
+    of_kind = kinds(request)
+    summed = [name for name, kind in of_kind.items() if kind in ("dependent", "media", "organic")]
+    there = {name: part for name, part in parts.items() if part.filter(summed).any(axis=None)}
+    empty = [name for name in parts if name not in there]
+    if not there or not empty:
+        return parts
+    findings.warning(
+        "empty-region",
+        f"{len(empty)} region(s) without sales and media in any period were left out: {some(empty)}",
+        "check that their data are whole",
+        request.columns.region,
+    )
+    return there
+
+
 def check_periods(
     parts: Mapping[str, pd.DataFrame], interval: Interval | None, date: str, findings: Findings
 ) -> None:

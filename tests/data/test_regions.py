@@ -120,6 +120,18 @@ def test_a_row_without_a_region_and_two_rows_of_one_date_are_errors() -> None:
     assert "[North]" in only(validated(twice, asked()), "duplicate-date").message
 
 
+def test_a_region_without_sales_and_media_is_left_out_and_named() -> None:
+    frame = by_region()
+    media = ["tv_S", "Search_S", "Search_Clicks", "newsletter"]
+    frame.loc[frame["area"] == "South", ["Revenue", *media]] = 0
+    frame = frame.drop(index=104)  # a week that the region lacks does not matter then
+    prepared = validated(frame, asked())
+    assert prepared.report.regions == ["North", "West"]
+    assert "South" in only(prepared, "empty-region").message
+    frame.loc[150, "tv_S"] = 5
+    assert "South has none for 2023-01-02" in only(validated(frame, asked()), "region-gap").message
+
+
 def test_a_request_cannot_use_the_country_column_as_region() -> None:
     with pytest.raises(ValidationError, match="is the country_column"):
         asked(country_column="area", country_value="North")

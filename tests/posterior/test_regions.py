@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +24,7 @@ from trainer.posterior.budget import allocate
 from trainer.posterior.budget import document as budget
 from trainer.posterior.budget.curves import curves
 from trainer.posterior.budget.split import Curve, Curves, best_split
+from trainer.posterior.job import Asked
 from trainer.posterior.regions import ByRegion, chains_by_region
 from trainer.trust import refits
 
@@ -324,6 +327,22 @@ def _study(dates: pd.Series[pd.Timestamp], spent: float) -> dict[str, Any]:
         "confidence": 0.9,
         "scope": "total",
     }
+
+
+def test_where_a_region_cannot_be_modelled_the_totals_say_so_and_why(
+    country: Country, tmp_path: Path
+) -> None:
+    regions = country.regions.copy()
+    regions.loc[regions["region"] == "south", "sales"] = 0
+    asked = Asked(1, lambda _: nullcontext(), lambda _: None, regions=ByRegion(regions, "region"))
+    assert asked(country.totals, country.config, tmp_path, None)
+    assert asked.found
+    why = "region south: 'sales' does not add up to more than 0 in the window"
+    assert document(asked.found).sentences[0] == (
+        f"These are numbers of the totals, without the regions: {why}."
+    )
+    with pytest.raises(Infeasible, match=f"nothing is known of regions: {why}"):
+        allocate(asked.found, BudgetQuestion(by_region=True))
 
 
 def test_a_study_of_the_country_is_told_to_all_its_regions(country: Country, found: Posterior) -> None:

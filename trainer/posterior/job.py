@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,12 +148,12 @@ class Asked:
         return JobPosterior(found, answer, self.log, config.pictures != "none")
 
     def _by_region(self, data: pd.DataFrame, config: ModelConfig, inputs: Inputs | None) -> Posterior | None:
-        """The posterior of all regions; None, with the reason in the log, if there is none."""
-        if self.regions is None:
+        """The posterior of all regions; None if that of the totals stands, which then says why."""
+        if self.regions is None or self.totals is None:
             return None
         table, column = self.regions.table, self.regions.column
         try:
-            return posterior_by_region(
+            found = posterior_by_region(
                 table,
                 data,
                 self.regions.asked(config),
@@ -164,8 +164,13 @@ class Asked:
                 begun=self.begun,
             )
         except NotOffered as reason:
-            self.log(f"posterior: none by region, so that of their totals stands: {reason}")
+            self.totals = replace(self.totals, without_regions=str(reason))
             return None
+        if found.converged or not self.totals.converged:
+            return found
+        reached = f"their chains did not agree after {found.sweeps:,} sweeps"
+        self.totals = replace(self.totals, without_regions=reached)
+        return None
 
     def _progressed(self, done: int, planned: int) -> None:
         self.tell(f"{done:,} of {planned:,} sweeps")

@@ -368,10 +368,6 @@ class _Samples:
     chains: tuple[_Draws, ...]
     sweeps: int
 
-    def split_r_hat(self, contribution: Floats) -> float:
-        """Of one channel's contributions (chains, t)."""
-        return split_r_hat(np.log(contribution))
-
     @property
     def national(self) -> Floats:
         """(chains, t, m)."""

@@ -56,6 +56,8 @@ class Posterior:
     """Of data by region: what is said of each; everything here is their sum, draw by draw."""
     spread: Floats | None = None
     """(S, m) of data by region: sd of a channel's log ROAS between regions."""
+    without_regions: str = ""
+    """Why data by region have only a posterior of their totals."""
 
     @property
     def channels(self) -> tuple[Channel, ...]:

@@ -27,7 +27,9 @@ def sentences(found: Posterior) -> list[str]:
             f"The chains do not agree on {', '.join(names)} after {found.sweeps:,} sweeps: do not use the "
             "posterior. More rows, fewer or less similar channels, a lift study or posterior.roas would help."
         ]
+    totals = f"These are numbers of the totals, without the regions: {found.without_regions}."
     return [
+        *([totals] if found.without_regions else []),
         *_earnings(found),
         *_comparisons(found),
         *_regions(found),

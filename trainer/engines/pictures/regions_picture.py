@@ -28,9 +28,9 @@ def draw(document: PosteriorDocument, path: Path) -> None:
     from matplotlib.figure import Figure
 
     paid = sum(channel.paid for channel in document.channels)
-    height, width = 1.75 + ROW * (len(document.regions) + 1), _NAMES + _COLUMN * paid + 0.3
+    height, width = 1.75 + ROW * (len(document.regions) + 1), max(_NAMES + _COLUMN * paid + 0.3, 9.0)
     with matplotlib.rc_context(style.settings()):
-        figure = Figure(figsize=(max(width, 9.0), height))
+        figure = Figure(figsize=(width, height))
         revenue = document.dependent_type == "revenue"
         title = (
             "What do channels earn in each region?"
@@ -41,8 +41,7 @@ def draw(document: PosteriorDocument, path: Path) -> None:
         reading = reading_of(document)
         figure.text(0.15 / width, 1 - 0.5 / height, reading, va="top", fontsize=9.5, color=style.MUTED)
         figure.text(0.15 / width, 1 - 0.72 / height, REGIONS_NOTE, va="top", fontsize=9.5, color=style.MUTED)
-        size = (max(width, 9.0) - _NAMES - 0.3) / max(width, 9.0)
-        place = (_NAMES / max(width, 9.0), 0.1 / height, size, 1 - 1.35 / height)
+        place = (_NAMES / width, 0.1 / height, 1 - (_NAMES + 0.3) / width, 1 - 1.35 / height)
         panel(figure.add_axes(place), document, document.regions)
         style.save(figure, path, "Regions")
 

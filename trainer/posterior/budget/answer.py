@@ -8,14 +8,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contracts.budget import DEFAULT_TARGET, BudgetQuestion, amount_of
 from trainer.engines.common import Floats
 from trainer.engines.native.budget import reallocation
 from trainer.engines.native.budget.reallocation import Infeasible
 from trainer.engines.native.explain.efficiency import efficiency
-from trainer.posterior.budget.plan import Plan, PlannedChannel, plan
+from trainer.posterior.budget.plan import Plan, plan
 from trainer.posterior.budget.split import Curve, Curves, Pooled, best_roas, best_split, most_at_roas
 from trainer.posterior.result import Posterior
 
@@ -116,21 +115,7 @@ def allocate(found: Posterior, question: BudgetQuestion) -> BudgetAnswer:
     plans = {name: _spends(asked, name, {"": spends}) for name, spends in question.plans.items()}
     plans |= {name: _spends(asked, name, regions) for name, regions in question.region_plans.items()}
     if question.scenario == "historical":
-        nothing = np.empty((len(names), 0))
-        same = np.array([np.ones_like(today)] * 2)
-        return BudgetAnswer(
-            found=found,
-            question=question,
-            plan=asked,
-            factors=same,
-            limits=same * today,
-            spends=nothing,
-            curves=nothing,
-            spend=today,
-            budget=float(today.sum()),
-            target=np.nan,
-            plans=plans,
-        )
+        return _as_spent(found, question, asked, plans)
     pools = _pools(question, names)
     factors, limits = _limits(question, names, today, pools)
     least, most = np.array([[limits[0, pool.places].sum(), limits[1, pool.places].sum()] for pool in pools]).T
@@ -150,13 +135,7 @@ def allocate(found: Posterior, question: BudgetQuestion) -> BudgetAnswer:
     highest = limits[1].copy()
     for pool, one in zip(pools, most, strict=True):
         highest[pool.places] = np.minimum(highest[pool.places], one)
-    tops = np.maximum(highest, today)
-    spends = np.array([top * np.linspace(0, 1, POINTS) ** 2 for top in tops])
-    parts = sum(len(channel.parts) for channel in asked.channels)
-    some = found.some(max(FEWEST, MOST_CURVES // max(parts, 1)))
-    curves = np.array(
-        [_curve(channel, spend, some) for channel, spend in zip(asked.channels, spends, strict=True)]
-    )
+    spends, curves = _curves(found, asked, np.maximum(highest, today))
     means = Curves([_mean(*both) for both in zip(spends, curves, strict=True)])
     pooled = Pooled(means, [pool.places for pool in pools], limits[0], highest, least, most)
     kind, earned = inputs.dependent_type, float(means.response(today).sum())
@@ -169,6 +148,39 @@ def allocate(found: Posterior, question: BudgetQuestion) -> BudgetAnswer:
         )
         spend = pooled.split(together)
     return BudgetAnswer(found, question, asked, factors, limits, spends, curves, spend, budget, target, plans)
+
+
+def _as_spent(
+    found: Posterior, question: BudgetQuestion, asked: Plan, plans: dict[str, Floats]
+) -> BudgetAnswer:
+    """The answer to a question that asks for no split."""
+    today, nothing = asked.spend, np.empty((len(asked.channels), 0))
+    same = np.ones((2, len(today)))
+    return BudgetAnswer(
+        found=found,
+        question=question,
+        plan=asked,
+        factors=same,
+        limits=same * today,
+        spends=nothing,
+        curves=nothing,
+        spend=today,
+        budget=float(today.sum()),
+        target=np.nan,
+        plans=plans,
+    )
+
+
+def _curves(found: Posterior, asked: Plan, tops: Floats) -> tuple[Floats, Floats]:
+    """Spends (c, F) of each channel up to `tops` (c,), and what they earn, in the periods and after them.
+
+    The latter is (c, S, F).
+    """
+    spends = np.array([top * np.linspace(0, 1, POINTS) ** 2 for top in tops])
+    parts = sum(len(channel.parts) for channel in asked.channels)
+    some = found.some(max(FEWEST, MOST_CURVES // max(parts, 1)))
+    pairs = zip(asked.channels, spends, strict=True)
+    return spends, np.array([channel.earned(spend, some).sum(axis=2) for channel, spend in pairs])
 
 
 class _Pool(NamedTuple):
@@ -207,7 +219,7 @@ def _limits(
 def _asked_about(found: Posterior, question: BudgetQuestion) -> Posterior:
     """The posterior of the region that is asked about; of a question about all of them the whole one."""
     if question.of_regions and not found.regions:
-        raise Infeasible("there is no posterior by region, so nothing is known of regions; the log says why")
+        raise Infeasible(f"nothing is known of regions: {found.without_regions or 'the data have none'}")
     if question.region is None:
         return found
     regions = {region.name: region.found for region in found.regions}
@@ -246,12 +258,6 @@ def _divided(asked: Plan, places: list[int], given: float | str, plan: str) -> F
     by = next(one for one in (today, usual, np.ones(len(places))) if one.any())
     divided: Floats = amount_of(given, float(today.sum())) * by / by.sum()
     return divided
-
-
-def _curve(channel: PlannedChannel, spends: Floats, draws: NDArray[np.int64]) -> Floats:
-    """(S, F) earned, in the periods and after them."""
-    earned: Floats = channel.earned(spends, draws).sum(axis=2)
-    return earned
 
 
 def _mean(spends: Floats, earned: Floats) -> Curve:
