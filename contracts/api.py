@@ -34,7 +34,7 @@ from contracts.job import (
     label,
 )
 from contracts.problem import Problem, Violation
-from contracts.request import LabelValue
+from contracts.request import LabelValue, RequestId
 from contracts.result import Timings
 from contracts.schedule import Run, Schedule, ScheduleText
 
@@ -57,7 +57,7 @@ def _one_label(labels: dict[str, str]) -> dict[str, str]:
     return labels
 
 
-Beginning = Annotated[str, spelled(r"^[!-~]{1,200}$", "must be the beginning of a request_id")]
+AnId = Annotated[str, spelled(r"^[a-z0-9-]{1,80}$", "is not an id, such as de-weekly-0123456789ab")]
 FileName = Annotated[
     str,
     spelled(
@@ -115,9 +115,7 @@ class JobEquals(Authored):
     requested_by: OneLine | None = Field(
         None, description="jobs for which the request says that they are for this person; left out: all"
     )
-    batch_id: Annotated[str, spelled(r"^[a-z0-9-]{1,80}$", "must be the id of a batch")] | None = Field(
-        None, description="jobs of this batch; left out: of all and of none"
-    )
+    batch_id: AnId | None = Field(None, description="jobs of this batch; left out: of all and of none")
     schedule: Slug | None = Field(None, description="runs of this schedule; left out: all jobs")
     label: Annotated[dict[Slug, LabelValue], AfterValidator(_one_label)] = Field(
         {},
@@ -139,10 +137,8 @@ class JobEquals(Authored):
 class JobFilters(JobEquals):
     """Which jobs."""
 
-    request_id: Annotated[str, spelled(r"^[!-~]{1,200}$", "must be the beginning of a request_id")] | None = (
-        Field(
-            None, description="jobs whose request_id begins so, the last of the alphabet first; left out: all"
-        )
+    request_id: RequestId | None = Field(
+        None, description="jobs whose request_id begins so, the last of the alphabet first; left out: all"
     )
     accepted_after: Moment | None = Field(
         None, description="jobs accepted at this time, UTC, or later; left out: of all times"

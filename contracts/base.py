@@ -41,8 +41,13 @@ _SPELLINGS: dict[str, str] = {}
 
 
 def spelled(pattern: str, words: str) -> StringConstraints:
-    """Text of a form; a problem with it is told in these words, and never as the pattern."""
-    _SPELLINGS[pattern] = words
+    """Text of a form; a problem with it is told in these words, and never as the pattern.
+
+    Raises:
+        ValueError: problems with the same pattern are told in other words elsewhere.
+    """
+    if _SPELLINGS.setdefault(pattern, words) != words:
+        raise ValueError(f"{pattern} is spelled '{_SPELLINGS[pattern]}'")
     return StringConstraints(pattern=pattern)
 
 

@@ -6,14 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from contracts.api import JobRow
+from contracts.api import AnId, JobRow
 from contracts.base import Authored, Exchanged, OfCountry, OfJob, spelled
 from contracts.figures import FigureModel
 from contracts.job import ModelInUse
 from contracts.summary import CountryRun, RunChannel
 from contracts.trust import Word
 
-AJobId = Annotated[str, spelled(r"^[a-z0-9-]{1,80}$", "is not a job id, such as de-weekly-0123456789ab")]
 Weight = Annotated[float, Field(ge=0, le=10)]
 SolId = Annotated[
     str, spelled(r"^[0-9]{1,9}(_[0-9]{1,9}){2}$", "is no name of a model; one looks like 1_17_1")
@@ -23,7 +22,7 @@ SolId = Annotated[
 class CompareQuery(Authored):
     """Which jobs to compare."""
 
-    job: Annotated[list[AJobId], Field(min_length=2, max_length=5)] = Field(
+    job: Annotated[list[AnId], Field(min_length=2, max_length=5)] = Field(
         description="two to five job ids; repeat the parameter"
     )
 
@@ -107,5 +106,5 @@ class CountryModels(Exchanged):
 class UseModel(Authored):
     """Which model a country is to use."""
 
-    job_id: AJobId = Field(description="the job")
+    job_id: AnId = Field(description="the job")
     sol_id: SolId | None = Field(None, description="a winner of it; left out: its best model")

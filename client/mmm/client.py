@@ -47,7 +47,7 @@ from contracts.api import (
 from contracts.batch import BatchRequest
 from contracts.comparison import ComparisonAnswer, CountryList, CountryModels, ModelList
 from contracts.deletion import DeletionAnswer, DeletionList, DeletionPreview, OldResults
-from contracts.job import DeadLetter, ModelInUse, Queue
+from contracts.job import DeadLetter, JobState, ModelInUse, Queue
 from contracts.mapping import (
     EffectiveRequest,
     MappingCheck,
@@ -273,8 +273,16 @@ class Client:
         return paths
 
     def result(self, job: JobAnswer | str) -> Result:
-        """The result of a job that has succeeded, for notebooks."""
-        return Result(self.job(job), self.files(job), self.read)
+        """The result of a job that has succeeded, for notebooks.
+
+        Raises:
+            MmmError: it has none (yet, or any more).
+        """
+        now = self.job(job)
+        if now.state is not JobState.SUCCEEDED or now.deletion is not None:
+            why = f"it is {now.state}" if now.deletion is None else f"{now.deletion.by} had it deleted"
+            raise MmmError(f"job {now.job_id} has no result: {why}")
+        return Result(now, self.files(now), self.read)
 
     # models and sources
 

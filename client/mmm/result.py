@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.api import File, JobAnswer
 from contracts.changes import ChangesDocument
-from contracts.figures import ModelFigures
+from contracts.figures import ModelFigures, figures_name
 from contracts.posterior import PosteriorDocument
 from contracts.summary import ModelSummary
 from contracts.trust import TrustLine
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Picture:
     """A picture; a notebook shows it."""
 
-    png: bytes
+    png: bytes = field(repr=False)
 
     def _repr_png_(self) -> bytes:
         return self.png
@@ -118,11 +119,18 @@ class Result:
         return pd.read_parquet(io.BytesIO(self.content(f"{name}.parquet")))
 
     def figures(self, sol_id: str | None = None) -> ModelFigures:
-        """What the charts of a model show: the best one, or another winner by its name."""
-        of_best = sol_id in (None, self.summary.best_model.sol_id)
-        return ModelFigures.model_validate_json(
-            self.content("figures.json" if of_best else f"figures-{sol_id}.json")
-        )
+        """What the charts of a model show: the best one, or another winner by its name.
+
+        Raises:
+            MmmError: there are no figures of this model; it says of which there are.
+        """
+        best = self.summary.best_model.sol_id
+        name = figures_name(sol_id or best, best)
+        if name not in self._files:
+            found = (re.fullmatch(r"figures-(.+)\.json", file) for file in self._files)
+            there = ", ".join([best, *sorted(one[1] for one in found if one)])
+            raise MmmError(f"job {self.job.job_id} has no figures of model {sol_id}; there are: {there}")
+        return ModelFigures.model_validate_json(self.content(name))
 
     def picture(self, name: str = "onepager") -> Picture:
         """A picture of the result: `onepager`, `roas`, `curves`, `contributions`, `fit`, `posterior`, …"""

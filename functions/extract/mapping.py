@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.batch import ANY_COUNTRY
 from contracts.job import KEEP_ENDED, FileVersion, Upload
-from contracts.mapping import DEFAULT, MappingDocument, is_whole
+from contracts.mapping import DEFAULT, MappingDocument, MappingVersion, is_whole
 from contracts.request import SettingsError, parse_settings
 from functions.acceptance.request import MAX_REQUEST_BYTES
 from functions.errors import BadRequest
@@ -16,6 +16,8 @@ from functions.runtime import Runtime
 _MAPPINGS = "mappings/"
 _MAX_REASON = 2000
 """Characters of a reason that are kept."""
+_VERSIONS = 50
+"""How many versions are looked through for a file that was read before."""
 
 
 def settings_of_country(runtime: Runtime, country: str) -> FileVersion | None:
@@ -48,10 +50,10 @@ def read_in(runtime: Runtime, country: str, settings: ObjectInfo) -> None:
     """
     if country == ANY_COUNTRY:
         return
-    file = FileVersion(name=settings.name, generation=settings.generation)
-    known = runtime.ports.jobs.get(MappingDocument, f"{country}/{DEFAULT}")
-    if known is not None and known.file == file:
-        return  # the message came twice; what was changed since stays
+    key, file = f"{country}/{DEFAULT}", FileVersion(name=settings.name, generation=settings.generation)
+    known = runtime.ports.jobs.get(MappingDocument, key)
+    if known is not None and (known.file == file or _was_read(runtime, key, file)):
+        return  # the message came again; what was changed since stays
     try:
         with runtime.ports.objects.reader(settings.name, settings.generation) as stream:
             text = stream.read(MAX_REQUEST_BYTES + 1)
@@ -69,6 +71,12 @@ def read_in(runtime: Runtime, country: str, settings: ObjectInfo) -> None:
         _not_read(runtime, country, settings, f"the file {error}")
     except BadRequest as error:
         _not_read(runtime, country, settings, "; ".join(error.problem.errors))
+
+
+def _was_read(runtime: Runtime, key: str, file: FileVersion) -> bool:
+    """Whether one of the last versions that were replaced is this version of a file."""
+    versions = runtime.ports.jobs.find(MappingVersion, limit=_VERSIONS, mapping=key)
+    return any(version.file == file for version in versions)
 
 
 def _not_read(runtime: Runtime, country: str, settings: ObjectInfo, why: str) -> None:

@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 from contracts.api import JobAnswer
 from contracts.request import TrainRequest
 from infra.local.demo_data import demo_csv, demo_settings, generate
-from mmm import Client, NoAnswer, Refused
+from mmm import Client, MmmError, NoAnswer, Refused
 from mmm.command import main
 from tests.local.system import LONG, PATIENCE_S, ROOT, SHORT, System, closed, opened, request, write
 
@@ -78,6 +78,9 @@ def test_a_result_is_tables_intervals_figures_and_pictures(trained: Trained, tmp
     assert "tv_spend" in result._repr_html_()
     with pytest.raises(Exception, match=r"has no file nothing.png; there are: .*onepager.png"):
         result.picture("nothing")
+    with pytest.raises(MmmError, match=f"no figures of model 9_9_9; there are: {result.figures().sol_id}"):
+        result.figures("9_9_9")
+    assert len(repr(picture)) < 100
     assert {line.word for line in result.trust} <= {"good", "doubtful", "bad"}
     assert len(result.download(tmp_path / "all")) == len(trained.mmm.files(trained.job))
 
@@ -262,6 +265,8 @@ def test_jobs_are_cancelled_and_retried_and_refusals_are_told(trained: Trained) 
     job = trained.mmm.submit(request("to-cancel", LONG))
     assert trained.run("cancel", job.job_id).output == f"{job.job_id}: CANCELLING\n"
     assert trained.mmm.wait(job, lambda _: None).state == "CANCELLED"
+    with pytest.raises(MmmError, match="has no result: it is CANCELLED"):
+        trained.mmm.result(job)
     again = trained.run("cancel", job.job_id, trained.job.job_id)
     assert again.exit_code == 1
     assert again.stderr.count("has ended") == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -180,9 +181,15 @@ def test_the_settings_of_a_folder_are_the_next_version_of_its_mapping(world: Wor
     announce_object(world.runtime, info)
     world.deliver()
     assert newest(world).settings == edited
+    others = FOLDER_SETTINGS.replace("yaml", "json")
+    drop(world, others, json.dumps({**SHARED, "priority": 4}).encode())
+    assert (newest(world).number, newest(world).by) == (4, others)
+    announce_object(world.runtime, world.ports.objects.stat(FOLDER_SETTINGS))
+    world.deliver()
+    assert newest(world).number == 4, "a file that was read once is not read again"
     drop(world, FOLDER_SETTINGS, b"adstock: [oops")
-    assert newest(world).number == 3
-    assert [info.name for info in world.ports.objects.list("drop-zone/")] == [FOLDER_SETTINGS]
+    assert newest(world).number == 4
+    assert {info.name for info in world.ports.objects.list("drop-zone/")} == {FOLDER_SETTINGS, others}
 
 
 def test_an_upload_may_refer_to_a_mapping_and_a_folder_too(world: World) -> None:
