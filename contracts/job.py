@@ -358,6 +358,45 @@ class Waiting(Document):
     accepted_at: Timestamp
 
 
+class _Asked(Exchanged):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    budget: Any = None
+    validate_only: Any = None
+
+
+class _Step(Exchanged):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    note: str = ""
+
+
+class ListedJob(Document):
+    """What a list shows of a job: the job's document, read in part. Never written."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    kind: ClassVar[str] = "jobs"
+    job_id: OfJob
+    request_id: OfRequest
+    request: _Asked
+    upload: FileVersion | None = None
+    country: OfCountry = ""
+    revision: OfRevision = ""
+    state: JobState
+    attempt: OfAttempt = 1
+    accepted_at: Timestamp
+    updated_at: Timestamp
+    waits_for: str = ""
+    progress: Progress | None = None
+    error: Problem | None = None
+    findings: list[Any] = []
+    result: JobResult | None = None
+    timeline: list[_Step] = []
+
+    @property
+    def key(self) -> str:
+        """The job id."""
+        return self.job_id
+
+
 class Slot(Exchanged):
     """A place taken in a queue by one attempt."""
 

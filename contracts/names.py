@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from contracts.job import Job
+from contracts.job import Job, ListedJob
 
 PARTS_MARK = "_SUCCESS"
 """File that is written into a folder of parts when all of them are there."""
@@ -157,7 +157,7 @@ class Attempt:
         raise ValueError(f"'{name}' is not the name of an outcome (outcomes/<job>/attempt-<n>.json)")
 
 
-def attempt_of(job: Job) -> Attempt:
+def attempt_of(job: Job | ListedJob) -> Attempt:
     """The names of a job's present attempt."""
     return Attempt(job.job_id, job.attempt)
 

@@ -353,7 +353,8 @@ def _contributions(figures: ModelFigures) -> Spec | None:
             "kind": kind,
             "start": _short(start),
             "end": _short(end),
-            "share": f"{100 * (end - start) / total:.1f} %" if total else "",
+            "right": _short(max(start, end)),
+            "share": f"{round(100 * (end - start) / total, 1) + 0.0:.1f} %" if total else "",
         }
         for name, kind, start, end in _steps(figures)
     ]
@@ -374,7 +375,7 @@ def _contributions(figures: ModelFigures) -> Spec | None:
         "mark": {"type": "text", "align": "left", "dx": 4},
         "encoding": {
             "y": _by_name(),
-            "x": {"field": "end", "type": "quantitative"},
+            "x": {"field": "right", "type": "quantitative"},
             "text": {"field": "share"},
         },
     }

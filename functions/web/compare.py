@@ -39,11 +39,19 @@ class Compared:
         """The job as people know it."""
         return self.job.request_id
 
-    @property
+    @cached_property
+    def said(self) -> dict[str, str]:
+        """What was asked, before defaults, by the path of each field."""
+        return dict(_flat(self._request))
+
+    @cached_property
     def asked(self) -> dict[str, str]:
         """What was asked, defaults filled in, by the path of each field."""
-        request = {key: value for key, value in self.job.asked.items() if key not in _SAME_FOR_ALL}
-        return dict(_flat({**request, **(self.summary.inputs if self.summary else {})}))
+        return dict(_flat({**self._request, **(self.summary.inputs if self.summary else {})}))
+
+    @property
+    def _request(self) -> dict[str, Any]:
+        return {key: value for key, value in self.job.asked.items() if key not in _SAME_FOR_ALL}
 
     @property
     def channels(self) -> dict[str, RunChannel]:
@@ -74,11 +82,9 @@ class AskedRow:
     path: str
     values: Sequence[str | None]
     """One for each job; None: not asked."""
-
-    @property
-    def differs(self) -> bool:
-        """Whether not all jobs ask the same."""
-        return len(set(self.values)) > 1
+    differs: bool
+    """Whether not all jobs ask the same. What a part of the request, such as a budget question, has by
+    default is no difference to a job that has no such part."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +135,17 @@ class Comparison:
     @cached_property
     def asked(self) -> list[AskedRow]:
         """Every field that any of them asks, in their order."""
-        every = [one.asked for one in self.jobs]
-        paths = dict.fromkeys(path for asked in every for path in asked)
-        return [AskedRow(path, [asked.get(path) for asked in every]) for path in paths]
+        paths = dict.fromkeys(path for one in self.jobs for path in one.asked)
+        parts = [{_part(path) for path in one.asked} for one in self.jobs]
+        rows = []
+        for path in paths:
+            values = [one.asked.get(path) for one in self.jobs]
+            said = any(path in one.said for one in self.jobs)
+            counted = [
+                value for value, known in zip(values, parts, strict=True) if said or _part(path) in known
+            ]
+            rows.append(AskedRow(path, values, differs=len(set(counted)) > 1))
+        return rows
 
     @cached_property
     def channels(self) -> list[ChannelCompared]:
@@ -194,7 +208,17 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         for number, entry in enumerate(value):
             yield from _flat(entry, f"{path}[{number}]")
     elif value not in (None, [], ""):
-        yield path, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        yield path, ", ".join(map(_text, value)) if isinstance(value, list) else _text(value)
+
+
+def _text(value: object) -> str:
+    """A plain value as it stands in a request."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _part(path: str) -> str:
+    """The field of the request that a path begins with."""
+    return path.partition(".")[0].partition("[")[0]
 
 
 def roas_chart(compared: Comparison) -> Spec | None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from werkzeug.datastructures import MultiDict
 
 from contracts.api import JobsQuery
-from contracts.job import Job, JobState, label
+from contracts.job import Job, JobState, ListedJob, label
 from functions.ports import Ports
 from functions.runtime import Runtime
 from functions.web import views
@@ -49,7 +49,7 @@ class JobsPage:
     """One page of the list."""
 
     query: JobsQuery
-    jobs: list[Job]
+    jobs: list[ListedJob]
     next_page_token: str
 
     @property
@@ -105,7 +105,7 @@ def jobs_page(runtime: Runtime, given: MultiDict[str, str]) -> JobsPage:
         name, _, value = written.partition("=")
         said.add(f"label.{name.strip()}", value.strip())
     query = read_query(JobsQuery, said)
-    jobs, token = find_jobs(runtime, query)
+    jobs, token = find_jobs(runtime, query, ListedJob)
     return JobsPage(query, jobs, token)
 
 

@@ -6,7 +6,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal, TypeVar
 
 from flask import Blueprint, Flask, request
@@ -125,8 +125,7 @@ def read_query(model: type[M], given: MultiDict[str, str]) -> M:
     Raises:
         BadQuery: with every problem; of an unknown parameter with the names that exist.
     """
-    lists = {name for name, info in model.model_fields.items() if "list[" in str(info.annotation)}
-    maps = {name for name, info in model.model_fields.items() if "dict[" in str(info.annotation)}
+    lists, maps = _several(model)
     known = ", ".join(f"{name}.<name>" if name in maps else name for name in model.model_fields)
     lines: list[str] = []
     values: dict[str, Any] = {}
@@ -149,6 +148,14 @@ def read_query(model: type[M], given: MultiDict[str, str]) -> M:
         if not lines:
             return read
     raise BadQuery(f"{len(lines)} problem(s) in the parameters", lines)
+
+
+@cache
+def _several(model: type[BaseModel]) -> tuple[set[str], set[str]]:
+    """The fields of a query that are lists, and those that are maps."""
+    kinds = {name: str(info.annotation) for name, info in model.model_fields.items()}
+    lists, maps = ({name for name, kind in kinds.items() if of in kind} for of in ("list[", "dict["))
+    return lists, maps
 
 
 def expected(seen: Document | CountrySettings) -> None:

@@ -23,6 +23,7 @@ from contracts.job import (
     IgnoredFiles,
     Job,
     JobState,
+    ListedJob,
     ModelInUse,
     Queue,
     Upload,
@@ -37,6 +38,7 @@ from functions.web.problems import BadQuery, Unknown
 
 A = TypeVar("A")
 B = TypeVar("B")
+J = TypeVar("J", Job, ListedJob)
 PAGE_SIZE = 25
 """Entries of a list on one page."""
 UPLOADS = 10
@@ -82,7 +84,7 @@ class JobFile:
     size: int
 
 
-def with_progress(ports: Ports, jobs: Sequence[Job]) -> list[Job]:
+def with_progress(ports: Ports, jobs: Sequence[J]) -> list[J]:
     """The jobs, those that run with the newest progress of their training."""
     running = {job.job_id: job for job in jobs if job.state is JobState.RUNNING}
     newest = dict(zip(running, together(partial(_with_progress, ports), running.values()), strict=True))
@@ -94,7 +96,7 @@ def together(read: Callable[[A], B], asked: Iterable[A]) -> list[B]:
     return list(_READERS.map(read, asked))
 
 
-def _with_progress(ports: Ports, job: Job) -> Job:
+def _with_progress(ports: Ports, job: J) -> J:
     """The job with the newest progress of its training; otherwise with what sweep copied last."""
     beat = None
     with suppress(Transient):

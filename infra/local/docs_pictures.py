@@ -61,7 +61,7 @@ def _kept(page: Page, path: Path) -> None:
     """The top of a page, as a small file."""
     whole = Image.open(BytesIO(page.screenshot(full_page=True)))
     top = whole.crop((0, 0, whole.width, min(whole.height, _MOST))).convert("RGB")
-    top.quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+    top.quantize(256, Image.Quantize.MEDIANCUT).save(path, optimize=True)
 
 
 def main() -> int:

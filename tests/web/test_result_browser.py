@@ -93,7 +93,7 @@ def address(site: Site) -> Iterator[str]:
     country(site, first, trained(site, "weekly-2", low=20.0, request_id=LONG[:120]))
     site.ports.objects.create(f"{names.results(first)}curves.json", CURVES.read_bytes())
     letter(site)
-    running = site.job(S.RUNNING, "weekly-3")
+    running = site.job(S.RUNNING, "weekly-3", request=BASE)
     site.heartbeat(running, step="search", trial=1, trials=2, iteration=10, iterations=40)
     site.job(S.REJECTED, "weekly-4")
     site.job(S.FAILED, "weekly-5", error=Problem(type="engine-failed", title="It failed", detail=TRACEBACK))
@@ -164,10 +164,13 @@ def test_a_running_job_follows_by_itself_and_moves_neither_focus_nor_scrolling(
     page.mouse.wheel(0, 120)
     page.wait_for_timeout(200)
     before = page.evaluate("scrollY")
+    request = page.get_by_role("region", name="Request", exact=True)
+    request.evaluate("one => one.scrollTo(0, 70)")
     site.heartbeat(site.stored("weekly-3"), step="outputs", done=0.9)
     playwright.expect(page.locator("#live")).to_contain_text("outputs", timeout=10_000)
     assert page.evaluate("document.activeElement.textContent") == "Cancel…"
     assert page.evaluate("scrollY") == before
+    assert request.evaluate("one => one.scrollTop") == 70
     full = page.locator("#live progress").get_attribute("value")
     assert float(full or 1) < 1
 

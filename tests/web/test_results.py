@@ -25,7 +25,7 @@ from functions.web import assets, charts
 from tests.rights import beyond, recording
 from tests.web.harness import S, Site
 from tests.web.test_pages import Elements, links
-from tests.web.trained import BEST, OTHER, country, figures, trained
+from tests.web.trained import BEST, OTHER, country, figures, summary, trained
 
 CHARTS = "/jobs/weekly-1/attempts/1/charts"
 
@@ -168,6 +168,20 @@ def test_a_comparison_shows_what_differs_and_which_changes_are_real(site: Site) 
     assert "<code>country</code>" not in html, "only differences"
     assert "<code>country</code>" in site.client.get("/compare?jobs=weekly-1,weekly-2&show=all").text
     assert site.client.get("/compare/roas.vl.json?jobs=weekly-1,weekly-2").json["data"]["values"][1]["run"]
+
+
+def test_defaults_of_a_part_that_only_one_job_has_are_no_differences(site: Site) -> None:
+    trained(site)
+    budget = {"scenario": "max_response"}
+    asked = trained(site, "weekly-2", request={"request_id": "b", "country": "DE", "budget": budget})
+    told = summary(asked, inputs={"budget": {**budget, "method": "posterior", "by_region": False}})
+    site.ports.objects.replace(names.model_summary(asked), told.model_dump_json().encode(), None)
+    html = site.client.get("/compare?jobs=weekly-1,weekly-2").text
+    assert "<code>budget.scenario</code>" in html
+    assert "budget.method" not in html
+    whole = site.client.get("/compare?jobs=weekly-1,weekly-2&show=all").text
+    assert "<code>budget.method</code>" in whole
+    assert "<td>false</td>" in whole, "as it is written in a request"
 
 
 def test_jobs_are_added_to_a_comparison_by_the_beginning_of_their_request_id(site: Site) -> None:

@@ -1,5 +1,5 @@
 // While something runs: fetches this address again and replaces #live, and #live-head with name and state.
-// Focus and scrolling stay where they are.
+// Focus and scrolling stay where they are, also those of regions inside; a log that is read at its end goes on there.
 const QUICK = 2000;
 const SLOW = 30000;
 
@@ -7,12 +7,17 @@ function replaced(old, fresh) {
   if (old.isEqualNode(fresh)) return;
   const open = new Set([...old.querySelectorAll("details[open][id]")].map((one) => one.id));
   for (const one of fresh.querySelectorAll("details[id]")) one.open = open.has(one.id);
-  const log = old.querySelector("[data-log]");
-  const atEnd = log && log.scrollHeight - log.scrollTop - log.clientHeight < 8;
-  const top = log ? log.scrollTop : 0;
+  const regions = [...old.querySelectorAll("[role=region]")].map((one) => ({
+    label: one.getAttribute("aria-label"),
+    top: one.scrollTop,
+    left: one.scrollLeft,
+    follows: "log" in one.dataset && one.scrollHeight - one.scrollTop - one.clientHeight < 8,
+  }));
   old.replaceWith(fresh);
-  const newLog = fresh.querySelector("[data-log]");
-  if (newLog) newLog.scrollTop = atEnd ? newLog.scrollHeight : top;
+  for (const one of fresh.querySelectorAll("[role=region]")) {
+    const before = regions.find((other) => other.label === one.getAttribute("aria-label"));
+    if (before) one.scrollTo(before.left, before.follows ? one.scrollHeight : before.top);
+  }
 }
 
 async function refresh() {

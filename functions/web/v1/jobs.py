@@ -36,6 +36,7 @@ from functions.web.people import asking, require_editor
 from functions.web.problems import BadBody, Refused
 from functions.web.routes import Answered, expected
 from functions.web.v1.paging import page
+from functions.web.views import J
 
 _AT_ONCE = 100
 """Jobs that are read together."""
@@ -50,18 +51,21 @@ class Reused(Refused):
 
 def list_jobs(runtime: Runtime, query: JobsQuery) -> JobList:
     """Jobs, newest first."""
-    found, token = find_jobs(runtime, query)
+    found, token = find_jobs(runtime, query, Job)
     whole = query.view == "full"
     return JobList(
         jobs=[JobAnswer.of(job) if whole else JobRow.of(job) for job in found], next_page_token=token
     )
 
 
-def find_jobs(runtime: Runtime, query: JobsQuery) -> tuple[list[Job], str]:
-    """The jobs of a part of the list with their newest progress, and the token of the next part."""
+def find_jobs(runtime: Runtime, query: JobsQuery, kind: type[J]) -> tuple[list[J], str]:
+    """The jobs of a part of the list with their newest progress, and the token of the next part.
+
+    `kind` says how much of their documents is read.
+    """
     since, until = query.accepted_after, query.accepted_before
     starting = query.request_id or ""
-    found, token = page(runtime.ports.jobs, Job, query, starting=starting, until=until, **query.equals)
+    found, token = page(runtime.ports.jobs, kind, query, starting=starting, until=until, **query.equals)
     if until is not None:
         found = [job for job in found if job.accepted_at < until]
     if since is not None:
@@ -76,7 +80,7 @@ def every_job(runtime: Runtime, query: JobFilters) -> Iterator[Job]:
     """All jobs that match, in the order of the list, read in parts as far as they are needed."""
     asked = JobsQuery(**query.model_dump(exclude_unset=True), page_size=_AT_ONCE)
     while True:
-        found, token = find_jobs(runtime, asked)
+        found, token = find_jobs(runtime, asked, Job)
         yield from found
         if not token:
             return
