@@ -35,8 +35,11 @@ from functions.adapters.gcp import bus, documents, errors, gcp_ports, objects
 from functions.adapters.gcp.errors import calling
 from functions.adapters.gcp.frozen import BLOCK
 from functions.errors import Permanent, Unavailable
+from functions.log import Log
 from functions.ports import AlreadyExists, NotFound, Ports
-from functions.settings import SnowflakeConnection
+from functions.runtime import Runtime
+from functions.settings import GcpSettings, SnowflakeConnection
+from functions.web.app import create_app
 from tests.adapters.families import skipped_if_missing
 from tests.adapters.family_gcp import gcp_settings, installation
 from tests.adapters.gcp_servers.emulators import free_port
@@ -54,6 +57,7 @@ DEADLINE_S = 0.5
 
 @dataclass(frozen=True)
 class Installed:
+    settings: GcpSettings
     ports: Ports
     bucket: Bucket
 
@@ -61,7 +65,7 @@ class Installed:
 @pytest.fixture
 def gcp() -> Iterator[Installed]:
     with skipped_if_missing(), installation() as (settings, _, bucket):
-        yield Installed(gcp_ports(settings), bucket)
+        yield Installed(settings, gcp_ports(settings), bucket)
 
 
 @pytest.mark.parametrize(
@@ -336,6 +340,11 @@ def test_a_list_reads_no_document_that_it_does_not_show(
     assert len(read) == 52
     assert gcp.ports.jobs.count(Job, **asked) == 40
     assert len(read) == 52
+    pages = create_app(Runtime(gcp.ports, gcp.settings, Log("json"))).test_client()
+    for address in ("/", "/?state=ACCEPTED", "/?country=DE&queue=bulk&requested_by=ann", "/?request_id=j"):
+        read.clear()
+        assert pages.get(address).text.count('<a class="name"') == 25, address
+        assert 26 <= len(read) <= 30, address
 
 
 def test_firestore_is_told_when_a_document_may_go(gcp: Installed) -> None:

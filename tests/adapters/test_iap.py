@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import getpass
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from flask.testing import FlaskClient
 from contracts.job import JobState
 from functions.settings import PeopleSettings
 from functions.web.app import create_app
+from functions.web.routes import BASE
+from functions.web.v1.table import ROUTES
 from tests.web.harness import Site, open_site
 from tests.web.test_actions import letter
 from tests.web.test_schedules import text
@@ -76,6 +79,30 @@ def test_without_an_assertion_nothing_is_answered(site: Site, path: str) -> None
     answer = Page(site).get(path=path)
     assert answer.status_code == 401
     assert "Identity-Aware Proxy" in answer.get_data(as_text=True)
+
+
+def test_no_route_forgets_who_asks_and_where_from(site: Site) -> None:
+    trained(site)
+    page = Page(site)
+    parts = {"job_id": "weekly-1", "attempt": "1", "country": "DE", "sol_id": "1_238_1"}
+    looking = {f"{BASE}{route.path}" for route in ROUTES if route.role == "view" and route.verb == "POST"}
+    viewer = {HEADER: assertion(email="ann@shop.example")}
+    elsewhere = {HEADER: assertion(email="boss@shop.example"), "Sec-Fetch-Site": "cross-site"}
+    before, changes = site.stored(), 0
+    for rule in page.client.application.url_map.iter_rules():
+        if rule.rule == "/health":
+            continue
+        path = re.sub(r"<.*?(\w+)>", lambda found: parts.get(found[1], "x"), rule.rule)
+        for verb in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            assert page.client.open(path, method=verb).status_code == 401, f"{verb} {path}"
+            if verb != "GET":
+                changes += 1
+                assert page.client.open(path, method=verb, headers=elsewhere).status_code == 403, path
+                answer = page.client.open(path, method=verb, headers=viewer)
+                shows = re.sub(r"<.*?(\w+)>", r"{\1}", rule.rule) in looking
+                assert answer.status_code == (415 if shows else 403), f"{verb} {path}"
+    assert changes > 50
+    assert (site.stored(), site.published()) == (before, [])
 
 
 def test_the_health_of_the_service_needs_none(site: Site) -> None:

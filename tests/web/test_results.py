@@ -25,7 +25,7 @@ from functions.web import assets, charts
 from tests.rights import beyond, recording
 from tests.web.harness import S, Site
 from tests.web.test_pages import Elements, links
-from tests.web.trained import BEST, OTHER, country, figures, summary, trained
+from tests.web.trained import BEST, EXAMPLES, OTHER, country, figures, summary, trained
 
 CHARTS = "/jobs/weekly-1/attempts/1/charts"
 
@@ -168,6 +168,39 @@ def test_a_comparison_shows_what_differs_and_which_changes_are_real(site: Site) 
     assert "<code>country</code>" not in html, "only differences"
     assert "<code>country</code>" in site.client.get("/compare?jobs=weekly-1,weekly-2&show=all").text
     assert site.client.get("/compare/roas.vl.json?jobs=weekly-1,weekly-2").json["data"]["values"][1]["run"]
+
+
+def test_hostile_names_in_a_result_stay_text(site: Site) -> None:
+    hostile = "</script><img src=x onerror=alert(1)>{{7*7}}"
+    first, second = trained(site), trained(site, "weekly-2", low=20.0)
+    country(site, first, second)
+    curves = f"{names.results(first)}curves.json"
+    site.ports.objects.create(curves, (EXAMPLES / "curves.json").read_bytes())
+    folders = [names.results(one) for one in (first, second)]
+    files = [f"{folder}{name}" for folder in folders for name in ("figures.json", "model_summary.json")]
+    for name in (*files, curves, names.summary("DE")):
+        text = site.ports.objects.read(name).decode()
+        for word in ("tv_spend", "it fits"):
+            text = text.replace(f'"{word}"', f'"{hostile}"')
+        site.ports.objects.replace(name, text.encode(), None)
+    total = "total=%2B10+%25"
+    pages = (
+        "/jobs/weekly-1",
+        f"/jobs/weekly-1/plan?{total}",
+        "/compare?jobs=weekly-1,weekly-2",
+        "/countries/DE",
+    )
+    for page in pages:
+        html = site.client.get(page).text
+        elements = Elements(html)
+        assert "{{7*7}}" in html, page
+        assert "x" not in elements.values("img", "src"), page
+        assert not [name for _, given in elements.found for name in given if name.startswith("on")], page
+    for chart in (f"{CHARTS}/roas.vl.json", "/compare/roas.vl.json?jobs=weekly-1,weekly-2"):
+        answer = site.client.get(chart)
+        assert answer.mimetype == "application/json"
+        assert hostile in answer.get_data(as_text=True)
+    assert "<img" not in site.client.get(f"/jobs/weekly-1/plan.svg?{total}").text
 
 
 def test_defaults_of_a_part_that_only_one_job_has_are_no_differences(site: Site) -> None:

@@ -114,11 +114,12 @@ class _System:
     def round(self, number: int) -> None:
         """One of everything."""
         use(self._runtime)
-        self.job(number)
+        job = self.job(number)
         for _ in range(_TICKS):
             self.sweep()
         for page in _PAGES:
             self._spend(f"page {page}", lambda page=page: self.show(page))  # type: ignore[misc]
+        self._spend("page of a result", lambda: self.show(f"/jobs/{job.job_id}"))
         self._spend("host start and stop", lambda: _start(self._folder))
 
     def _spend(self, what: str, call: Callable[[], object]) -> None:
