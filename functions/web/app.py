@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, g, render_template, request
+from urllib.parse import urlencode
+
+from flask import Flask, Response, g, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
 
 from contracts.problem import Problem
 from functions.errors import Transient, Unavailable
@@ -51,6 +54,7 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     routes.add_converters(app)
     app.before_request(lambda: check_origin(request))
     app.before_request(lambda: require(request, identify))
+    app.before_request(_short_address)
     letters = WaitingLetters(runtime.ports)
     app.before_request(lambda: letters.look(request.endpoint if request.method == "GET" else None))
     app.context_processor(lambda: {"waiting_letters": letters.known})
@@ -80,6 +84,21 @@ def create_app(runtime: Runtime, identify: Identify = local_user) -> Flask:
     app.register_error_handler(Conflict, lambda _: _answer(_BUSY.problem, 503))
     app.register_error_handler(HTTPException, _of_http)
     return app
+
+
+def _short_address() -> BaseResponse | None:
+    """Leave out of the address of a page what a form sent empty: who passes it on passes on what is asked."""
+    given = list(request.args.items(multi=True))
+    said = [(name, text) for name, text in given if text]
+    if (
+        len(said) == len(given)
+        or request.method != "GET"
+        or not request.endpoint
+        or request.blueprint == "api"
+    ):
+        return None
+    page = url_for(request.endpoint, **(request.view_args or {}))
+    return redirect(f"{page}?{urlencode(said)}" if said else page, 303)
 
 
 def _logged(runtime: Runtime, response: Response) -> Response:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from werkzeug.serving import make_server
 
+from contracts import names
 from contracts.attempt import Progress
 from contracts.problem import Problem
 from tests.web.harness import S, Site
+from tests.web.trained import EXAMPLES, trained
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -52,6 +56,46 @@ def test_a_person_cancels_and_retries_a_job(site: Site, address: str, page: play
     playwright.expect(page.locator("h1")).to_contain_text("Accepted")
     assert (site.stored().state, site.stored("weekly-2").state) == (S.CANCELLING, S.ACCEPTED)
     assert complaints == []
+
+
+def test_a_person_on_a_phone_pages_filters_reads_plans_compares_and_uploads(
+    site: Site, address: str, page: playwright.Page, tmp_path: Path
+) -> None:
+    first, _ = trained(site), trained(site, "weekly-2")
+    site.ports.objects.create(f"{names.results(first)}curves.json", (EXAMPLES / "curves.json").read_bytes())
+    for number in range(28):
+        site.job(S.REJECTED, f"other-{number}", country="AT")
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(address)
+    page.get_by_role("link", name="Older →").click()
+    assert page.locator("table.jobs tbody tr").count() == 5
+    page.get_by_role("link", name="← Newest").click()
+    page.get_by_label("Country").fill("DE")
+    page.get_by_role("button", name="Filter").click()
+    page.wait_for_url(f"{address}/?country=DE")
+    assert page.locator("table.jobs tbody tr").count() == 2
+    for tick in page.get_by_label("compare").all():
+        tick.check()
+    page.get_by_role("button", name="Compare the ticked").click()
+    playwright.expect(page.get_by_role("heading", name="ROAS and share by channel")).to_be_visible()
+    page.get_by_role("link", name="weekly-1-request").first.click()
+    playwright.expect(page.locator("#answer")).to_contain_text("2.16 to 3.90")
+    page.goto(f"{address}/jobs/weekly-1/plan")
+    page.get_by_label("Total, an amount or +10 %").fill("+10 %")
+    page.get_by_role("button", name="Answer").click()
+    playwright.expect(page.get_by_role("row", name=re.compile("^Proposed"))).to_contain_text("more than 99 %")
+    file = tmp_path / "sales.csv"
+    file.write_text("date,sales\n2026-01-05,1\n", encoding="utf-8")
+    page.goto(f"{address}/uploads/new")
+    page.get_by_label("Country", exact=True).fill("DE")
+    page.get_by_label("Name of the file").fill("sales.csv")
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("The file").set_input_files(file)
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_role("link", name="Write a request for it").click()
+    playwright.expect(page.locator("#text")).to_have_value(re.compile("sources/DE/sales.csv"))
+    assert site.ports.objects.read("sources/DE/sales.csv") == file.read_bytes()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_hostile_text_runs_nothing_and_fits_a_phone(site: Site, address: str, page: playwright.Page) -> None:
