@@ -91,6 +91,8 @@ class Document(Exchanged):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     kind: ClassVar[str]
+    short: ClassVar[bool] = False
+    """Whether it is a part of another kind's documents that consists of short values only."""
     schema_version: SchemaVersion = SCHEMA_VERSION
     version: int = Field(0, description="number of writes so far; set by the store")
 
@@ -348,6 +350,7 @@ class Waiting(Document):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     kind: ClassVar[str] = "jobs"
+    short: ClassVar[bool] = True
     job_id: OfJob
     country: OfCountry
     lane: str
@@ -359,13 +362,11 @@ class Waiting(Document):
 
 
 class _Asked(Exchanged):
-    model_config = ConfigDict(extra="ignore", frozen=True)
     budget: Any = None
     validate_only: Any = None
 
 
 class _Step(Exchanged):
-    model_config = ConfigDict(extra="ignore", frozen=True)
     note: str = ""
 
 

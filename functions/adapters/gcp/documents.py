@@ -48,9 +48,8 @@ class FirestoreJobStore:
     A write whose answer was lost is sent again and may meet its own work: `create` gives None then, `replace`
     raises `Conflict`, and whoever reads again finds the step done.
 
-    Queries are ordered and limited by the server, with the composite indexes of `contracts.cloud.INDEXES`. A
-    kind that ignores unknown fields is a part of another and must consist of short values: its documents are
-    read without their `rest`.
+    Queries are ordered and limited by the server, with the composite indexes of `contracts.cloud.INDEXES`. The
+    documents of a kind that is `short` are read without their `rest`.
     """
 
     def __init__(self, project: str, database: str) -> None:
@@ -189,7 +188,7 @@ class FirestoreJobStore:
             query = query.where(filter=FieldFilter(f"fields.{name}", way, known[0] if one else known))
         for path, way in Index(kind.kind, (), order).columns:
             query = query.order_by(path, direction=way)
-        return query.select(["fields", "created"]) if _in_part(kind) else query
+        return query.select(["fields", "created"]) if kind.short else query
 
     def _found(self, kind: type[D], query: Query) -> list[D]:
         with calling(f"looking for {kind.kind}"):
@@ -206,10 +205,6 @@ def _id(key: str) -> str:
         name = f"%{name}"
     too_long = len(name.encode()) > _MAX_ID
     return f"%{hashlib.sha256(key.encode()).hexdigest()}" if too_long else name
-
-
-def _in_part(kind: type[Document]) -> bool:
-    return kind.model_config.get("extra") == "ignore"
 
 
 def _content(document: D) -> dict[str, Any]:
