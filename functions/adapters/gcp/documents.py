@@ -48,8 +48,8 @@ class FirestoreJobStore:
     A write whose answer was lost is sent again and may meet its own work: `create` gives None then, `replace`
     raises `Conflict`, and whoever reads again finds the step done.
 
-    Queries are ordered and limited by the server, with the composite indexes of `contracts.cloud.INDEXES`. The
-    documents of a kind that is `short` are read without their `rest`.
+    Queries are ordered and limited by the server, with the composite indexes of `contracts.cloud.INDEXES`.
+    The documents of a kind that is `short` are read without their `rest`.
     """
 
     def __init__(self, project: str, database: str) -> None:
