@@ -62,6 +62,7 @@ class ResultsDeletion(OldResults, Document):
     state: Literal["RUNNING", "DONE", "STOPPED"] = Field(
         "RUNNING", description="STOPPED: a person ended it; what it had deleted is gone"
     )
+    stopped_by: str | None = Field(None, description="who ended it before its end; None: nobody")
     looked_at: str | None = Field(None, description="last job that was looked at; None: none yet")
     deleted: int = Field(0, description="results that were deleted so far")
     kept: list[KeptResult] = Field([], description="results that are needed, the first 100 of them")

@@ -100,11 +100,22 @@ def channels_table(
 
 
 def _intervals(best: ModelInBrief) -> dict[str, list[str]]:
-    """The posterior's interval of each channel's ROAS or CPA, where there is one to rely on."""
+    """The posterior's interval of each channel's ROAS or CPA, where there is one to rely on.
+
+    `!` marks one that the model's own value is outside of.
+    """
     if best.posterior is None or not best.posterior.converged:
         return {}
-    known = {one.name: f"{ratio(one.q05)} – {ratio(one.q95)}" for one in best.posterior.channels}
-    return {"90 % interval": [known.get(channel.name, "") for channel in best.channels]}
+    known = {one.name: one for one in best.posterior.channels}
+    cells = []
+    for channel in best.channels:
+        one, value = known.get(channel.name), channel.cpa if channel.roas is None else channel.roas
+        if one is None:
+            cells.append("")
+            continue
+        outside = value is not None and not one.q05 <= value <= one.q95
+        cells.append(f"{'! ' if outside else ''}{ratio(one.q05)} – {ratio(one.q95)}")
+    return {"90 % interval": cells}
 
 
 def fit(summary: ModelSummary) -> str:

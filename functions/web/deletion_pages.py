@@ -61,7 +61,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
     @pages.post("/deletions/<deletion_id:deletion_id>/stop")
     def stop(deletion_id: str) -> Response:
-        old_results.stop(runtime, deletion_id)
+        old_results.stop(runtime, deletion_id, asking())
         return redirect(url_for("deletions.overview"), 303)
 
     return pages

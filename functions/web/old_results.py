@@ -61,7 +61,7 @@ def ask(runtime: Runtime, which: OldResults, person: str) -> tuple[ResultsDeleti
     return retry_on_conflict(asked)
 
 
-def stop(runtime: Runtime, deletion_id: str, check: Check = unchecked) -> ResultsDeletion:
+def stop(runtime: Runtime, deletion_id: str, person: str, check: Check = unchecked) -> ResultsDeletion:
     """Let a deletion end where it is; what it has asked for is deleted.
 
     Raises:
@@ -73,7 +73,8 @@ def stop(runtime: Runtime, deletion_id: str, check: Check = unchecked) -> Result
         deletion = known(runtime.ports, ResultsDeletion, deletion_id, "deletion", check)
         if deletion.state != "RUNNING":
             raise Refused(f"deletion {deletion_id} has ended: it is {deletion.state}")
-        changes = {"state": "STOPPED", "ended_at": runtime.ports.clock.now(), "waits_for": ""}
+        now = runtime.ports.clock.now()
+        changes = {"state": "STOPPED", "stopped_by": person, "ended_at": now, "waits_for": ""}
         return runtime.ports.jobs.replace(deletion.model_copy(update=changes), deletion.version)
 
     return retry_on_conflict(stopped)

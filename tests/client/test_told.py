@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.table import Table
 
-from mmm.told import PlainConsole, fits, printable, record_lines
+from contracts.posterior import PosteriorShort, ShortInterval
+from contracts.summary import ModelSummary
+from mmm.told import PlainConsole, channels_table, fits, printable, record_lines
+
+SUMMARY = Path(__file__).parents[2] / "contracts" / "examples" / "model_summary.json"
 
 
 def earned() -> Table:
@@ -28,6 +33,17 @@ def test_a_table_fits_into_a_terminal_without_losing_a_digit(width: int) -> None
     for text in ("newsletter_sends", "8,901,171", "20,983,754", "2.24 – 2.67"):
         assert f" {text} " in file.getvalue()
     assert max(map(len, file.getvalue().splitlines())) <= width
+
+
+def test_an_interval_that_the_model_is_outside_of_is_marked() -> None:
+    best = ModelSummary.model_validate_json(SUMMARY.read_bytes()).best_model
+    channel = best.channels[0]
+    interval = ShortInterval(name=channel.name, metric="roas", q05=1, q50=1.5, q95=2, learned=1)
+    posterior = PosteriorShort(converged=True, channels=[interval], sentences=[])
+    for roas, told in ((1.5, "1.00 – 2.00"), (2.5, "! 1.00 – 2.00")):
+        known = channel.model_copy(update={"roas": roas, "cpa": None})
+        shown = best.model_copy(update={"channels": [known], "posterior": posterior})
+        assert list(channels_table(shown, "revenue").columns[-1].cells) == [told]
 
 
 def test_where_a_table_does_not_fit_its_rows_are_records() -> None:

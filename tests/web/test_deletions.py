@@ -141,4 +141,5 @@ def test_while_too_many_jobs_wait_nothing_goes_and_a_person_can_stop_it(
     monkeypatch.undo()
     tick(site)
     assert gone(site) == set()
-    assert site.client.get(f"{V1}/deletions/{waits['deletion_id']}").json["state"] == "STOPPED"
+    ended = site.client.get(f"{V1}/deletions/{waits['deletion_id']}").json
+    assert (ended["state"], ended["stopped_by"]) == ("STOPPED", ended["by"])

@@ -46,4 +46,4 @@ def get_deletion(runtime: Runtime, deletion_id: str) -> DeletionAnswer:
 
 def stop_deletion(runtime: Runtime, deletion_id: str) -> DeletionAnswer:
     """Let a deletion end where it is. What is deleted stays deleted."""
-    return DeletionAnswer.of(old_results.stop(runtime, deletion_id, expected))
+    return DeletionAnswer.of(old_results.stop(runtime, deletion_id, asking(), expected))
