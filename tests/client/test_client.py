@@ -178,7 +178,7 @@ def test_a_job_is_shown_and_listed_for_people_and_for_machines(trained: Trained)
     shown = trained.run("show", trained.job.job_id).output
     assert "SUCCEEDED" in shown
     assert "changes: This is the first result of country DE" in shown
-    assert re.search(r"│ tv_spend +│ +[\d,]+ │ +[\d,]+ │ +[\d.]+ │ +[\d.]+ – [\d.]+ │", shown), shown
+    assert re.search(r"│ tv_spend +│ +[\d,]+ │ +[\d,]+ │ +[\d.]+ │ +(! )?[\d.]+ – [\d.]+ │", shown), shown
     assert f"{trained.system.url}/jobs/{trained.job.job_id}" in shown
     assert json.loads(trained.run("show", "--json", trained.job.job_id).output)["done"] is True
     listed = trained.run("jobs", "--state", "failed,succeeded", "--country", "DE", "--since", "1h")
