@@ -463,7 +463,15 @@ def _parsed(text: str) -> Any:
         return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader)
     except yaml.YAMLError as error:
         advice = "; indent with spaces, not with tabs" if "'\\t'" in str(error) else ""
-        raise SettingsError(f"{wrong}is not valid YAML: {' '.join(str(error).split())}{advice}") from error
+        raise SettingsError(f"{wrong}is not valid YAML: {_yaml_problem(error)}{advice}") from error
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    """What is wrong, in a line, and where."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    told, mark = ", ".join(filter(None, (error.context, error.problem))), error.problem_mark
+    return f"{' '.join(told.split())} (line {mark.line + 1}, column {mark.column + 1})"
 
 
 def _each_name_once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -490,7 +498,9 @@ class _PlainLoader(yaml.SafeLoader):
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         repeated = [name for name, count in Counter(names).items() if count > 1]
         if repeated:
-            raise yaml.YAMLError(f"'{repeated[0]}' is given twice, {node.start_mark}")
+            raise yaml.MarkedYAMLError(
+                problem=f"'{repeated[0]}' is given twice", problem_mark=node.start_mark
+            )
         return super().construct_mapping(node, deep)
 
 

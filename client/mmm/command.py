@@ -1,7 +1,8 @@
 """The command `mmm`: ask for models, follow them, and see what came of it.
 
 \b
-Exit status: 0 all is well · 1 a job did not succeed · 2 a wrong call or request · 3 no connection or no right
+Exit status: 0 all is well · 1 a job did not succeed
+2 a wrong call or request · 3 no connection or no right · 130 Ctrl-C
 """
 
 from __future__ import annotations

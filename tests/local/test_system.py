@@ -34,7 +34,7 @@ def test_submit_follows_a_request_to_its_end(system: System, tmp_path: Path):
     good = system.run("submit", "--watch", str(write(tmp_path / "r.yaml", request("r1", SHORT))))
     assert good.returncode == 0, good
     assert "SUCCEEDED" in good.stdout
-    assert re.search(r"│ tv_spend +│ +[\d,]+ │ +[\d,]+ │ +[\d.]+ │ +(! )?[\d.]+ – [\d.]+ │", good.stdout), good
+    assert re.search(r"│ tv_spend +│( +[\d,.]+ │){3} +(! )?[\d.]+ – [\d.]+ │", good.stdout), good
     assert "! the search has not converged" in good.stdout
     [folder] = re.findall(rf"  ({re.escape(str(system.folder))}\S+)", good.stdout)
     assert (Path(folder) / "onepager.png").is_file()
