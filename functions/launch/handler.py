@@ -44,11 +44,16 @@ def handle(message: Message, runtime: Runtime) -> None:
 
 
 def _resume(runtime: Runtime, queue: Queue) -> None:
+    """Start the attempts whose slots are orphaned; whoever takes such a slot over starts its attempt alone."""
+    now = runtime.ports.clock.now()
     for slot in queue.slots:
-        if runtime.ports.clock.now() - slot.since >= ORPHANED_AFTER:
+        if now - slot.since >= ORPHANED_AFTER:
             job = runtime.ports.jobs.get(Job, slot.job_id)
             if job is not None and (job.state, job.attempt) == (JobState.QUEUED, slot.attempt):
-                _start(runtime, job)
+                taken = slot.model_copy(update={"since": now})
+                slots = [taken if one == slot else one for one in queue.slots]
+                queue = runtime.ports.jobs.replace(queue.model_copy(update={"slots": slots}), queue.version)
+                _start_or_free(runtime, job)
 
 
 def _admit(runtime: Runtime, name: str, limit: int) -> bool:
@@ -68,13 +73,18 @@ def _admit(runtime: Runtime, name: str, limit: int) -> bool:
         since=runtime.ports.clock.now(),
     )
     runtime.ports.jobs.replace(queue.model_copy(update={"slots": [*queue.slots, slot]}), queue.version)
+    _start_or_free(runtime, job)
+    return True
+
+
+def _start_or_free(runtime: Runtime, job: Job) -> None:
+    """Start the attempt that has taken a slot; if that cannot be now, free the slot for another try."""
     try:
         _start(runtime, job)
     except Transient:
         if runtime.ports.jobs.get(Job, job.job_id) == job:  # else somebody has resumed it: the slot is in use
             free_slot(runtime, job, job.attempt)
         raise
-    return True
 
 
 def _free(queue: Queue, limit: int) -> bool:
@@ -125,15 +135,13 @@ def _start(runtime: Runtime, job: Job) -> None:
 
 def _execution(runtime: Runtime, job: Job) -> str:
     """The attempt's execution, started unless there is one; there is none before there is a config."""
-    launcher = runtime.ports.launcher
-    tried = runtime.ports.objects.stat(names.attempt_of(job).config) is not None
     request = request_of(job)
-    config = _config(runtime, job, request)
-    known = _started(runtime, job) if tried else None
+    config, tried_before = _config(runtime, job, request)
+    known = _started(runtime, job) if tried_before else None
     if known is not None:
         return known
     size, tasks = placement(config.engine, request.size, config.model.search)
-    return launcher.start(job.job_id, job.attempt, size, tasks)
+    return runtime.ports.launcher.start(job.job_id, job.attempt, size, tasks)
 
 
 def _started(runtime: Runtime, job: Job) -> str | None:
@@ -172,8 +180,8 @@ def _series(runtime: Runtime, job: Job, request: TrainRequest, former: Job | Non
     return series.model_copy(update={"predecessor": predecessor})
 
 
-def _config(runtime: Runtime, job: Job, request: TrainRequest) -> TrainingConfig:
-    """The attempt's config: written now, or read back if it was written before."""
+def _config(runtime: Runtime, job: Job, request: TrainRequest) -> tuple[TrainingConfig, bool]:
+    """The attempt's config, and whether it was written before: then it is read back."""
     former = runtime.ports.jobs.get(Job, request.former) if request.former else None
     config = TrainingConfig(
         job_id=job.job_id,
@@ -201,8 +209,8 @@ def _config(runtime: Runtime, job: Job, request: TrainRequest) -> TrainingConfig
     try:
         runtime.ports.objects.create(name, to_json(_said(config, request), indent=2))
     except AlreadyExists:
-        return read_ours(TrainingConfig, runtime.ports.objects.read(name))
-    return config
+        return read_ours(TrainingConfig, runtime.ports.objects.read(name)), True
+    return config, False
 
 
 def _said(config: TrainingConfig, request: TrainRequest) -> dict[str, Any]:

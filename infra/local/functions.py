@@ -42,6 +42,9 @@ QUIET_S = 60.0
 """How long the others stay without a message."""
 CHANNELS = 4
 """Messages that one of them handles at once."""
+WAIT_S = 0.5
+"""How long a message waits for one of them, if all are at work, before the host handles it. While the host
+computes, it hands on no messages, so that the others would soon have none; a slow source may hold all of them."""
 ANSWER_S = 600.0
 """How long a function may take: the bus delivers a message again after that time."""
 
@@ -138,14 +141,16 @@ class Functions:
         return found
 
     def _take(self) -> _Channel | None:
-        """A channel that is free, if there is one."""
-        while True:
-            try:
-                channel = self._free.get_nowait()
-            except queue.Empty:
-                return None
-            if channel.open:
-                return channel
+        """A channel that is free, or comes free in a moment, if there is one."""
+        end = time.monotonic() + WAIT_S
+        while any(helper.ready() for helper in tuple(self._helpers)):
+            with suppress(queue.Empty):
+                channel = self._free.get(timeout=max(0.0, end - time.monotonic()))
+                if channel.open:
+                    return channel
+                continue
+            return None
+        return None
 
 
 def answer(app: WSGIApplication, function: str, body: str) -> tuple[int, str]:
@@ -219,6 +224,7 @@ class _Helper:
             ours.settimeout(ANSWER_S)
             end.close()
         self._channels = [_Channel(ours) for ours, _ in pairs]
+        self._loaded = False
         threading.Thread(target=self._offer, args=(free,), daemon=True).start()
 
     def _offer(self, free: queue.SimpleQueue[_Channel]) -> None:
@@ -227,8 +233,13 @@ class _Helper:
                 channel.wait()
         except (OSError, ValueError):
             return
+        self._loaded = True
         for channel in self._channels:
             free.put(channel)
+
+    def ready(self) -> bool:
+        """Whether it has loaded everything, and has not been seen dead."""
+        return self._loaded and any(channel.open for channel in self._channels)
 
     def alive(self) -> bool:
         return self._process.poll() is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from contracts import names
 from contracts.attempt import Outcome
-from contracts.events import SWEEP_REQUESTS
+from contracts.events import SWEEP_REQUESTS, TRAINING_READY
 from contracts.job import DeadLetter, Job, JobState, Queue
 from functions.adapters.embedded.warehouse import DuckDbWarehouse
 from functions.attempts import claim
@@ -182,6 +183,29 @@ def test_a_launch_that_answers_an_error_but_started_starts_no_second(
     world.run()
     assert world.job(job_id).state is S.SUCCEEDED
     assert len(world.ports.launcher.find(job_id, 1)) == 1
+
+
+def test_a_launch_that_died_is_taken_over_by_one_other(world: World, monkeypatch: pytest.MonkeyPatch):
+    real = world.ports.launcher.start
+    job_id = world.submit("r1")
+    world.until(job_id, S.QUEUED)
+    with world.crash_at(monkeypatch, world.ports.objects, "create"), suppress(Crash):
+        world.deliver()
+    assert len(slots(world)) == 1, "it died after it had taken a slot"
+
+    def start(*args: Any) -> str:
+        monkeypatch.setattr(world.ports.launcher, "start", real)
+        world.deliver()  # another launch, while this one starts
+        return real(*args)
+
+    monkeypatch.setattr(world.ports.launcher, "start", start)
+    world.clock.pass_(minutes=1)
+    for _ in range(2):
+        world.publish({"job_id": job_id, "attempt": 1}, TRAINING_READY)
+    world.deliver()
+    assert len(world.ports.launcher.find(job_id, 1)) == 1
+    world.run()
+    assert world.job(job_id).state is S.SUCCEEDED
 
 
 def test_a_hanging_training_is_ended_and_its_late_success_is_ignored(world: World):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -12,6 +13,7 @@ from contracts.events import BATCH_REQUESTS, SUBSCRIPTIONS
 from contracts.job import DeadLetter, Document, JobState
 from contracts.names import Attempt
 from functions import entry
+from functions.errors import Unavailable
 from functions.message import Message
 from functions.runtime import Runtime
 from infra.local.demo_data import demo_csv, demo_settings, generate
@@ -91,12 +93,25 @@ def _misfortunes(world: World) -> None:
         world.clock.pass_(minutes=20)
         world.sweep()
     assert world.job(crashed).state is JobState.FAILED
+    _refused_by_the_platform(world)
     for name, (topic, _) in SUBSCRIPTIONS.items():
         if name != "bury-dead-letters":
             world.publish(b"nonsense", topic)
     world.deliver()
     for state in (JobState.EXTRACTED, JobState.QUEUED, JobState.TRAINED):
         _lost(world, f"lost-in-{state.value.lower()}", state)
+
+
+def _refused_by_the_platform(world: World) -> None:
+    """No execution can be started at first; launch is delivered again and reads what it has written."""
+    job_id = world.submit("later")
+    world.until(job_id, JobState.QUEUED)
+    with patch.object(world.embedded.launcher, "start", side_effect=Unavailable("no execution can be started")):
+        world.deliver()
+    assert world.job(job_id).state is JobState.QUEUED
+    world.clock.pass_(minutes=1)
+    world.run()
+    assert world.job(job_id).state is JobState.SUCCEEDED
 
 
 def _lost(world: World, request_id: str, state: JobState) -> None:

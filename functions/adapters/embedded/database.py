@@ -6,8 +6,10 @@ Several processes open it at once (host, trainings, command line), each with one
 from __future__ import annotations
 
 import fcntl
+import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,9 @@ from functions.errors import Unavailable
 _LAYOUT = 1
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY_TIMEOUT_S = 5.0
+_LOG_PAGES = 10_000
+"""After so many pages of 4 kB the log goes into the database, which waits for the disk. SQLite's own 1,000 are
+written many times a second in a burst."""
 _OUTSIDE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -221,8 +226,10 @@ class Database:
         """
         self._path = path
         self._local = threading.local()
-        self._writing = threading.RLock()  # fair enough among threads; SQLite's own waiting is slow
+        self._writing = threading.RLock()
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._turn = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        weakref.finalize(self, os.close, self._turn)
         try:
             self._create_tables()
         except sqlite3.DatabaseError as error:
@@ -237,6 +244,7 @@ class Database:
             connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
             self._local.connection = connection
         return connection
 
@@ -255,7 +263,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Write everything in the block, or nothing if it raises. It excludes all other writers."""
-        with self._writing:
+        with self._own_turn():
             try:
                 connection = self.connection
                 connection.execute("BEGIN IMMEDIATE")
@@ -275,9 +283,22 @@ class Database:
         self.connection.close()
         del self._local.connection
 
+    @contextmanager
+    def _own_turn(self) -> Iterator[None]:
+        """Writers wait for each other here, in this process and in others, and go on as soon as they can.
+
+        SQLite's own waiting is to look again after pauses of up to 0.1 s, in which everybody would idle. It
+        still excludes writers that do not wait here. The system ends the turn of a process that dies.
+        """
+        with self._writing:
+            fcntl.flock(self._turn, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._turn, fcntl.LOCK_UN)
+
     def _create_tables(self) -> None:
-        with self._path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # SQLite does not wait while the journal mode changes
+        with self._own_turn():  # SQLite does not wait while the journal mode changes
             found = self.connection.execute("PRAGMA user_version").fetchone()[0]
             if found == 0:
                 self.connection.execute("PRAGMA journal_mode = WAL")

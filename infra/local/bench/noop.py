@@ -37,7 +37,10 @@ class NoOpTrainings:
         """`folder`: of the embedded installation; `slots`: trainings that run at once."""
         context = multiprocessing.get_context("spawn")
         self._end = context.Event()
-        self._process = context.Process(target=_train_all, args=(folder, slots, self._end), daemon=True)
+        self._twice = context.Value("i")
+        self._process = context.Process(
+            target=_train_all, args=(folder, slots, self._end, self._twice), daemon=True
+        )
 
     def __enter__(self) -> NoOpTrainings:
         """Start the process."""
@@ -56,25 +59,37 @@ class NoOpTrainings:
         times = psutil.Process(self._process.pid).cpu_times()
         return times.user + times.system
 
+    def twice(self) -> int:
+        """How many attempts were trained a second time."""
+        return int(self._twice.value)
 
-def _train_all(folder: Path, slots: int, end: Any) -> None:
+
+def _train_all(folder: Path, slots: int, end: Any, twice: Any) -> None:
     embedded = Embedded(folder, launcher=LauncherSettings(stepping=True, max_parallel=slots))
     ports, done = embedded.ports(), set[str]()
     while not end.wait(_POLL_S):
         for job in ports.jobs.find(Job, state=JobState.RUNNING.value):
-            if job.execution is None or job.execution in done:
-                continue
-            with suppress(AlreadyExists):
-                train(ports, attempt_of(job), job.execution)
-            embedded.launcher.step()
-            with suppress(NotFound):
-                embedded.launcher.finish_task(job.execution, 0, 0)
-            done.add(job.execution)
+            for execution in (one.name for one in ports.launcher.find(job.job_id, job.attempt)):
+                if execution in done:
+                    continue
+                try:
+                    train(ports, attempt_of(job), execution)
+                except AlreadyExists:
+                    twice.value += 1
+                embedded.launcher.step()
+                with suppress(NotFound):
+                    embedded.launcher.finish_task(execution, 0, 0)
+                done.add(execution)
 
 
 def train(ports: Ports, attempt: Attempt, execution: str) -> None:
-    """Write everything that the functions need from a training: claim, files, manifest, outcome."""
-    claim(ports, attempt, execution)
+    """Write everything that the functions need from a training, if the attempt is for this execution.
+
+    Raises:
+        functions.ports.AlreadyExists: it was trained before.
+    """
+    if claim(ports, attempt, execution).execution != execution:
+        return
     config = TrainingConfig.model_validate_json(ports.objects.read(attempt.config))
     files = []
     for name, content in _FILES.items():

@@ -90,8 +90,11 @@ class _Burst:
     jobs: Sequence[Job]
     waited: Sequence[float]
     """Seconds from publish to RUNNING, of each job."""
-    executions: Counter[int]
-    """How many jobs had so many executions."""
+    started_again: int
+    """Attempts with a second execution, which ends at the claim of the first."""
+    trained_twice: int
+    more_jobs: int
+    """Beside one for each request."""
     letters: int
     memory_mb: Sequence[float]
     """Of the host and the other processes of the functions, after each fifth of the jobs."""
@@ -108,13 +111,16 @@ def _burst(ports: Ports, requests: int, trainer: NoOpTrainings) -> _Burst:
         if part <= KILLS:
             _kill_one()
     seconds, cpu = time.monotonic() - begun, _cpu_s(trainer) - spent
-    jobs = [job for job in every(ports.jobs, Job) if job.job_id in asked]
+    found = [job for job in every(ports.jobs, Job) if job.request_id.startswith("burst-")]
+    jobs = [job for job in found if job.job_id in asked]
     return _Burst(
         seconds,
         cpu,
         jobs,
         [_waited(job, asked[job.job_id]) for job in jobs],
-        Counter(len(ports.launcher.find(job.job_id, job.attempt)) for job in jobs),
+        sum(len(ports.launcher.find(job.job_id, job.attempt)) > 1 for job in jobs),
+        trainer.twice(),
+        len(found) - requests,
         len(ports.jobs.find(DeadLetter)),
         memory,
     )
@@ -170,8 +176,7 @@ def _memory_mb() -> float:
 
 def _figures(burst: _Burst, host: _FaultyHost, requests: int) -> list[Figure]:
     good = [job for job in burst.jobs if job.state is JobState.SUCCEEDED]
-    twice = sum(many for count, many in burst.executions.items() if count != 1)
-    twice += sum(job.attempt != 1 for job in burst.jobs)
+    again = Counter(_why(job) for job in burst.jobs if job.attempt > 1)
     cores = host.settings.cores
     memory = " → ".join(f"{value:.0f}" for value in burst.memory_mb)
     return [
@@ -196,7 +201,24 @@ def _figures(burst: _Burst, host: _FaultyHost, requests: int) -> list[Figure]:
         Figure(
             "burst: lost", f"{requests - len(good):,}", "jobs", f"not SUCCEEDED, of {requests:,} published"
         ),
-        Figure("burst: twice", str(twice), "jobs", "with a second attempt or execution"),
+        Figure(
+            "burst: twice",
+            str(burst.trained_twice + burst.more_jobs),
+            "jobs",
+            "a second training of an attempt, or a second job of a request",
+        ),
+        Figure(
+            "burst: second executions",
+            str(burst.started_again),
+            "attempts",
+            "the second ends at the claim of the first",
+        ),
+        Figure(
+            "burst: second attempts",
+            str(again.total()),
+            "jobs",
+            "; ".join(f"{count} × {why}" for why, count in again.items()) or "none",
+        ),
         Figure("burst: dead letters", str(burst.letters), "messages", "must be 0"),
         Figure("burst: memory", memory, "MB", "host and functions, at each fifth"),
         Figure(
@@ -206,6 +228,11 @@ def _figures(burst: _Burst, host: _FaultyHost, requests: int) -> list[Figure]:
             "burst: publish → RUNNING, p95", f"{percentile(burst.waited, 95):.1f}", "s", "waiting as well"
         ),
     ]
+
+
+def _why(job: Job) -> str:
+    """Why a job had a second attempt."""
+    return next((entry.note for entry in job.timeline if entry.state is JobState.QUEUED and entry.note), "?")
 
 
 def _idle(alone: list[float]) -> list[Figure]:
