@@ -44,7 +44,7 @@ def handle(message: Message, runtime: Runtime) -> None:
 
 
 def _resume(runtime: Runtime, queue: Queue) -> None:
-    """Start the attempts whose slots are orphaned; whoever takes such a slot over starts its attempt alone."""
+    """Start the attempts whose slots are orphaned; whoever takes one over starts its attempt alone."""
     now = runtime.ports.clock.now()
     for slot in queue.slots:
         if now - slot.since >= ORPHANED_AFTER:

@@ -43,8 +43,8 @@ QUIET_S = 60.0
 CHANNELS = 4
 """Messages that one of them handles at once."""
 WAIT_S = 0.5
-"""How long a message waits for one of them, if all are at work, before the host handles it. While the host
-computes, it hands on no messages, so that the others would soon have none; a slow source may hold all of them."""
+"""How long a message waits for one of them, if all are at work, before the host handles it itself. While
+the host computes, it hands on no messages, and the others soon have none; but slow sources may hold all."""
 ANSWER_S = 600.0
 """How long a function may take: the bus delivers a message again after that time."""
 

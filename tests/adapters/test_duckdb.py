@@ -145,3 +145,19 @@ def test_queries_beyond_the_limit_wait_for_their_turn_and_none_is_lost(tmp_path:
     for _ in range(MAX_QUERIES + 1):
         with warehouses["demo"].query("SELECT * FROM t", 10) as batches:
             assert [batch.num_rows for batch in batches] == [1]
+
+
+def test_a_program_may_end_while_the_file_of_its_last_query_is_being_closed(tmp_path: Path) -> None:
+    load_table(tmp_path, "demo", "main", "sales", TABLE)
+    program = """
+import sys, time
+from pathlib import Path
+from functions.adapters.embedded import warehouse
+warehouse._KEPT_S = 0.05
+with warehouse.DuckDbWarehouses(Path(sys.argv[1]))["demo"].query("SELECT * FROM sales", 60) as batches:
+    list(batches)
+while warehouse._kept:
+    time.sleep(0.0005)
+"""
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", program, tmp_path], check=True, stderr=subprocess.DEVNULL)

@@ -106,7 +106,9 @@ def _refused_by_the_platform(world: World) -> None:
     """No execution can be started at first; launch is delivered again and reads what it has written."""
     job_id = world.submit("later")
     world.until(job_id, JobState.QUEUED)
-    with patch.object(world.embedded.launcher, "start", side_effect=Unavailable("no execution can be started")):
+    with patch.object(
+        world.embedded.launcher, "start", side_effect=Unavailable("no execution can be started")
+    ):
         world.deliver()
     assert world.job(job_id).state is JobState.QUEUED
     world.clock.pass_(minutes=1)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -113,7 +114,10 @@ class SqliteBus:
         self._clock = clock
         self._push = push
         self._settings = settings or BusSettings()
-        self._published = threading.Semaphore(0)
+        self._news = threading.Condition()
+        self._is_news = False
+        self._watched = False
+        self._left_over: tuple[str, ...] = ()  # subscriptions of another release that have messages
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._leasing = threading.Lock()
@@ -158,8 +162,20 @@ class SqliteBus:
         return self._insert(connection, self._subscribed(topic), data, attributes)
 
     def wake(self) -> None:
-        """Make the threads of this process look for messages at once."""
-        self._published.release()
+        """Make a thread of this process look for messages at once; if it finds one, it wakes another."""
+        with self._news:
+            self._is_news = True
+            self._news.notify()
+
+    def _wait(self) -> None:
+        """Until there is news. Of the threads that wait, one looks around: other processes publish, too."""
+        with self._news:
+            if not self._is_news and not self._stopping.is_set():
+                looks_around, self._watched = not self._watched, True
+                self._news.wait(_POLL_S if looks_around else None)
+                if looks_around:
+                    self._watched = False
+            self._is_news = False
 
     def _insert(
         self, connection: sqlite3.Connection, names: list[str], data: bytes, attributes: Mapping[str, str]
@@ -217,18 +233,11 @@ class SqliteBus:
 
     def deliver_one(self) -> bool:
         """Deliver the message of the latest stage that is due longest; False if none may be delivered now."""
-        with self._leasing:
-            delivery = self._lease_next()
-            if delivery is None:
-                return False
-            lane = _lane(delivery.subscription)
-            self._at_work[lane] += 1
-        self.wake()  # another thread looks for the next message meanwhile
-        try:
-            self._deliver(delivery)
-        finally:
-            with self._leasing:
-                self._at_work[lane] -= 1
+        delivery = self._lease_next(None)
+        if delivery is None:
+            return False
+        if self._pushed(delivery):
+            self._acknowledged(delivery)
         return True
 
     def deliver(self, delivery_id: int, *, lose_ack: bool = False) -> bool:
@@ -242,18 +251,42 @@ class SqliteBus:
         delivery = self._lease("id = :id", {"id": delivery_id})
         if delivery is None:
             raise NotFound(f"no message is waiting as delivery {delivery_id}")
-        return self._deliver(delivery, lose_ack)
+        if not self._accepted(delivery):
+            return False
+        if lose_ack:
+            self._failed(delivery, "the answer was lost")
+            return False
+        return self._acknowledged(delivery)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
 
-    def _lease_next(self) -> Delivery | None:
-        for name in sorted(self._awaited(), key=_stage):
-            condition = f"subscription = :name AND parked = 0 AND due <= :now{self._room(name)}"
-            values = {"name": name, "now": self._now()}
-            if self._database.row(f"SELECT 1 FROM deliveries WHERE {condition} LIMIT 1", values):  # noqa: S608
-                return self._lease(condition, values)
-        return None
+    def _lease_next(self, done: Delivery | None) -> Delivery | None:
+        """Lease the next message, and acknowledge the one before it at the same time."""
+        with self._leasing:
+            next_one, values = self._next()
+            if self._database.row(next_one, values) is None:
+                if done:
+                    self._acknowledged(done)
+                return None
+            delivery = self._lease(f"id = ({next_one})", values, done)
+            if delivery is None:
+                return None
+            self._at_work[_lane(delivery.subscription)] += 1
+        self.wake()  # another thread looks for the next message meanwhile
+        return delivery
+
+    def _next(self) -> tuple[str, dict[str, Any]]:
+        """Selects the message to deliver next: of each subscription the one that is due longest."""
+        names = sorted({*self._subscriptions(), *self._left_over}, key=lambda name: (_stage(name), name))
+        every = " UNION ALL ".join(
+            "SELECT * FROM (SELECT id FROM deliveries"  # noqa: S608 (numbers of ours)
+            f" WHERE subscription = :name{number} AND parked = 0 AND due <= :now{self._room(name)}"
+            " ORDER BY due, id LIMIT 1)"
+            for number, name in enumerate(names)
+        )
+        values = {f"name{number}": name for number, name in enumerate(names)}
+        return f"SELECT id FROM ({every}) LIMIT 1", {**values, "now": self._now()}  # noqa: S608 (of ours)
 
     def _room(self, name: str) -> str:
         """Which messages of a subscription may be delivered beside those at work, as a condition.
@@ -279,19 +312,30 @@ class SqliteBus:
                 return
             yield name
 
-    def _lease(self, condition: str, values: Mapping[str, Any]) -> Delivery | None:
+    def _lease(
+        self, condition: str, values: Mapping[str, Any], done: Delivery | None = None
+    ) -> Delivery | None:
         now = self._now()
         times = {"now": now, "deadline": now + self._settings.ack_deadline_s}
         with self._database.transaction() as connection:
+            if done:
+                self._remove(connection, done)
             row = connection.execute(
                 "UPDATE deliveries SET attempt = attempt + 1, leased = 1, due = :deadline"  # noqa: S608
-                f" WHERE id = (SELECT id FROM deliveries WHERE {condition} ORDER BY due, id LIMIT 1)"
-                " RETURNING *",
+                f" WHERE {condition} RETURNING *",
                 {**values, **times},
             ).fetchone()
         return Delivery.of(row) if row else None
 
-    def _deliver(self, delivery: Delivery, lose_ack: bool = False) -> bool:
+    def _pushed(self, delivery: Delivery) -> bool:
+        """Deliver a message that was leased as the next; whether it was accepted."""
+        try:
+            return self._accepted(delivery)
+        finally:
+            with self._leasing:
+                self._at_work[_lane(delivery.subscription)] -= 1
+
+    def _accepted(self, delivery: Delivery) -> bool:
         if delivery.attempt > self._settings.max_attempts:  # the last one was leased and never answered
             self._failed(delivery, delivery.last_error or "no answer within the ack deadline")
             return False
@@ -308,16 +352,16 @@ class SqliteBus:
             else:
                 self._failed(delivery, f"{type(error).__name__}: {error}")
             return False
-        if lose_ack:
-            self._failed(delivery, "the answer was lost")
-            return False
-        return self._acknowledged(delivery)
+        return True
 
     def _acknowledged(self, delivery: Delivery) -> bool:
         with self._database.transaction() as connection:
-            deleted = connection.execute(
-                "DELETE FROM deliveries WHERE id = ? AND attempt = ?", (delivery.id, delivery.attempt)
-            )
+            return self._remove(connection, delivery)
+
+    def _remove(self, connection: sqlite3.Connection, delivery: Delivery) -> bool:
+        deleted = connection.execute(
+            "DELETE FROM deliveries WHERE id = ? AND attempt = ?", (delivery.id, delivery.attempt)
+        )
         return deleted.rowcount == 1  # 0: the lease had ended, and it is being delivered again
 
     def _failed(self, delivery: Delivery, reason: str) -> None:
@@ -393,6 +437,7 @@ class SqliteBus:
             connection.execute(
                 "UPDATE deliveries SET parked = 0, attempt = 0, due = ? WHERE parked = 1", (self._now(),)
             )
+        self._left_over = tuple(self._awaited())
         self._stopping.clear()
         self._threads = [
             threading.Thread(target=self._run, name=f"bus-{index}", daemon=True)
@@ -403,21 +448,29 @@ class SqliteBus:
 
     def stop(self) -> None:
         """Stop after the deliveries under way, within a few seconds; the rest waits for the next start."""
-        self._stopping.set()
+        with self._news:
+            self._stopping.set()
+            self._news.notify_all()
         end = time.monotonic() + _STOP_S
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
         self._threads = []
 
     def _run(self) -> None:
+        done: Delivery | None = None
         while not self._stopping.is_set():
             try:
-                delivered = self.deliver_one()
+                delivery = self._lease_next(done)
+                done = delivery if delivery and self._pushed(delivery) else None
             except Unavailable as error:
                 log.warning("the bus waits: %s", error)
-                delivered = False
-            if not delivered:
-                self._published.acquire(timeout=_POLL_S)
+                self._stopping.wait(_POLL_S)
+                continue
+            if delivery is None:
+                self._wait()
+        if done:
+            with suppress(Unavailable):  # else it is delivered once more
+                self._acknowledged(done)
         self._database.close()
 
 

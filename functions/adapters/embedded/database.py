@@ -22,8 +22,8 @@ _LAYOUT = 1
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY_TIMEOUT_S = 5.0
 _LOG_PAGES = 10_000
-"""After so many pages of 4 kB the log goes into the database, which waits for the disk. SQLite's own 1,000 are
-written many times a second in a burst."""
+"""After so many pages of 4 kB the log goes into the database, which waits for the disk. SQLite's own 1,000
+are written many times a second in a burst."""
 _OUTSIDE = frozenset(
     {
         sqlite3.SQLITE_BUSY,

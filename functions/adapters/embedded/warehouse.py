@@ -77,8 +77,9 @@ def _let_go(path: Path, number: int | None = None) -> None:
 
 @atexit.register
 def _let_all_go() -> None:
-    for path in list(_kept):
-        _let_go(path)
+    with _keeping:  # a thread that is closing one must come out of the library before the interpreter ends
+        while _kept:
+            _kept.popitem()[1].connection.close()
 
 
 class DuckDbWarehouse:
