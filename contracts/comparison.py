@@ -84,6 +84,17 @@ class WeightsQuery(Authored):
     trust: Weight = Field(2.0, description="weight of the worst verdict of the trust checks")
 
 
+class CountryQuery(WeightsQuery):
+    """What counts how much, and which runs are ranked."""
+
+    month: (
+        Annotated[str, spelled(r"^[0-9]{4}-(0[1-9]|1[0-2])$", "must be a month, such as 2026-10")] | None
+    ) = Field(
+        None,
+        description="closed month whose runs are ranked; left out: the best and the latest runs",
+    )
+
+
 class RankedRun(Exchanged):
     """A run with its score."""
 

@@ -9,21 +9,22 @@ from functools import cached_property
 from pydantic import ValidationError
 
 from contracts import names
-from contracts.comparison import WeightsQuery
+from contracts.comparison import CountryQuery, WeightsQuery
 from contracts.job import KnownCountries, ModelInUse
-from contracts.summary import CountryRun, CountrySummary
+from contracts.summary import CountryMonth, CountryRun, CountrySummary
 from functions.ports import NotFound, Ports
 from functions.web import charts, views
 from functions.web.charts import Spec
 from functions.web.compare import Change, ChannelCompared, change, interval_rows
+from functions.web.problems import Unknown
 
 WEIGHTS: dict[str, float] = WeightsQuery().model_dump()
 """What a model's score is made of, and how much each part counts if nobody says otherwise."""
 _NOTHING_LEFT = {"nrmse": 0.4, "rssd": 0.5}
 """Errors at which a part of the score is 0."""
 _WORDS = {"good": 1.0, "doubtful": 0.5, "bad": 0.0, None: 0.5}
-_RANKED, _STABILITY = 25, 10
-"""Runs that are ranked, and the latest runs that stability is judged by."""
+_RANKED, _OF_MONTH, _STABILITY = 25, 200, 10
+"""Runs that are ranked, those of a month, and the latest runs that stability is judged by."""
 _DRAWN = 5
 
 
@@ -45,22 +46,32 @@ class CountryView:
     """None as long as no run has succeeded, or none since it has had the fields of today."""
     in_use: ModelInUse | None
     weights: Mapping[str, float]
+    month: CountryMonth | None
+    """The month whose runs are shown; None: the best and the latest are."""
     nothing: str
     """What is said where no runs are listed."""
 
     @cached_property
     def runs(self) -> list[CountryRun]:
-        """The best and the latest runs, newest first."""
+        """The best and the latest runs, or those of the month, newest first."""
+        if self.month:
+            return self.month.runs
         known = [*self.summary.latest, *self.summary.best] if self.summary else []
         return sorted(
             {run.job_id: run for run in known}.values(), key=lambda run: run.succeeded_at, reverse=True
         )
 
+    @property
+    def months(self) -> dict[str, int]:
+        """The closed months in which runs succeeded, the newest first, and how many each has."""
+        counts = self.summary.counts if self.summary else {}
+        return {month: counts[month] for month in sorted(counts, reverse=True) if counts[month]}
+
     @cached_property
     def ranked(self) -> list[Ranked]:
         """The best runs by the weights."""
         scored = [Ranked(run, score(run, self.weights)) for run in self.runs]
-        return sorted(scored, key=lambda one: -one.score)[:_RANKED]
+        return sorted(scored, key=lambda one: -one.score)[: _OF_MONTH if self.month else _RANKED]
 
     @cached_property
     def latest(self) -> list[CountryRun]:
@@ -100,8 +111,12 @@ def score(run: CountryRun, weights: Mapping[str, float]) -> float:
     return sum(weights[name] * part for name, part in parts.items()) / total if total else 0.0
 
 
-def country_view(ports: Ports, country: str, weights: Mapping[str, float]) -> CountryView:
-    """A country in two reads."""
+def country_view(ports: Ports, country: str, query: CountryQuery) -> CountryView:
+    """A country in two reads, and one more for a month.
+
+    Raises:
+        Unknown: there are no runs of the month.
+    """
     summary, nothing = None, f"no run of {country} has succeeded yet"
     try:
         summary = CountrySummary.model_validate_json(ports.objects.read(names.summary(country)))
@@ -112,7 +127,17 @@ def country_view(ports: Ports, country: str, weights: Mapping[str, float]) -> Co
             f"an earlier release listed the runs of {country}; the next run that succeeds lists all anew, "
             "and so does `python -m infra.ops backfill`"
         )
-    return CountryView(country, summary, views.in_use(ports, country), weights, nothing)
+    month = _month(ports, country, query.month) if query.month else None
+    weights = query.model_dump(exclude={"month"})
+    return CountryView(country, summary, views.in_use(ports, country), weights, month, nothing)
+
+
+def _month(ports: Ports, country: str, month: str) -> CountryMonth:
+    try:
+        return CountryMonth.model_validate_json(ports.objects.read(names.country_month(country, month)))
+    except NotFound as error:
+        told = f"no run of {country} succeeded in {month}, or the month is not closed yet"
+        raise Unknown(f"{told}; the latest runs are listed without it") from error
 
 
 def known_countries(ports: Ports) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, json, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from contracts.comparison import WeightsQuery
+from contracts.comparison import CountryQuery
 from contracts.job import Document, ModelInUse
 from contracts.old_system import OldRunDocument
 from functions.runtime import Runtime
@@ -27,7 +27,7 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
     @pages.get("/countries/<country:country>")
     def country(country: str) -> str:
-        view = countries.country_view(ports, country, read_query(WeightsQuery, request.args).model_dump())
+        view = countries.country_view(ports, country, read_query(CountryQuery, request.args))
         return render_template(
             "country.html",
             now=ports.clock.now(),
@@ -39,7 +39,8 @@ def blueprint(runtime: Runtime) -> Blueprint:
 
     @pages.get("/countries/<country:country>/stability.vl.json")
     def stability(country: str) -> Response:
-        spec = countries.stability_chart(countries.country_view(ports, country, countries.WEIGHTS))
+        view = countries.country_view(ports, country, read_query(CountryQuery, request.args))
+        spec = countries.stability_chart(view)
         if spec is None:
             raise Unknown(f"no run of {country} says what its channels earned")
         return Response(json.dumps(spec), content_type="application/json")

@@ -19,6 +19,7 @@ from contracts.attempt import Outcome
 from contracts.cloud import RIGHTS
 from contracts.job import ModelInUse
 from contracts.problem import Problem
+from contracts.summary import CountryMonth, CountrySummary
 from functions.entry import deliver
 from functions.message import Message
 from functions.web import assets, charts
@@ -168,6 +169,32 @@ def test_a_comparison_shows_what_differs_and_which_changes_are_real(site: Site) 
     assert "<code>country</code>" not in html, "only differences"
     assert "<code>country</code>" in site.client.get("/compare?jobs=weekly-1,weekly-2&show=all").text
     assert site.client.get("/compare/roas.vl.json?jobs=weekly-1,weekly-2").json["data"]["values"][1]["run"]
+
+
+def test_the_runs_of_a_month_are_read_when_they_are_asked_for(site: Site) -> None:
+    first, second = trained(site), trained(site, "weekly-2")
+    country(site, first)
+    listed = CountrySummary.model_validate_json(site.ports.objects.read(names.summary("DE")))
+    old = listed.latest[0].model_copy(update={"job_id": "of-september"})
+    month = CountryMonth(country="DE", month="2026-09", runs=[old])
+    site.ports.objects.create(names.country_month("DE", "2026-09"), month.model_dump_json().encode())
+    counted = listed.model_copy(update={"counts": {"2026-08": 0, "2026-09": 1}})
+    site.ports.objects.replace(names.summary("DE"), counted.model_dump_json().encode(), None)
+    calls: Counter[str] = Counter()
+    html = site.with_ports(objects=Counted(site.ports.objects, calls)).get("/countries/DE?trust=5").text
+    assert calls == {"read": 1}
+    (link,) = (one for one in links(html) if "month" in one)
+    assert link == "/countries/DE?month=2026-09&r2=1.0&nrmse=1.0&rssd=1.0&trust=5.0"
+    assert "of-september" not in html
+    told = site.client.get(link).text
+    assert "of-september" in told
+    assert second.job_id not in told
+    assert (
+        site.client.get("/api/v1/countries/DE/models?month=2026-09").json["ranked"][0]["run"]["job_id"]
+        == "of-september"
+    )
+    assert site.client.get("/countries/DE?month=2026-08").status_code == 404
+    assert site.client.get("/countries/DE?month=2026-13").status_code == 400
 
 
 def test_hostile_names_in_a_result_stay_text(site: Site) -> None:

@@ -11,11 +11,11 @@ from contracts.comparison import (
     ComparisonAnswer,
     CountryList,
     CountryModels,
+    CountryQuery,
     Difference,
     ModelList,
     RankedRun,
     UseModel,
-    WeightsQuery,
 )
 from contracts.figures import FigureModel, ModelFigures
 from contracts.job import ModelInUse
@@ -72,9 +72,9 @@ def list_countries(runtime: Runtime) -> CountryList:
     return CountryList(countries=countries.known_countries(runtime.ports))
 
 
-def list_country_models(runtime: Runtime, country: str, query: WeightsQuery) -> CountryModels:
+def list_country_models(runtime: Runtime, country: str, query: CountryQuery) -> CountryModels:
     """The models of a country, the best first, and how stable its channels are over the latest runs."""
-    view = countries.country_view(runtime.ports, country, query.model_dump())
+    view = countries.country_view(runtime.ports, country, query)
     if view.summary is None:
         raise Unknown(view.nothing)
     return CountryModels(

@@ -51,9 +51,9 @@ from contracts.comparison import (
     ComparisonAnswer,
     CountryList,
     CountryModels,
+    CountryQuery,
     ModelList,
     UseModel,
-    WeightsQuery,
 )
 from contracts.deletion import DeletionAnswer, DeletionList, DeletionPreview, OldResults
 from contracts.figures import FigureModel, ModelFigures
@@ -196,7 +196,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/compare", models.compare_jobs, ComparisonAnswer, query=CompareQuery, problems=(Unknown,)),
     Route("GET", "/countries", models.list_countries, CountryList),
     Route(
-        "GET", "/countries/{country}/models", models.list_country_models, CountryModels, query=WeightsQuery
+        "GET", "/countries/{country}/models", models.list_country_models, CountryModels, query=CountryQuery
     ),
     Route(
         "POST",
