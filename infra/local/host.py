@@ -57,9 +57,13 @@ class TooFewFiles(RuntimeError):
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Keeps connections open, and leaves logging to the functions."""
+    """Keeps connections open, leaves logging to the functions, and names no versions of libraries."""
 
     protocol_version = "HTTP/1.1"
+
+    def version_string(self) -> str:
+        """The header `Server`."""
+        return "mmm-trainer"
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 (werkzeug's name)
         """Log nothing: every handled message has its own line."""

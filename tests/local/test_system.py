@@ -218,6 +218,7 @@ def test_a_new_folder_has_every_place_that_people_put_files_in(tmp_path: Path):
 
 def test_other_host_names_are_refused_so_that_no_web_site_reaches_the_system(system: System):
     assert requests.get(system.url, headers={"Host": "evil.example"}, timeout=10).status_code == 421
+    assert requests.get(f"{system.url}/health", timeout=10).headers["Server"] == "mmm-trainer"
     assert requests.post(f"{system.url}/functions/sweep", data="{}", timeout=10).status_code == 404
 
 
