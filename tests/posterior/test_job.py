@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from contracts.changes import changes
 from contracts.curves import CurvesDocument
+from contracts.model import ModelConfig
 from contracts.posterior import PosteriorDocument
 from contracts.result import BestModel
 from contracts.trust import TrustDocument
@@ -22,7 +25,9 @@ from trainer.engines.base import Host, Material
 from trainer.engines.choice import distances
 from trainer.engines.native.engine import NativeEngine
 from trainer.engines.native.recreate import recreate
+from trainer.posterior import Posterior, posterior
 from trainer.posterior.job import Asked
+from trainer.trust.document import judge
 from trainer.trust.job import Judge
 
 SEARCH = {"iterations": 600, "trials": 2}
@@ -194,6 +199,33 @@ def test_a_job_is_checked_and_says_what_speaks_against_it(default: tuple[Path, H
     assert lines["forecast"].word == "good"
     assert (told.planted, told.placebos) == (None, [])
     assert heard.steps.index("trust") > heard.steps.index("outputs")
+
+
+def test_nothing_is_refitted_where_the_chains_do_not_agree_and_it_is_said(
+    default: tuple[Path, Heard],
+) -> None:
+    """Of data by region the totals and the regions may each agree without the other."""
+    table = sales(rows=126)[:120]
+    quick, full = (config(table, search=SEARCH, checks=checks) for checks in ("quick", "full"))
+    agreed = posterior(table, quick, sweeps=600)
+    torn = replace(agreed, r_hat=np.full(3, 1.3))
+    assert (agreed.converged, torn.converged) == (True, False)
+
+    def told(asked: ModelConfig, totals: Posterior | None, by_region: Posterior | None = None) -> Any:
+        found = judge(table, asked, default[0], totals, by_region=by_region)
+        words = {line.topic: line.word for line in found.lines if line.check != "ess"}
+        return words.get("sampler"), len(found.backtests), found.planted is not None, " ".join(found.notes)
+
+    assert told(quick, None) == (None, 0, False, "no forecast and no refit: there is no posterior to judge")
+    assert told(full, torn) == ("bad", 0, False, "no forecast and no refit: the chains do not agree")
+    assert told(full, agreed, torn) == told(full, torn)
+    assert told(quick, agreed, agreed)[1:3] == (3, False)
+    *of_quick, note = told(quick, torn, agreed)
+    assert of_quick == ["good", 0, False]
+    assert note.startswith("no forecast and no refit: they would be those of the totals, on which")
+    *of_full, note = told(full, torn, agreed)
+    assert of_full == ["good", 3, False]
+    assert note.startswith("no planted truth and no placebos: they would be those of the totals, on which")
 
 
 def test_trend_and_season_may_be_fitted_together_with_the_media(

@@ -27,6 +27,13 @@ SIMULATED = (
     "planted truth and placebos are those of the totals, because by region each refit would take as "
     "long as the draws did: without the regions they tell less apart"
 )
+NO_REFITS = (
+    "no forecast and no refit: they would be those of the totals, on which the chains do not agree; "
+    "checks: full forecasts and refits by region"
+)
+NO_PLANTED = (
+    "no planted truth and no placebos: they would be those of the totals, on which the chains do not agree"
+)
 _ROBUST_SD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 _OUTLIER = 4.0
@@ -54,24 +61,31 @@ def judge(
     best = BestModel.model_validate_json((folder / "best_model.json").read_bytes())
     lines = [*_fit(best, folder), *_search(best), *_agreement(best, folder), *_data(data, config, best)]
     lines.append(_warnings(warnings))
-    if found is None or not found.converged:
+    if found is None:
         return _document(config, lines, notes=["no forecast and no refit: there is no posterior to judge"])
-    lines += _sampler(by_region or found)
-    tell("backtests")
-    if by_region and config.checks == "full":
-        tried, stability, notes = refits.backtests(by_region, data, config, cores, regions)
-        notes.append(SIMULATED)
-    else:
-        tried, stability, notes = refits.backtests(found, data, config, cores)
-        notes += [TOTALS] if by_region else []
-    lines += [*_backtest(tried), *_stability(stability)]
-    if config.checks == "quick":
-        return _document(config, lines, backtests=tried, stability=stability, notes=notes)
-    tell("planted truth")
-    planted = refits.planted(found, cores)
-    tell("placebos")
-    placebos = refits.placebos(found, cores)
-    lines += [*_planted(planted), *_placebos(placebos)]
+    drawn, full = by_region or found, config.checks == "full"
+    lines += _sampler(drawn)
+    if not drawn.converged:
+        return _document(config, lines, notes=["no forecast and no refit: the chains do not agree"])
+    refitted, notes = by_region if by_region and full else found, []
+    tried: list[Backtest] = []
+    stability: list[ChannelStability] = []
+    planted, placebos = None, []
+    if refitted.converged:
+        tell("backtests")
+        of_regions = regions if refitted is by_region else None
+        tried, stability, notes = refits.backtests(refitted, data, config, cores, of_regions)
+        lines += [*_backtest(tried), *_stability(stability)]
+    if full and found.converged:
+        tell("planted truth")
+        planted = refits.planted(found, cores)
+        tell("placebos")
+        placebos = refits.placebos(found, cores)
+        lines += [*_planted(planted), *_placebos(placebos)]
+    if by_region and found.converged:
+        notes.append(SIMULATED if full else TOTALS)
+    elif by_region:
+        notes.append(NO_PLANTED if full else NO_REFITS)
     return _document(
         config,
         lines,
