@@ -96,6 +96,11 @@ class PosteriorChannel(Exchanged):
     r_hat: float = Field(description="split-R̂ of the chains; good below 1.05")
     ess: float = Field(description="effective number of draws; good from 200")
     converged: bool = Field(description="whether the chains agree on the channel")
+    delayed: float | None = Field(
+        None,
+        description="probability that its effect has a delayed peak, as Weibull adstock has; left out: "
+        "only the adstock that the request asks for was tried",
+    )
     spread: Quantiles | None = Field(
         None,
         description="of data by region: sd of its log ROAS between regions; 0.3 is a third more or less",
@@ -169,7 +174,14 @@ def chance(probability: float) -> str:
     return "less than 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
 
 
-REGIONS_NOTE = "where saturation differs between regions, 80 % of their 90 % intervals held the truth"
+CAUTION = (
+    "90 % is right if the model's form is. On generated data of other forms 90 % of the intervals held the "
+    "truth; where demand that nobody recorded moved spend and sales, 73 %: only an experiment shows that."
+)
+"""What remains beside the intervals, measured on generated worlds, see docs/trust.md."""
+REGIONS_NOTE = (
+    "where adstock or saturation differs between regions, 86 % of their 90 % intervals held the truth"
+)
 """Measured on generated worlds, see docs/trust.md."""
 
 

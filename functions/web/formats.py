@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from contracts.figures import picture_name
 from contracts.job import JobState, share_done
-from contracts.posterior import chance
+from contracts.posterior import CAUTION, chance
 from functions.web.charts import CHARTS
 from functions.web.results import grouped, kind_of
 
@@ -190,6 +190,7 @@ def register(app: Flask) -> None:
         DOING=DOING,
         OVERDUE=OVERDUE,
         MOST_ROWS=MOST_ROWS,
+        CAUTION=CAUTION,
         CHARTS=CHARTS,
         picture_name=picture_name,
         NAMED_BY_PARTS=NAMED_BY_PARTS,

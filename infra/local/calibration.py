@@ -87,10 +87,12 @@ def world(
     inputs = prepared(data, config)
     found = model.build(data, config, inputs, PosteriorConfig())
     priors = tuple(model.Prior(kernel.HALF_CAUCHY, _EARNED) for _ in names)
-    low, width = found.problem.low, found.problem.width
+    delayed = (random.uniform(size=media) < found.problem.delayed).astype(int)
+    low, width = (values[delayed, np.arange(media)] for values in (found.problem.low, found.problem.width))
     eta = low + width * random.uniform(size=low.shape)
+    families: list[Adstock] = ["weibull_pdf" if late else adstock for late in delayed]
     truth = _EARNED * np.abs(np.tan(np.pi * (random.uniform(size=media) - 0.5)))
-    effects = np.array([_effect(adstock, spends[:, i], eta[i], _BURN) for i in range(media)])
+    effects = np.array([_effect(families[i], spends[:, i], eta[i], _BURN) for i in range(media)])
     sales = _baseline(found, random) + truth @ effects
     tested = _studies(effects, truth, random) if studies else ()
     dependent = inputs.dependent.copy()

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy.stats import weibull_min
 
 from contracts.budget import BudgetQuestion
 from contracts.model import ModelConfig
@@ -142,7 +143,7 @@ def test_several_questions_have_an_answer_each(tmp_path: Path) -> None:
 
 
 def test_draws_and_history_alone_tell_what_was_earned_and_what_half_or_twice_would(job: Path) -> None:
-    """The sums of docs/results.md, from posterior.parquet: geometric adstock, Hill, carry-out."""
+    """The sums of docs/results.md, from posterior.parquet: adstock, delayed or not, Hill, carry-out."""
     draws = pd.read_parquet(job / "posterior.parquet")
     data = pd.read_csv(WORLDS / "exposures.csv", parse_dates=["date"])
     asked = data["date"].between(*DATES.values()).to_numpy()
@@ -150,22 +151,23 @@ def test_draws_and_history_alone_tell_what_was_earned_and_what_half_or_twice_wou
     found = read(job)
     for channel in found.channels:
         series = data[channel.modelled].to_numpy(dtype=float)
-        alpha, gamma, theta = (
-            draws[f"{channel.modelled}_{kind}"].to_numpy()[:, None] for kind in ("alphas", "gammas", "thetas")
+        alpha, gamma = (
+            draws[f"{channel.modelled}_{kind}"].to_numpy()[:, None] for kind in ("alphas", "gammas")
         )
-        trained = adstocked(series, theta)
+        weights = lag_weights(draws, channel.modelled, len(series))
+        trained = adstocked(series, weights)
         inflexion = gamma * trained.max(axis=1, keepdims=True)
         scale = draws[f"{channel.name}_contribution"].to_numpy() / hill(trained, alpha, inflexion).sum(axis=1)
 
         def earned(
-            factor: float, series: Any = series, by: tuple = (alpha, inflexion, theta, scale)
+            factor: float, series: Any = series, by: tuple = (alpha, inflexion, weights, scale)
         ) -> tuple:
-            alpha, inflexion, theta, scale = by
+            alpha, inflexion, weights, scale = by
             planned = np.concatenate([series[:stop], np.zeros(400)])
             planned[start:stop] *= factor
             without = planned.copy()
             without[start:] = 0
-            got, still = (hill(adstocked(one, theta), alpha, inflexion) for one in (planned, without))
+            got, still = (hill(adstocked(one, weights), alpha, inflexion) for one in (planned, without))
             within = got[:, start:stop].sum(axis=1)
             after = (got - still)[:, stop:].sum(axis=1)
             return float((scale * within).mean()), float((scale * after).mean())
@@ -178,13 +180,22 @@ def test_draws_and_history_alone_tell_what_was_earned_and_what_half_or_twice_wou
             assert figures.roas == pytest.approx((within + after) / figures.spend, rel=1e-9)
 
 
-def adstocked(series: np.ndarray, theta: np.ndarray) -> np.ndarray:
-    found = np.empty((len(theta), len(series)))
-    carried = np.zeros(len(theta))
-    for t, value in enumerate(series):
-        carried = value + theta[:, 0] * carried
-        found[:, t] = carried
-    return found
+def lag_weights(draws: pd.DataFrame, column: str, rows: int) -> np.ndarray:
+    """Of each draw and lag: geometric, or where a draw has no theta the density of a Weibull distribution."""
+    theta, shape, scale = (
+        draws[f"{column}_{kind}"].to_numpy()[:, None] for kind in ("thetas", "shapes", "scales")
+    )
+    lags = np.arange(rows)
+    density = weibull_min(shape, scale=np.rint(1 + (rows - 1) * scale)).pdf(lags + 1)
+    low, high = density.min(axis=1, keepdims=True), density.max(axis=1, keepdims=True)
+    assert np.isnan(theta).any(), "choose other data: no draw is delayed"
+    return np.where(np.isnan(theta), (density - low) / (high - low), theta**lags)
+
+
+def adstocked(series: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    length = 2 * max(len(series), weights.shape[1])
+    found = np.fft.irfft(np.fft.rfft(series, length) * np.fft.rfft(weights, length), length)
+    return np.maximum(found[:, : len(series)], 0)
 
 
 def hill(values: np.ndarray, alpha: np.ndarray, inflexion: np.ndarray) -> np.ndarray:

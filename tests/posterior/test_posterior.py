@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contracts.model import HYPERPARAMETERS
 from contracts.posterior import PosteriorDocument
 from infra.local.public import SMALL, public_world
 from tests.posterior.data import config, sales
@@ -98,15 +99,21 @@ def test_a_seed_gives_the_same_draws_on_any_number_of_cores() -> None:
 
 def test_an_effect_is_the_engine_s_own_for_the_same_hyperparameters() -> None:
     table = sales(rows=80)
-    for adstock in ("geometric", "weibull_cdf", "weibull_pdf"):
+    for family, adstock in enumerate(("geometric", "weibull_cdf", "weibull_pdf")):
         asked = config(table, adstock=adstock, window={"start": "2022-03-07"})
         inputs = prepared(table, asked)
         candidate = candidate_of(search(inputs, Plan(iterations=3, trials=1, seed=1)).table, "1_3_1")
         model = Answers(inputs).model(candidate)
-        answer = posterior(table, asked, sweeps=30, longest=1)
-        names = answer.model.hyperparameters
-        same = [[candidate[f"{c.modelled}_{kind}"] for kind in names] for c in answer.channels]
-        answer.hyperparameters[0] = same
+        of_adstock, of_geometric = (
+            posterior(table, one, sweeps=30, longest=1)
+            for one in (asked, config(table, window={"start": "2022-03-07"}))
+        )
+        answer = of_geometric if adstock == "weibull_pdf" else of_adstock  # a delay is tried unasked
+        names = HYPERPARAMETERS[adstock]
+        for i, channel in enumerate(answer.channels):
+            same = [candidate[f"{channel.modelled}_{kind}"] for kind in names]
+            answer.hyperparameters[0, i, : len(names)] = same
+        answer.hyperparameters[0, :, 4] = family
         effects = answer.contributions(np.array([0]))[0]
         for i, media in enumerate(model.media):
             earned = media.response / media.coefficient

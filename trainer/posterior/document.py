@@ -103,6 +103,7 @@ def _channel(found: Posterior, i: int) -> PosteriorChannel:
         r_hat=float(found.r_hat[i]),
         ess=float(found.ess[i]),
         converged=bool(found.agreed[i]),
+        delayed=float(found.is_delayed[:, i].mean()) if found.channels[i].delayed else None,
         spread=None if found.spread is None else quantiles(found.spread[:, i]),
         verdict=verdict(found, i),
     )

@@ -32,8 +32,9 @@ class Problem(NamedTuple):
     media: Floats  # (m, N), each divided by its largest value
     first: int  # first row of the window
     dependent: Floats  # (n,), divided by its mean
-    low: Floats  # (m, h) hyperparameters: alpha, gamma, then theta | shape, scale
-    width: Floats  # (m, h)
+    low: Floats  # (2, m, 4) alpha, gamma, theta | shape, scale: with the family asked for, and delayed
+    width: Floats  # (2, m, 4)
+    delayed: Floats  # (m,) prior probability that the effect is delayed: Weibull PDF beside what is asked for
     prior: NDArray[np.int64]  # (m,) HALF_CAUCHY or LOG_NORMAL of the contribution over the window
     prior_location: Floats  # (m,) scale of the half-Cauchy, or mean of the logarithm
     prior_spread: Floats  # (m,) sd of the logarithm
@@ -56,7 +57,7 @@ class Problem(NamedTuple):
 class State(NamedTuple):
     """Where a chain is; every array is changed in place."""
 
-    eta: Floats  # (m, h)
+    eta: Floats  # (m, 5) hyperparameters, then the family
     c: Floats  # (m,) contribution over the window, in units of the scaled dependent
     effect: Floats  # (m, n) share of the contribution that a period has
     whitened: Floats  # (m, n)
@@ -75,7 +76,7 @@ class State(NamedTuple):
 class Work(NamedTuple):
     """Arrays to write over."""
 
-    eta: Floats  # (h,)
+    eta: Floats  # (5,)
     raw: Floats  # (N,)
     weights: Floats  # (N,)
     effect: Floats  # (n,)
@@ -91,15 +92,15 @@ class Work(NamedTuple):
 def effect(problem: Problem, i: int, eta: Any, work: Work, out: Any, lift: Any) -> None:
     """Fill `out` (n,) with channel i's effect, summing to 1, and `lift` (s,) with what studies see of it."""
     series, first, rows = problem.media[i], problem.first, len(out)
-    adstocked = work.raw
-    if problem.family == kernel.GEOMETRIC:
+    adstocked, family = work.raw, int(eta[4])
+    if family == kernel.GEOMETRIC:
         carried = 0.0
         for t in range(first + rows):
             carried = series[t] + eta[2] * carried
             adstocked[t] = carried
         own = 1.0
     else:
-        own = kernel.adstock(problem.family, series, eta[2], eta[3], work.weights, adstocked)
+        own = kernel.adstock(family, series, eta[2], eta[3], work.weights, adstocked)
     largest = 0.0
     for t in range(first, first + rows):
         largest = max(largest, adstocked[t])
@@ -246,25 +247,44 @@ def positive_normal(random: Any, precision: float, pull: float) -> float:
 
 
 @compiled
+def _from_prior(problem: Problem, i: int, first: int, random: Any, out: Any) -> None:
+    """The family of channel i, and its hyperparameters from number `first` on."""
+    delayed = int(problem.delayed[i] > 0.0 and random.random() < problem.delayed[i])
+    out[4] = kernel.WEIBULL_PDF if delayed else problem.family
+    for k in range(first, 4):
+        out[k] = problem.low[delayed, i, k] + problem.width[delayed, i, k] * random.random()
+
+
+@compiled
+def used(family: float) -> int:
+    """How many hyperparameters a family has."""
+    return 3 if family == kernel.GEOMETRIC else 4
+
+
+@compiled
 def _propose(problem: Problem, i: int, eta: Any, steps: Any, random: Any, out: Any) -> bool:
     """From the prior, or a step; False if it leads out of the range.
 
     Steps are independent, of all hyperparameters or of one, and reflected at the ends of the range; or they
-    are correlated as `steps` (h, h) says, a factor of the covariance of what the chain has seen. Reflected,
-    these would not be as likely there as back.
+    are correlated as `steps` (2, 4, 4) says, a factor of the covariance of what the chain has seen, for each
+    family. Reflected, these would not be as likely there as back. Steps keep the family.
     """
     kind = random.random()
+    out[:] = eta
     if kind >= 0.4:
         return _step_along(problem, i, eta, steps, random, out)
-    one = int(random.random() * len(eta)) if kind >= 0.3 else -1
+    if kind < 0.15:
+        _from_prior(problem, i, 0, random, out)
+        return True
+    if kind < 0.2 and problem.delayed[i] > 0.0:
+        _from_prior(problem, i, 2, random, out)
+        return True
+    delayed, count = int(eta[4] != problem.family), used(eta[4])
+    one = int(random.random() * count) if kind >= 0.3 else -1
     size = 0.15 if kind < 0.3 else 0.1
-    for k in range(len(eta)):
-        low, width = problem.low[i, k], problem.width[i, k]
-        out[k] = eta[k]
+    for k in range(count):
+        low, width = problem.low[delayed, i, k], problem.width[delayed, i, k]
         if width == 0.0 or (one >= 0 and k != one):
-            continue
-        if kind < 0.15:
-            out[k] = low + width * random.random()
             continue
         position = (eta[k] - low) / width + size * random.standard_normal()
         position -= 2.0 * math.floor(position / 2.0)
@@ -274,14 +294,14 @@ def _propose(problem: Problem, i: int, eta: Any, steps: Any, random: Any, out: A
 
 @compiled
 def _step_along(problem: Problem, i: int, eta: Any, steps: Any, random: Any, out: Any) -> bool:
-    size = 2.38 / math.sqrt(len(eta)) * (1.0 if random.random() < 0.5 else 0.4)
-    out[:] = eta
-    for j in range(len(eta)):
+    delayed, count = int(eta[4] != problem.family), used(eta[4])
+    size = 2.38 / math.sqrt(count) * (1.0 if random.random() < 0.5 else 0.4)
+    for j in range(count):
         z = size * random.standard_normal()
-        for k in range(len(eta)):
-            out[k] += problem.width[i, k] * steps[k, j] * z
-    for k in range(len(eta)):
-        low, width = problem.low[i, k], problem.width[i, k]
+        for k in range(count):
+            out[k] += problem.width[delayed, i, k] * steps[delayed, k, j] * z
+    for k in range(count):
+        low, width = problem.low[delayed, i, k], problem.width[delayed, i, k]
         if not low <= out[k] <= low + width:
             return False
     return True
@@ -475,10 +495,13 @@ def _swap(problem: Problem, state: State, random: Any, work: Work) -> None:
     Leaves the residual to `_move_on_grid`.
     """
     i, j = problem.alike[int(random.random() * len(problem.alike))]
-    for k in range(state.eta.shape[1]):
-        for one, other in ((i, j), (j, i)):
-            position = state.eta[other, k] - problem.low[one, k]
-            if not 0.0 <= position <= problem.width[one, k]:
+    for one, other in ((i, j), (j, i)):
+        delayed = int(state.eta[other, 4] != problem.family)
+        if delayed and problem.delayed[one] == 0.0:
+            return
+        for k in range(used(state.eta[other, 4])):
+            position = state.eta[other, k] - problem.low[delayed, one, k]
+            if not 0.0 <= position <= problem.width[delayed, one, k]:
                 return
     effect(problem, i, state.eta[j], work, work.effects[0], work.lifts[0])
     effect(problem, j, state.eta[i], work, work.effects[1], work.lifts[1])
@@ -569,8 +592,7 @@ def begin(problem: Problem, state: State, random: Any, work: Work) -> None:
     """Hyperparameters from their prior, contributions near the middle of theirs."""
     media = len(state.c)
     for i in range(media):
-        for k in range(state.eta.shape[1]):
-            state.eta[i, k] = problem.low[i, k] + problem.width[i, k] * random.random()
+        _from_prior(problem, i, 0, random, state.eta[i])
         middle = problem.prior_location[i]
         if problem.prior[i] == LOG_NORMAL:
             middle = math.exp(middle)
@@ -599,8 +621,8 @@ def run(
 ) -> None:
     """Sweep as often as `draws` has rows; the steps of contributions are adapted while `burning`.
 
-    `steps` (m, h, h) are those of hyperparameters, in units of their ranges.
-    `draws` (sweeps, m, 1 + h) takes contribution and hyperparameters, `noise` (sweeps, 3) sigma, rho, kappa.
+    `steps` (m, 2, 4, 4) are those of hyperparameters, in units of their ranges. `draws` (sweeps, m, 6) takes
+    contribution, hyperparameters and family, `noise` (sweeps, 3) sigma, rho, kappa.
     """
     media = len(state.c)
     for sweep in range(len(draws)):
@@ -654,12 +676,12 @@ def respond(problem: Problem, i: int, eta: Any, c: Any, series: Any, out: Any) -
     weights, adstocked, trained = np.empty(everything), np.empty(len(series)), np.empty(everything)
     share, work, long = np.empty(rows), np.empty(rows), np.empty(len(series))
     for s in range(len(out)):
-        first, second = eta[s, 2], eta[s, -1]
-        kernel.adstock(problem.family, problem.media[i], first, second, weights, trained)
+        first, second, family = eta[s, 2], eta[s, 3], int(eta[s, 4])
+        kernel.adstock(family, problem.media[i], first, second, weights, trained)
         window = trained[problem.first : problem.first + rows]
         inflexion = eta[s, 1] * window.max()
         total = _saturate(window, eta[s, 0], inflexion, work, share)
-        kernel.decay_weights(problem.family, first, second, weights)
+        kernel.decay_weights(family, first, second, weights)
         adstocked[:] = 0.0
         for t in range(len(series)):
             if series[t] != 0.0:
@@ -768,7 +790,7 @@ def train(problem: Problem, i: int, eta: Any, c: Any, out: Any) -> None:
     weights, trained = np.empty(everything), np.empty(everything)
     share, work = np.empty(rows), np.empty(rows)
     for s in range(len(out)):
-        kernel.adstock(problem.family, problem.media[i], eta[s, 2], eta[s, -1], weights, trained)
+        kernel.adstock(int(eta[s, 4]), problem.media[i], eta[s, 2], eta[s, 3], weights, trained)
         window = trained[problem.first : problem.first + rows]
         out[s, 0] = eta[s, 1] * window.max()
         out[s, 1] = c[s] / _saturate(window, eta[s, 0], out[s, 0], work, share)
@@ -788,10 +810,11 @@ def earn(problem: Problem, eta: Any, trained: Any, before: Any, asked: Any, fact
     alone, powers, work = np.empty_like(added), np.empty_like(added), np.empty_like(added)
     for s in range(len(out)):
         alpha, half, scale = eta[s, 0], trained[s, 0], trained[s, 1]
-        kernel.decay_weights(problem.family, eta[s, 2], eta[s, -1], weights)
+        family = int(eta[s, 4])
+        kernel.decay_weights(family, eta[s, 2], eta[s, 3], weights)
         lags = reach(weights)
         end, both = periods + lags - 1, lags - 1 if start else 0
-        if problem.family == kernel.GEOMETRIC and lags < everything:
+        if family == kernel.GEOMETRIC and lags < everything:
             _decay(before, eta[s, 2], start, earlier[:both])
             _decay(asked, eta[s, 2], 0, added[:end])
         else:

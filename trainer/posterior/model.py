@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from contracts.model import HYPERPARAMETERS, CalibrationStudy, ModelConfig
+from contracts.model import DEFAULT_RANGES, HYPERPARAMETERS, CalibrationStudy, ModelConfig
 from contracts.posterior import PosteriorConfig
 from contracts.series import SMALLEST_LIFT, study_rows
 from trainer.engines.native.records import Inputs
@@ -22,6 +22,8 @@ from trainer.posterior.kernel import Floats
 
 ORGANIC_SHARE = 0.05
 """Scale of the half-Cauchy prior of an organic channel's contribution, as a share of all sales."""
+DELAYED = 0.2
+"""Prior probability that an effect is delayed (Weibull PDF adstock), where the request asks for geometric."""
 ALIKE = 0.9
 """From this correlation on, two channels may stand in for each other."""
 SPARE_ROWS = 3
@@ -46,6 +48,8 @@ class Channel:
     """In the window, in currency; 0 for an organic variable."""
     series: Floats
     """(N,) the modelled column, in currency or the organic unit."""
+    delayed: float = 0.0
+    """Prior probability that its effect has a delayed peak, which geometric adstock has not."""
 
 
 class Study(NamedTuple):
@@ -97,11 +101,6 @@ class Model:
     """What of the request has no part in the posterior, and why."""
 
     @property
-    def hyperparameters(self) -> tuple[str, ...]:
-        """(h,) kinds, in the order of the draws."""
-        return HYPERPARAMETERS[self.inputs.adstock]
-
-    @property
     def total(self) -> float:
         """The dependent variable's sum over the window."""
         return self.scale * len(self.problem.dependent)
@@ -115,7 +114,7 @@ def build(data: pd.DataFrame, config: ModelConfig, inputs: Inputs, settings: Pos
     """
     _check(config, inputs)
     found = baseline.build(data, config, inputs)
-    channels, silent = _channels(inputs)
+    channels, silent = _channels(inputs, config.hyperparameters.ranges)
     studies, unused = _studies(config.calibration, inputs, {channel.name for channel in channels})
     _check_rows(inputs, found, channels)
     priors = tuple(_prior(channel, channels, inputs, settings) for channel in channels)
@@ -162,8 +161,11 @@ def _signed(config: ModelConfig) -> list[str]:
     return [variable.name for variable in config.columns.context if variable.sign != "default"]
 
 
-def _channels(inputs: Inputs) -> tuple[tuple[Channel, ...], list[str]]:
-    """The channels with media and, if paid, spend in the window; and a note on each of the others."""
+def _channels(inputs: Inputs, given: Container[str]) -> tuple[tuple[Channel, ...], list[str]]:
+    """The channels with media and, if paid, spend in the window; and a note on each of the others.
+
+    A channel whose range of theta is `given` has geometric adstock for sure.
+    """
     found, silent = [], []
     for i, modelled in enumerate(inputs.media):
         paid = i < len(inputs.paid)
@@ -171,7 +173,8 @@ def _channels(inputs: Inputs) -> tuple[tuple[Channel, ...], list[str]]:
         spend = float(inputs.spend[inputs.window, i].sum()) if paid else 0.0
         name = inputs.spend_names[i] if paid else modelled
         if series[inputs.window].any() and (spend > 0 or not paid):
-            found.append(Channel(name, modelled, paid, spend, series))
+            free = inputs.adstock == "geometric" and f"{modelled}_thetas" not in given
+            found.append(Channel(name, modelled, paid, spend, series, DELAYED if free else 0.0))
         else:
             silent.append(f"posterior: '{name}' has no media in the window, and is left out")
     return tuple(found), silent
@@ -253,8 +256,9 @@ def assemble(
         media=np.array([channel.series / channel.series.max() for channel in channels]),
         first=inputs.first,
         dependent=window / scale,
-        low=np.ascontiguousarray(ranges[:, :, 0]),
-        width=np.ascontiguousarray(ranges[:, :, 1] - ranges[:, :, 0]),
+        low=np.ascontiguousarray(ranges[..., 0]),
+        width=np.ascontiguousarray(ranges[..., 1] - ranges[..., 0]),
+        delayed=np.array([channel.delayed for channel in channels]),
         prior=np.array([prior.kind for prior in priors], dtype=np.int64),
         prior_location=np.array(locations, dtype=float),
         prior_spread=np.array([prior.spread for prior in priors], dtype=float),
@@ -276,11 +280,14 @@ def assemble(
 
 
 def _ranges(inputs: Inputs, channels: Sequence[Channel]) -> Floats:
-    """(m, h, 2) lowest and highest hyperparameters."""
-    kinds = HYPERPARAMETERS[inputs.adstock]
-    return np.array(
-        [[inputs.bounds[f"{c.modelled}_{kind}"] for kind in kinds] for c in channels], dtype=float
-    )
+    """(2, m, 4, 2) lowest and highest hyperparameters: of the family asked for, and of a delayed effect."""
+    ranges = np.zeros((2, len(channels), 4, 2))
+    for i, channel in enumerate(channels):
+        for k, kind in enumerate(HYPERPARAMETERS[inputs.adstock]):
+            ranges[0, i, k] = inputs.bounds[f"{channel.modelled}_{kind}"]
+    ranges[1, :, :2] = ranges[0, :, :2]
+    ranges[1, :, 2:] = [DEFAULT_RANGES[kind] for kind in ("shapes", "scales")]
+    return ranges
 
 
 def _alike(inputs: Inputs, channels: Sequence[Channel]) -> NDArray[np.int64]:

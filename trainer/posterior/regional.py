@@ -1,9 +1,9 @@
 """The sampler of several regions at once, compiled: their effects are drawn from a common distribution.
 
 Every region has its own baseline, trend, noise and contributions; log ROAS of channel i in region r is normal
-around mu_i with sd tau_i, both learnt; adstock and saturation are one for all regions. Each region goes
-through the steps of `kernel`, on views of the stacked arrays; what regions have in common is moved for all of
-them at once.
+around mu_i with sd tau_i, both learnt. So are the logits of its hyperparameters, as shares of their ranges:
+normal around those of the common ones, with a learnt sd. Each region goes through the steps of `kernel`, on
+views of the stacked arrays; what regions have in common is moved for all of them at once.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ from trainer.engines.native.search.machine_code import compiled, compiled_withou
 from trainer.posterior import kernel
 from trainer.posterior.kernel import Floats, Problem, State, Work
 
-SHAPE_PROPOSALS, SCALE_STEPS = 3, 3
+SHAPE_PROPOSALS, SCALE_STEPS, APART_STEPS = 3, 3, 3
 TAU = np.geomspace(0.02, 3.0, 30)
 """The grid of how much a channel's log ROAS differs between regions (sd)."""
 TAU_SCALE = 0.5
 """Scale of its half-normal prior."""
+
+
+APART_SCALE = 1.0
+"""Scale of the half-normal prior of how far hyperparameters of regions are apart (sd of their logits)."""
 
 
 class Problems(NamedTuple):
@@ -32,8 +36,9 @@ class Problems(NamedTuple):
     media: Floats  # (R, m, N), each divided by its largest value; 0 where a region has no such channel
     first: int
     dependent: Floats  # (R, n), all divided by the same number
-    low: Floats  # (m, h)
-    width: Floats  # (m, h)
+    low: Floats  # (2, m, 4)
+    width: Floats  # (2, m, 4)
+    delayed: Floats  # (m,) 0: all regions have the family asked for
     kind: NDArray[np.int64]  # (m,) of the prior of the common ROAS: HALF_CAUCHY or LOG_NORMAL
     location: Floats  # (m,) logarithm of the half-Cauchy's scale, or mean of the logarithm
     spread: Floats  # (m,) sd of the logarithm
@@ -53,9 +58,12 @@ class Problems(NamedTuple):
 
 
 class States(NamedTuple):
-    """Like `kernel.State`, for R regions; hyperparameters and what studies miss are common."""
+    """Like `kernel.State`, for R regions; what studies miss is common."""
 
-    eta: Floats  # (m, h)
+    common: Floats  # (m, 5) hyperparameters that regions are around
+    apart: Floats  # (m,) sd of the logits around them
+    own: Floats  # (R, m, 4) how far a region's logits are from the common ones, over that sd
+    eta: Floats  # (R, m, 5) what follows
     c: Floats  # (R, m)
     effect: Floats  # (R, m, n)
     whitened: Floats  # (R, m, n)
@@ -80,7 +88,9 @@ class States(NamedTuple):
 class Works(NamedTuple):
     """Like `kernel.Work`, with what was proposed in every region."""
 
-    eta: Floats  # (h,)
+    common: Floats  # (5,)
+    own: Floats  # (4,)
+    eta: Floats  # (R, 5)
     raw: Floats  # (N,)
     weights: Floats  # (N,)
     effect: Floats  # (R, n)
@@ -105,6 +115,7 @@ def _problem(problems: Problems, states: States, works: Works, r: int) -> Proble
         problems.dependent[r],
         problems.low,
         problems.width,
+        problems.delayed,
         log_normal,
         states.locations[r],
         states.spreads[r],
@@ -128,7 +139,7 @@ def _problem(problems: Problems, states: States, works: Works, r: int) -> Proble
 @compiled
 def _state(states: States, r: int) -> State:
     return State(
-        states.eta,
+        states.eta[r],
         states.c[r],
         states.effect[r],
         states.whitened[r],
@@ -148,7 +159,7 @@ def _state(states: States, r: int) -> State:
 @compiled
 def _work(works: Works, r: int) -> Work:
     return Work(
-        works.eta,
+        works.eta[r],
         works.raw,
         works.weights,
         works.effect[r],
@@ -182,16 +193,34 @@ def _study_gain(problems: Problems, missed: Any, moved: Any) -> float:
 @compiled
 def _propose(problems: Problems, states: States, i: int, random: Any, out: Any) -> None:
     """A step of all hyperparameters of channel i or of one, long or short, reflected at the ends."""
-    kinds = len(out)
+    kinds = kernel.used(states.common[i, 4])
     one = int(random.random() * kinds) if random.random() < 0.5 else -1
     size = 0.3 * 10.0 ** (-1.7 * random.random())
+    out[:] = states.common[i]
     for k in range(kinds):
-        low, width = problems.low[i, k], problems.width[i, k]
-        out[k] = states.eta[i, k]
+        low, width = problems.low[0, i, k], problems.width[0, i, k]
         if width > 0.0 and (one < 0 or k == one):
             position = (out[k] - low) / width + size * random.standard_normal()
             position -= 2.0 * math.floor(position / 2.0)
             out[k] = low + width * (2.0 - position if position > 1.0 else position)
+
+
+@compiled
+def _of_region(problems: Problems, i: int, common: Any, apart: float, own: Any, out: Any) -> None:
+    """Fill `out` (5,) with the hyperparameters of a region, `own` (4,) times `apart` from the common ones."""
+    out[:] = common
+    for k in range(kernel.used(common[4])):
+        low, width = problems.low[0, i, k], problems.width[0, i, k]
+        if width > 0.0:
+            position = min(max((common[k] - low) / width, 1e-12), 1.0 - 1e-12)
+            odds = position / (1.0 - position) * math.exp(apart * own[k])
+            out[k] = low + width * odds / (1.0 + odds)
+
+
+@compiled
+def _log_apart(apart: float) -> float:
+    """The prior of the logarithm of `apart`, up to a constant."""
+    return float(math.log(apart) - 0.5 * (apart / APART_SCALE) ** 2)
 
 
 @compiled
@@ -209,15 +238,20 @@ def _scaled(problem: Problem, state: State, i: int, work: Work) -> tuple[float, 
 
 @compiled
 def _move_shape(problems: Problems, states: States, works: Works, i: int, random: Any) -> None:
-    """Propose other hyperparameters of channel i and a factor of its contributions, in all regions at once.
-
-    As in `kernel`, the factor is drawn from what the likelihood says of it.
+    """Propose other common hyperparameters of channel i, or how far regions are apart, and a factor of its
+    contributions, in all regions at once. As in `kernel`, the factor is drawn from what the likelihood says.
     """
     regions, studies = len(states.c), len(states.missed)
     old_precision = old_pull = precision = pull = 0.0
-    _propose(problems, states, i, random, works.eta)
+    apart = states.apart[i]
+    if random.random() < 0.25:
+        works.common[:] = states.common[i]
+        apart *= math.exp(0.7 * random.standard_normal())
+    else:
+        _propose(problems, states, i, random, works.common)
     for r in range(regions):
         c = states.c[r, i]
+        _of_region(problems, i, works.common, apart, states.own[r, i], works.eta[r])
         if c > 0.0:
             variance = states.sigma[r, 0] ** 2
             old_precision += c * c * states.square[r, i] / variance
@@ -245,10 +279,12 @@ def _move_shape(problems: Problems, states: States, works: Works, i: int, random
     mu = states.mu[i] + math.log(factor)
     gain = kernel.log_evidence(precision, pull) - kernel.log_evidence(old_precision, old_pull)
     gain += _log_common(problems, i, mu) - math.log(factor) - _log_common(problems, i, states.mu[i])
+    gain += _log_apart(apart) - _log_apart(states.apart[i])
     if not math.log(random.random()) < gain:
         return
     states.mu[i] = mu
-    states.eta[i] = works.eta
+    states.common[i], states.apart[i] = works.common, apart
+    states.eta[:, i] = works.eta
     for s in range(studies):
         states.missed[s] += works.were[s] - factor * works.moved[s]
     for r in range(regions):
@@ -263,6 +299,70 @@ def _move_shape(problems: Problems, states: States, works: Works, i: int, random
             kernel.refresh(_problem(problems, states, works, r), _state(states, r), i)
             for t in range(states.residual.shape[1]):
                 states.residual[r, t] -= c * states.outside[r, i, t]
+
+
+@compiled
+def _move_own(problems: Problems, states: States, works: Works, r: int, i: int, random: Any) -> None:
+    """Draw how far channel i in a region is from the common hyperparameters, and its contribution.
+
+    A step leads from x to √(1 − b²) x + b z, which leaves a normal prior as it is.
+    """
+    problem, state, work = _problem(problems, states, works, r), _state(states, r), _work(works, r)
+    (rho, kappa), c, rest = state.at, state.c[i], work.rest
+    for t in range(len(rest)):
+        rest[t] = state.residual[t] + c * state.outside[i, t]
+    for s in range(len(state.missed)):
+        state.missed[s] += c * state.lift[i, s]
+    precision, pull = kernel._channel(problem, state, i, rest)
+    count = kernel.used(states.common[i, 4])
+    one = int(random.random() * count) if random.random() < 0.5 else -1
+    long = 10.0 ** (-1.5 * random.random())
+    works.own[:] = states.own[r, i]
+    for k in range(count):
+        if one < 0 or k == one:
+            works.own[k] = math.sqrt(1.0 - long * long) * works.own[k] + long * random.standard_normal()
+    _of_region(problems, i, states.common[i], states.apart[i], works.own, work.eta)
+    kernel.effect(problem, i, work.eta, work, work.effect, work.lift)
+    kernel.whiten(work.effect, problem.rho[rho], work.whitened)
+    square = kernel.project(problem.columns[rho], work.whitened, work.inside)
+    if square > 0.0:
+        left = kernel._outside_square(square, kernel.shrunk(problem, rho, kappa, work.inside))
+        inner = kernel._dot(work.whitened, rest) if left > 0.0 else 0.0
+        least = max(left, kernel._LEAST * square)
+        new = kernel._moments(problem, least, inner, state.sigma[0], work.lift, state.missed)
+        new_c = kernel.positive_normal(random, new[0], new[1])
+        gain = kernel.log_prior(problem, i, new_c) + kernel.log_evidence(new[0], new[1])
+        gain -= kernel.log_prior(problem, i, c) + kernel.log_evidence(precision, pull)
+        if math.log(random.random()) < gain:
+            c = new_c
+            states.own[r, i] = works.own
+            state.eta[i] = work.eta
+            state.effect[i] = work.effect
+            state.lift[i] = work.lift
+            state.whitened[i] = work.whitened
+            state.inside[i] = work.inside
+            kernel._keep_outside(problem, state, i, left)
+    kernel.put_back(state, i, c, rest)
+
+
+@compiled
+def _move_apart(problems: Problems, states: States, i: int, random: Any) -> None:
+    """Draw how far regions are apart, their hyperparameters being what they are."""
+    count, square = 0, 0.0
+    for r in range(len(states.c)):
+        if states.c[r, i] > 0.0:
+            for k in range(kernel.used(states.common[i, 4])):
+                if problems.width[0, i, k] > 0.0:
+                    count += 1
+                    square += (states.apart[i] * states.own[r, i, k]) ** 2
+    for _ in range(APART_STEPS):
+        old = states.apart[i]
+        new = old * math.exp(0.5 * random.standard_normal())
+        gain = _log_apart(new) - _log_apart(old) - count * math.log(new / old)
+        gain -= 0.5 * square * (1.0 / new**2 - 1.0 / old**2)
+        if math.log(random.random()) < gain:
+            states.apart[i] = new
+            states.own[:, i] *= old / new
 
 
 @compiled
@@ -356,8 +456,9 @@ def begin(problems: Problems, states: States, random: Any, works: Works) -> None
     """Hyperparameters from their prior, contributions near the middle of theirs."""
     regions, media = states.c.shape
     for i in range(media):
-        for k in range(states.eta.shape[1]):
-            states.eta[i, k] = problems.low[i, k] + problems.width[i, k] * random.random()
+        states.common[i, 4] = problems.family
+        for k in range(4):
+            states.common[i, k] = problems.low[0, i, k] + problems.width[0, i, k] * random.random()
         states.mu[i] = problems.location[i] + 0.3 * random.standard_normal()
     states.missed[:] = problems.study_lift
     for r in range(regions):
@@ -366,8 +467,12 @@ def begin(problems: Problems, states: States, random: Any, works: Works) -> None
             states.locations[r, i] = states.mu[i] + problems.volume[r, i]
             states.spreads[r, i] = states.tau[i]
             states.c[r, i] = math.exp(states.locations[r, i] + 0.3 * random.standard_normal())
+            for k in range(4):
+                states.own[r, i, k] = random.standard_normal()
+            eta = states.eta[r, i]
+            _of_region(problems, i, states.common[i], states.apart[i], states.own[r, i], eta)
             if states.c[r, i] > 0.0:
-                kernel.effect(problem, i, states.eta[i], work, states.effect[r, i], states.lift[r, i])
+                kernel.effect(problem, i, eta, work, states.effect[r, i], states.lift[r, i])
                 if states.effect[r, i].max() == 0.0:  # an adstock that leaves nothing: another is proposed
                     states.effect[r, i] = 1.0 / states.effect.shape[2]
             kernel.refresh(problem, state, i)
@@ -386,13 +491,15 @@ def run(
     burning: bool,
     draws: Any,
     shapes: Any,
+    typical: Any,
     noise: Any,
     common: Any,
 ) -> None:
     """Sweep as often as `draws` has rows; steps are adapted while `burning`.
 
-    `draws` (sweeps, R, m) takes contributions, `shapes` (sweeps, m, h) hyperparameters, `noise`
-    (sweeps, R, 3) sigma, rho, kappa, `common` (sweeps, 2, m) mu and tau.
+    `draws` (sweeps, R, m) takes contributions, `shapes` (sweeps, R, m, 5) hyperparameters and family,
+    `typical` (sweeps, m, 5) the common ones, `noise` (sweeps, R, 3) sigma, rho, kappa, `common`
+    (sweeps, 2, m) mu and tau.
     """
     regions, media = states.c.shape
     for sweep in range(len(draws)):
@@ -401,11 +508,13 @@ def run(
                 _move_shape(problems, states, works, i, random)
             for r in range(regions):
                 if states.c[r, i] > 0.0:
+                    _move_own(problems, states, works, r, i, random)
                     problem, state = _problem(problems, states, works, r), _state(states, r)
                     _move_contribution(problem, state, i, random, _work(works, r), burning)
             for _ in range(SCALE_STEPS):
                 _scale(problems, states, works, i, random, burning)
             _move_common(problems, states, i, tau, random)
+            _move_apart(problems, states, i, random)
         for r in range(regions):
             problem, state = _problem(problems, states, works, r), _state(states, r)
             if media > 1:
@@ -415,6 +524,6 @@ def run(
             noise[sweep, r, 1] = problems.rho[states.at[r, 0]]
             noise[sweep, r, 2] = problems.kappa[states.at[r, 1]]
         draws[sweep] = states.c
-        shapes[sweep] = states.eta
+        shapes[sweep], typical[sweep] = states.eta, states.common
         common[sweep, 0] = states.mu
         common[sweep, 1] = states.tau

@@ -1,7 +1,7 @@
 """The posterior of data by region: each region has its own baseline, noise and effects, drawn together.
 
-Adstock and saturation are one for all regions. A channel's log ROAS in a region is normal around one of the
-country, and how much regions differ is learnt, so that small regions learn from the others.
+A channel's log ROAS in a region is normal around one of the country, its adstock and saturation are near
+common ones, and how much regions differ is learnt, so that small regions learn from the others.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class _Asked:
     ) -> _Asked:
         settings, national = config.posterior or PosteriorConfig(), config.national
         inputs = inputs or prepared(data, national)
-        country = modelling.build(data, national, inputs, settings)
+        country = _as_asked(modelling.build(data, national, inputs, settings))
         parts = {str(name): part.reset_index(drop=True) for name, part in regions.groupby(column, sort=True)}
         models = {name: _model(name, part, config, inputs, settings) for name, part in parts.items()}
         country = replace(country, notes=(*country.notes, *_notes(country, models)))
@@ -141,14 +141,21 @@ def _model(
 ) -> Model:
     own = [study for study in config.calibration if study.region == name]
     try:
-        return modelling.build(
-            part,
-            config.model_copy(update={"calibration": own}),
-            region_inputs(part, config, inputs),
-            settings,
+        return _as_asked(
+            modelling.build(
+                part,
+                config.model_copy(update={"calibration": own}),
+                region_inputs(part, config, inputs),
+                settings,
+            )
         )
     except NotOffered as reason:
         raise NotOffered(f"region {name}: {reason}") from reason
+
+
+def _as_asked(model: Model) -> Model:
+    """A model whose channels have the adstock family of the request for sure."""
+    return replace(model, channels=tuple(replace(channel, delayed=0.0) for channel in model.channels))
 
 
 def _notes(country: Model, models: Mapping[str, Model]) -> Iterator[str]:
@@ -217,6 +224,7 @@ def stacked(country: Model, models: Sequence[Model]) -> regional.Problems:
         dependent=np.array([model.problem.dependent * model.scale / scale for model in models]),
         low=country.problem.low,
         width=country.problem.width,
+        delayed=np.zeros(media),
         kind=np.array([prior.kind for prior in country.priors], dtype=np.int64),
         location=np.where(cauchy, np.log(np.where(cauchy, locations, 1.0)), locations) - whole,
         spread=np.array([prior.spread for prior in country.priors]),
@@ -263,7 +271,9 @@ class _Draws:
     contribution: Floats
     """(t, R, m)."""
     shapes: Floats
-    """(t, m, h)."""
+    """(t, R, m, 5)."""
+    typical: Floats
+    """(t, m, 5) what regions are around."""
     noise: Floats
     """(t, R, 3)."""
     common: Floats
@@ -272,17 +282,16 @@ class _Draws:
     @classmethod
     def empty(cls, sweeps: int, problems: regional.Problems) -> _Draws:
         regions, media, _ = problems.media.shape
-        kinds = problems.low.shape[1]
-        shapes = (sweeps, regions, media), (sweeps, media, kinds), (sweeps, regions, 3), (sweeps, 2, media)
-        return cls(*(np.empty(shape) for shape in shapes))
+        of_regions = (regions, media), (regions, media, 5), (media, 5), (regions, 3), (2, media)
+        return cls(*(np.empty((sweeps, *shape)) for shape in of_regions))
 
     def part(self, rows: slice) -> _Draws:
-        return _Draws(self.contribution[rows], self.shapes[rows], self.noise[rows], self.common[rows])
+        return _Draws(*(values[rows] for values in vars(self).values()))
 
     @classmethod
     def joined(cls, parts: Sequence[_Draws]) -> _Draws:
-        fields = ("contribution", "shapes", "noise", "common")
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+        together = zip(*(vars(part).values() for part in parts), strict=True)
+        return cls(*(np.concatenate(values) for values in together))
 
 
 class _Told:
@@ -314,8 +323,8 @@ class _Chain:
         draws = _Draws.empty(sweeps, self.problems)
         for start in range(0, sweeps, _CHUNK):
             part = draws.part(slice(start, start + _CHUNK))
-            arrays = part.contribution, part.shapes, part.noise, part.common
-            regional.run(self.problems, self.states, self.random, self.works, regional.TAU, burning, *arrays)
+            state = self.states, self.random, self.works
+            regional.run(self.problems, *state, regional.TAU, burning, *vars(part).values())
             told(len(part.shapes))
         if not burning:
             self.draws = _Draws.joined([self.draws, draws])
@@ -419,7 +428,10 @@ def _states(problems: regional.Problems) -> regional.States:
     regions, media, _ = problems.media.shape
     rows, wide, studies = problems.dependent.shape[1], problems.columns.shape[3], len(problems.study_lift)
     return regional.States(
-        eta=np.zeros(problems.low.shape),
+        common=np.zeros((media, 5)),
+        apart=np.full(media, 0.3),
+        own=np.zeros((regions, media, 4)),
+        eta=np.zeros((regions, media, 5)),
         c=np.zeros((regions, media)),
         effect=np.zeros((regions, media, rows)),
         whitened=np.zeros((regions, media, rows)),
@@ -446,7 +458,9 @@ def _works(problems: regional.Problems) -> regional.Works:
     regions, _, everything = problems.media.shape
     rows, wide, studies = problems.dependent.shape[1], problems.columns.shape[3], len(problems.study_lift)
     return regional.Works(
-        eta=np.zeros(problems.low.shape[1]),
+        common=np.zeros(5),
+        own=np.zeros(4),
+        eta=np.zeros((regions, 5)),
         raw=np.zeros(everything),
         weights=np.zeros(everything),
         effect=np.zeros((regions, rows)),
@@ -484,7 +498,7 @@ def _read(
             settings=settings,
             seed=seed,
             contribution=np.ascontiguousarray(contribution[:, r, places]),
-            hyperparameters=np.ascontiguousarray(drawn.shapes[:, places]),
+            hyperparameters=np.ascontiguousarray(drawn.shapes[:, r, places]),
             sigma=sigma[:, r],
             rho=noise[:, r, 1],
             kappa=noise[:, r, 2],
@@ -499,7 +513,7 @@ def _read(
         settings=settings,
         seed=seed,
         contribution=contribution.sum(axis=1),
-        hyperparameters=drawn.shapes,
+        hyperparameters=drawn.typical,
         sigma=np.sqrt((sigma**2).sum(axis=1)),
         rho=(noise[:, :, 1] * variance).sum(axis=1),
         kappa=(noise[:, :, 2] * variance).sum(axis=1),

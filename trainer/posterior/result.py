@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contracts.model import HYPERPARAMETERS
 from contracts.posterior import PosteriorConfig
 from trainer.posterior import baseline, kernel, sampling
 from trainer.posterior.kernel import Floats
 from trainer.posterior.model import Channel, Model
 
 _YEAR = {"day": 364, "week": 52, "month": 12}
+_LAG = 2
+"""Place of the first hyperparameter of adstock."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -37,7 +40,7 @@ class Posterior:
     contribution: Floats
     """(S, m) of each channel over the window, in units of the dependent variable."""
     hyperparameters: Floats
-    """(S, m, h) in the order of `model.hyperparameters`."""
+    """(S, m, 5) alpha, gamma, theta and 0 | shape and scale, and the adstock family as in `engine.FAMILY`."""
     sigma: Floats
     """(S,) sd of the noise, in units of the dependent variable."""
     rho: Floats
@@ -103,6 +106,12 @@ class Posterior:
         return contribution / spend if self._revenue else spend / contribution
 
     @property
+    def is_delayed(self) -> NDArray[np.bool_]:
+        """(S, m) whether the effect of a channel is delayed, though geometric adstock was asked for."""
+        delayed: NDArray[np.bool_] = self.hyperparameters[:, :, 4] != self.model.problem.family
+        return delayed
+
+    @property
     def _revenue(self) -> bool:
         return self.model.inputs.dependent_type == "revenue"
 
@@ -133,29 +142,33 @@ class Posterior:
         return self.paid[int(np.argmax(doubt))]
 
     def table(self) -> pd.DataFrame:
-        """A row per draw: `<channel>_contribution`, `<modelled>_<kind>`, noise and baseline."""
+        """A row per draw: `<channel>_contribution`, `<modelled>_<kind>`, noise and baseline.
+
+        Of a channel whose effect may be delayed, thetas are empty where it is, shapes and scales where not.
+        """
         found = {f"{c.name}_contribution": self.contribution[:, i] for i, c in enumerate(self.channels)}
+        asked = HYPERPARAMETERS[self.model.inputs.adstock]
         for i, channel in enumerate(self.channels):
-            for k, kind in enumerate(self.model.hyperparameters):
-                found[f"{channel.modelled}_{kind}"] = self.hyperparameters[:, i, k]
+            delayed, values = self.is_delayed[:, i], self.hyperparameters[:, i]
+            for k, kind in enumerate(asked):
+                lost = delayed & (k >= _LAG)
+                found[f"{channel.modelled}_{kind}"] = np.where(lost, np.nan, values[:, k])
+            for k, kind in enumerate(HYPERPARAMETERS["weibull_pdf"][_LAG:] if channel.delayed else ()):
+                found[f"{channel.modelled}_{kind}"] = np.where(delayed, values[:, _LAG + k], np.nan)
         noise = {"sigma": self.sigma, "rho": self.rho, "kappa": self.kappa}
         return pd.DataFrame({**found, **noise, "baseline_share": self.baseline_share})
 
     def regions_table(self) -> pd.DataFrame:
-        """Of data by region: a row per draw and region, `<channel>_contribution` and the region's noise.
+        """Of data by region: the table of each, with its name and the number of the draw before it.
 
-        Hyperparameters are those of `table`; a channel without media in a region is empty there.
+        A channel without media in a region is empty there.
         """
         parts = []
         for region in self.regions:
-            found = region.found
-            columns = {
-                f"{c.name}_contribution": found.contribution[:, i] for i, c in enumerate(found.channels)
-            }
-            noise = {"sigma": found.sigma, "rho": found.rho, "kappa": found.kappa}
-            shares = {"baseline_share": found.baseline_share}
-            whole = {"region": region.name, "draw": np.arange(len(found.sigma))}
-            parts.append(pd.DataFrame({**whole, **columns, **noise, **shares}))
+            part = region.found.table()
+            part.insert(0, "region", region.name)
+            part.insert(1, "draw", np.arange(len(part)))
+            parts.append(part)
         return pd.concat(parts, ignore_index=True)
 
     def some(self, count: int) -> NDArray[np.int64]:

@@ -21,6 +21,8 @@ R_HAT, ESS = 1.05, 200.0
 """What every channel's log contribution must reach: split-R̂ below, effective draws at least."""
 _FIRST_STEP, _LEAST_STEP = 0.0375, 0.005
 """Of hyperparameters, in units of their range: before a chain has seen anything, and ever."""
+_ENOUGH = 50
+"""Sweeps in which a family must have been seen, for its steps to follow."""
 _CHUNK = 250
 """Sweeps between two reports of progress."""
 
@@ -33,7 +35,7 @@ class Samples:
     """What the chains drew after burn-in, scaled as the sampler has it."""
 
     draws: Floats
-    """(chains, sweeps, m, 1 + h) contribution and hyperparameters."""
+    """(chains, sweeps, m, 6) contribution, hyperparameters and family."""
     noise: Floats
     """(chains, sweeps, 3) sigma, rho, kappa."""
     sweeps: int
@@ -59,9 +61,9 @@ class _Chain:
         self.problem = problem
         self.random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
         self.state, self.work = _state(problem), _work(problem)
-        media, kinds = problem.low.shape
-        self.draws, self.noise = np.empty((0, media, 1 + kinds)), np.empty((0, 3))
-        self.steps = np.tile(_FIRST_STEP * np.eye(kinds), (media, 1, 1))
+        media = len(problem.media)
+        self.draws, self.noise = np.empty((0, media, 6)), np.empty((0, 3))
+        self.steps = np.tile(_FIRST_STEP * np.eye(4), (media, 2, 1, 1))
         kernel.begin(problem, self.state, self.random, self.work)
 
     def go_on(self, sweeps: int, burning: bool, told: Callable[[int], None]) -> None:
@@ -86,15 +88,23 @@ class _Chain:
     def adapt(self, seen: Floats) -> None:
         """Let the steps of hyperparameters be as large, and as correlated, as what a chain has just seen.
 
-        `seen` is (sweeps, m, h). This happens a few times only, between runs of sweeps, each of which leaves
+        `seen` is (sweeps, m, 5). This happens a few times only, between runs of sweeps, each of which leaves
         the posterior as it is (Haario, Saksman and Tamminen, An adaptive Metropolis algorithm, 2001).
         """
-        width = np.where(self.problem.width > 0, self.problem.width, 1.0)
-        centred = (seen - seen.mean(axis=0)) / width
-        # einsum, not @: the order of summation does not depend on the number of cores
-        covariance = np.einsum("tik,til->ikl", centred, centred) / len(seen)
-        floor = _LEAST_STEP**2 * np.eye(seen.shape[2])
-        self.steps = np.linalg.cholesky(covariance + floor) * (self.problem.width > 0)[:, :, None]
+        for i, of_channel in enumerate(seen.transpose(1, 0, 2)):
+            delayed = of_channel[:, 4] != self.problem.family
+            for place, part in enumerate((of_channel[~delayed, :4], of_channel[delayed, :4])):
+                if len(part) >= _ENOUGH:
+                    self.steps[i, place] = _factor(part, self.problem.width[place, i])
+
+
+def _factor(seen: Floats, width: Floats) -> Floats:
+    """(4, 4) of the covariance of what was `seen` (sweeps, 4), in units of the `width` (4,) of the ranges."""
+    centred = (seen - seen.mean(axis=0)) / np.where(width > 0, width, 1.0)
+    # einsum, not @: the order of summation does not depend on the number of cores
+    covariance = np.einsum("tk,tl->kl", centred, centred) / len(seen)
+    factor: Floats = np.linalg.cholesky(covariance + _LEAST_STEP**2 * np.eye(4)) * (width > 0)[:, None]
+    return factor
 
 
 def sample(
@@ -146,10 +156,10 @@ def _samples(chains: Sequence[_Chain], length: int) -> Samples:
 
 
 def _state(problem: kernel.Problem) -> kernel.State:
-    (media, kinds), rows = problem.low.shape, len(problem.dependent)
+    media, rows = len(problem.media), len(problem.dependent)
     studies, columns = len(problem.study_lift), problem.columns.shape[2]
     return kernel.State(
-        eta=np.zeros((media, kinds)),
+        eta=np.zeros((media, 5)),
         c=np.zeros(media),
         effect=np.zeros((media, rows)),
         whitened=np.zeros((media, rows)),
@@ -169,7 +179,7 @@ def _state(problem: kernel.Problem) -> kernel.State:
 def _work(problem: kernel.Problem) -> kernel.Work:
     rows, everything = len(problem.dependent), problem.media.shape[1]
     return kernel.Work(
-        eta=np.zeros(problem.low.shape[1]),
+        eta=np.zeros(5),
         raw=np.zeros(everything),
         weights=np.zeros(everything),
         effect=np.zeros(rows),

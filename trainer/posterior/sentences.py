@@ -32,6 +32,7 @@ def sentences(found: Posterior) -> list[str]:
         *([totals] if found.without_regions else []),
         *_earnings(found),
         *_comparisons(found),
+        *_delays(found),
         *_regions(found),
         *_assumed(found),
         *_advice(found),
@@ -80,6 +81,15 @@ def _comparisons(found: Posterior) -> Iterator[str]:
         else:
             odds = f"{chance(sure)} for {better}"
             yield f"{better} or {worse}: the data cannot tell which earns more ({odds})."
+
+
+def _delays(found: Posterior) -> Iterator[str]:
+    for channel, chance in zip(found.channels, found.is_delayed.mean(axis=0), strict=True):
+        if chance >= SURE:
+            yield (
+                f"{channel.name} works with a delay: {_percent(float(chance))} sure. Only with adstock: "
+                "weibull_pdf does the search try such models."
+            )
 
 
 def _regions(found: Posterior) -> Iterator[str]:

@@ -67,7 +67,8 @@ def judge(
     lines += _sampler(drawn)
     if not drawn.converged:
         return _document(config, lines, notes=["no forecast and no refit: the chains do not agree"])
-    refitted, notes = by_region if by_region and full else found, []
+    refitted = by_region if by_region and full else found
+    notes: list[str] = []
     tried: list[Backtest] = []
     stability: list[ChannelStability] = []
     planted, placebos = None, []

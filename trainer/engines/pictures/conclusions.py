@@ -149,7 +149,7 @@ def append(conclusions: Conclusions, path: Path) -> None:
 
 def _intervals(axes: Axes, told: PosteriorDocument) -> None:
     posterior_picture.panel(axes, told)
-    reading = "line: 90 %; thick: half of it; grey: what was assumed; dot: this model, hollow if outside"
+    reading = "line: 90 %, if the model's form is right; thick: half; grey: assumed; hollow dot: outside"
     style.question(axes, "What do the data say, and how surely?", reading)
 
 

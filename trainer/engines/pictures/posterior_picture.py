@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.posterior import PosteriorChannel, PosteriorDocument, Quantiles
+from contracts.posterior import CAUTION, PosteriorChannel, PosteriorDocument, Quantiles
 from trainer.engines.pictures import style
 
 if TYPE_CHECKING:  # matplotlib takes a third of a second, and only the drawing needs it
@@ -30,14 +30,14 @@ def draw(document: PosteriorDocument, path: Path) -> None:
         for line in document.sentences
     ]
     lines = sum(text.count("\n") + 1 for text in words)
-    height = max(4.5, 1.9 + 0.5 * len(paid), 1.5 + _LINE * lines)
+    height = max(4.6, 2.05 + 0.5 * len(paid), 1.65 + _LINE * lines)
     with matplotlib.rc_context(style.settings()):
         figure = Figure(figsize=(_WIDTH, height))
         figure.text(0.02, 1 - 0.2 / height, _title(document), va="top", fontsize=18, fontweight="bold")
         figure.text(0.02, 1 - 0.62 / height, _legend(document), va="top", fontsize=10, color=style.MUTED)
-        figure.text(0.58, 1 - 1.1 / height, "\n".join(words), va="top", fontsize=9.5, linespacing=1.5)
+        figure.text(0.58, 1 - 1.25 / height, "\n".join(words), va="top", fontsize=9.5, linespacing=1.5)
         left = 0.02 + 0.0052 * max(style.width(style.label(channel.name)) for channel in paid)
-        axes = figure.add_axes((left, 0.75 / height, 0.55 - left, 1 - 1.85 / height))
+        axes = figure.add_axes((left, 0.75 / height, 0.55 - left, 1 - 2.0 / height))
         panel(axes, document)
         style.save(figure, path, "Posterior")
 
@@ -120,4 +120,4 @@ def _title(document: PosteriorDocument) -> str:
 def _legend(document: PosteriorDocument) -> str:
     dot = "  Dot: the best model of the search, hollow if outside." if document.best_model else ""
     lines = "Thin line: 90 % of the posterior; thick: half of it; grey: 90 % of what was assumed before"
-    return f"{lines} the data.{dot}"
+    return f"{lines} the data.{dot}\n{CAUTION}"
