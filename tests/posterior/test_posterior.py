@@ -121,6 +121,27 @@ def test_an_effect_is_the_engine_s_own_for_the_same_hyperparameters() -> None:
             np.testing.assert_allclose(effects[i], expected, rtol=1e-9, atol=1e-280)
 
 
+def test_a_delayed_effect_is_found_where_geometric_adstock_is_asked_for() -> None:
+    """`c1` earns 3 per unit, most of it three weeks later; the others earn at once."""
+    table = sales(rows=130)
+    late = np.convolve(table["c1"], [0, 0.3, 0.7, 1.2, 0.6, 0.2])[: len(table)]
+    table["sales"] += late - table["c1"]
+    found = posterior(table, config(table))
+    assert found.is_delayed.mean(axis=0)[0] > 0.95
+    assert found.is_delayed.mean(axis=0)[1:].max() < 0.5
+    low, high = np.quantile(found.roas[:, 0], (0.05, 0.95))
+    assert low < 3 < high
+    said = document(found)
+    assert any(line.startswith("c1 works with a delay: more than 99 % sure.") for line in said.sentences)
+    assert said.channels[0].delayed == found.is_delayed[:, 0].mean()
+    draws = found.table()
+    assert (draws["c1_thetas"].isna() == draws["c1_shapes"].notna()).all()
+    for ranges in ({"c1_thetas": [0, 0.8]}, {"c1_thetas": [0, 0.1], "c2_thetas": [0, 0.1]}):
+        known = posterior(table, config(table, hyperparameters={"ranges": ranges}), sweeps=300, longest=1)
+        assert not known.is_delayed[:, : len(ranges)].any()
+        assert "c1_shapes" not in known.table()
+
+
 def test_contributions_by_period_add_up_and_baseline_and_media_give_what_was_sold(found: Posterior) -> None:
     draws = found.some(40)
     by_period = found.contributions(draws)

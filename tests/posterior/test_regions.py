@@ -387,6 +387,38 @@ def test_forecasts_and_refits_are_those_of_the_regions(country: Country, found: 
     assert notes == []
 
 
+def test_saturation_of_a_region_is_its_own() -> None:
+    """Half the spend earns three quarters in the north, where it saturates, and a seventh in the south."""
+    random, dates, parts = (
+        np.random.default_rng(3),
+        pd.date_range("2022-01-03", periods=104, freq="W-MON"),
+        [],
+    )
+    half = {}
+    for name, power, inflexion in (("north", 0.6, 0.35), ("south", 3.0, 1.0)):
+        spend = random.lognormal(0, 0.5, len(dates)) * 100 * (random.uniform(size=len(dates)) < 0.7)
+
+        def earned(spend: np.ndarray, power: float = power, most: float = inflexion * spend.max()) -> Any:
+            return spend**power / (spend**power + most**power)
+
+        half[name] = earned(spend / 2).sum() / earned(spend).sum()
+        sales = (
+            1500 + 3 * spend.sum() * earned(spend) / earned(spend).sum() + random.normal(0, 30, len(dates))
+        )
+        parts.append(pd.DataFrame({"date": dates, "sales": sales, "c1": spend, "region": name}))
+    regions = pd.concat(parts, ignore_index=True)
+    totals = regions.groupby("date", as_index=False)[["sales", "c1"]].sum()
+    found = posterior_by_region(regions, totals, config(totals), column="region", longest=1)
+    draws = found.some(100)
+    for region in found.regions:
+        series = region.found.channels[0].series
+        whole, less = (region.found.response(0, one, draws).sum(axis=1) for one in (series, series / 2))
+        assert half[region.name] == pytest.approx(float((less / whole).mean()), abs=0.1)
+    assert half["north"] - half["south"] > 0.4
+    shapes = found.regions_table().groupby("region")["c1_alphas"].median()
+    assert shapes["north"] < 1 < 2 < shapes["south"]
+
+
 def test_the_document_tells_of_every_region_in_numbers_and_words(found: Posterior) -> None:
     answer = document(found)
     assert [region.name for region in answer.regions] == list(ROAS)

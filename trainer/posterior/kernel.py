@@ -247,9 +247,9 @@ def positive_normal(random: Any, precision: float, pull: float) -> float:
 
 
 @compiled
-def _from_prior(problem: Problem, i: int, first: int, random: Any, out: Any) -> None:
-    """The family of channel i, and its hyperparameters from number `first` on."""
-    delayed = int(problem.delayed[i] > 0.0 and random.random() < problem.delayed[i])
+def _from_prior(problem: Problem, i: int, first: int, chance: float, random: Any, out: Any) -> None:
+    """The family of channel i, delayed with this chance, and its hyperparameters from number `first` on."""
+    delayed = int(chance > 0.0 and random.random() < chance)
     out[4] = kernel.WEIBULL_PDF if delayed else problem.family
     for k in range(first, 4):
         out[k] = problem.low[delayed, i, k] + problem.width[delayed, i, k] * random.random()
@@ -262,9 +262,11 @@ def used(family: float) -> int:
 
 
 @compiled
-def _propose(problem: Problem, i: int, eta: Any, steps: Any, random: Any, out: Any) -> bool:
-    """From the prior, or a step; False if it leads out of the range.
+def _propose(problem: Problem, i: int, eta: Any, steps: Any, random: Any, out: Any) -> float:
+    """From the prior, or a step; -inf if it leads out of the range.
 
+    Another adstock is proposed as often delayed as not, as chains find no other way across; what is returned
+    makes up for that (logarithm of the ratio of prior over proposal).
     Steps are independent, of all hyperparameters or of one, and reflected at the ends of the range; or they
     are correlated as `steps` (2, 4, 4) says, a factor of the covariance of what the chain has seen, for each
     family. Reflected, these would not be as likely there as back. Steps keep the family.
@@ -272,13 +274,14 @@ def _propose(problem: Problem, i: int, eta: Any, steps: Any, random: Any, out: A
     kind = random.random()
     out[:] = eta
     if kind >= 0.4:
-        return _step_along(problem, i, eta, steps, random, out)
+        return 0.0 if _step_along(problem, i, eta, steps, random, out) else -math.inf
     if kind < 0.15:
-        _from_prior(problem, i, 0, random, out)
-        return True
-    if kind < 0.2 and problem.delayed[i] > 0.0:
-        _from_prior(problem, i, 2, random, out)
-        return True
+        _from_prior(problem, i, 0, problem.delayed[i], random, out)
+        return 0.0
+    if kind < 0.27 and problem.delayed[i] > 0.0:
+        _from_prior(problem, i, 2, 0.5, random, out)
+        odds = math.log(problem.delayed[i] / (1.0 - problem.delayed[i]))
+        return float(odds * (int(out[4] != problem.family) - int(eta[4] != problem.family)))
     delayed, count = int(eta[4] != problem.family), used(eta[4])
     one = int(random.random() * count) if kind >= 0.3 else -1
     size = 0.15 if kind < 0.3 else 0.1
@@ -289,7 +292,7 @@ def _propose(problem: Problem, i: int, eta: Any, steps: Any, random: Any, out: A
         position = (eta[k] - low) / width + size * random.standard_normal()
         position -= 2.0 * math.floor(position / 2.0)
         out[k] = low + width * (2.0 - position if position > 1.0 else position)
-    return True
+    return 0.0
 
 
 @compiled
@@ -342,7 +345,8 @@ def _visit(
     precision, pull = _channel(problem, state, i, rest)
     evidence = log_evidence(precision, pull)
     for _ in range(PROPOSALS):
-        if not _propose(problem, i, state.eta[i], steps, random, work.eta):
+        correction = _propose(problem, i, state.eta[i], steps, random, work.eta)
+        if correction == -math.inf:
             continue
         effect(problem, i, work.eta, work, work.effect, work.lift)
         whiten(work.effect, problem.rho[rho], work.whitened)
@@ -355,7 +359,7 @@ def _visit(
         new_evidence = log_evidence(new[0], new[1])
         new_c = positive_normal(random, new[0], new[1])
         gain = log_prior(problem, i, new_c) + new_evidence - log_prior(problem, i, c) - evidence
-        if math.log(random.random()) < gain:
+        if math.log(random.random()) < gain + correction:
             c, precision, pull, evidence = new_c, new[0], new[1], new_evidence
             state.eta[i] = work.eta
             state.effect[i] = work.effect
@@ -592,7 +596,7 @@ def begin(problem: Problem, state: State, random: Any, work: Work) -> None:
     """Hyperparameters from their prior, contributions near the middle of theirs."""
     media = len(state.c)
     for i in range(media):
-        _from_prior(problem, i, 0, random, state.eta[i])
+        _from_prior(problem, i, 0, problem.delayed[i], random, state.eta[i])
         middle = problem.prior_location[i]
         if problem.prior[i] == LOG_NORMAL:
             middle = math.exp(middle)
