@@ -14,7 +14,7 @@ from contracts.trust import Backtest, ChannelStability, Placebo, Planted, RefitI
 from trainer.posterior import model as modelling
 from trainer.posterior.forecast import forecast, without_media
 from trainer.posterior.kernel import Floats
-from trainer.posterior.model import Channel, Model, NotOffered
+from trainer.posterior.model import Model, NotOffered
 from trainer.posterior.regions import ByRegion, posterior_by_region
 from trainer.posterior.result import Posterior, read
 from trainer.posterior.sampling import sample
@@ -200,7 +200,7 @@ def _placebo(found: Posterior, i: int, cores: int) -> Placebo:
     shift = int(np.random.default_rng([found.seed, i]).integers(rows // 4, rows - rows // 4))
     series = channel.series.copy()
     series[model.inputs.window] = np.roll(series[model.inputs.window], shift)
-    extra = Channel(f"{channel.name}, shifted", channel.modelled, False, 0.0, series)
+    extra = replace(channel, name=f"{channel.name}, shifted", paid=False, spend=0.0, series=series)
     paid = len(found.paid)
     wider = replace(
         model,
