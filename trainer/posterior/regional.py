@@ -18,7 +18,7 @@ from trainer.engines.native.search.machine_code import compiled, compiled_withou
 from trainer.posterior import kernel
 from trainer.posterior.kernel import Floats, Problem, State, Work
 
-SHAPE_PROPOSALS, SCALE_STEPS, APART_STEPS = 3, 3, 3
+SHAPE_PROPOSALS, SCALE_STEPS, APART_STEPS = 2, 3, 3
 TAU = np.geomspace(0.02, 3.0, 30)
 """The grid of how much a channel's log ROAS differs between regions (sd)."""
 TAU_SCALE = 0.5
@@ -346,6 +346,32 @@ def _move_own(problems: Problems, states: States, works: Works, r: int, i: int, 
 
 
 @compiled
+def _move_middle(problems: Problems, states: States, i: int, random: Any) -> None:
+    """Draw the common hyperparameters of channel i, those of the regions being what they are."""
+    apart = states.apart[i]
+    for k in range(kernel.used(states.common[i, 4])):
+        low, width = problems.low[0, i, k], problems.width[0, i, k]
+        count, total = 0, 0.0
+        for r in range(len(states.c)):
+            if states.c[r, i] > 0.0:
+                count += 1
+                total += apart * states.own[r, i, k]
+        if count == 0 or width == 0.0:
+            continue
+        old = min(max((states.common[i, k] - low) / width, 1e-12), 1.0 - 1e-12)
+        moved = total / count + apart / math.sqrt(count) * random.standard_normal()
+        odds = old / (1.0 - old) * math.exp(moved)
+        new = odds / (1.0 + odds)
+        if 1e-9 < new < 1.0 - 1e-9:
+            gain = math.log(new * (1.0 - new)) - math.log(
+                old * (1.0 - old)
+            )  # uniform, as a density of logits
+            if math.log(random.random()) < gain:
+                states.common[i, k] = low + width * new
+                states.own[:, i, k] -= moved / apart
+
+
+@compiled
 def _move_apart(problems: Problems, states: States, i: int, random: Any) -> None:
     """Draw how far regions are apart, their hyperparameters being what they are."""
     count, square = 0, 0.0
@@ -514,6 +540,7 @@ def run(
             for _ in range(SCALE_STEPS):
                 _scale(problems, states, works, i, random, burning)
             _move_common(problems, states, i, tau, random)
+            _move_middle(problems, states, i, random)
             _move_apart(problems, states, i, random)
         for r in range(regions):
             problem, state = _problem(problems, states, works, r), _state(states, r)
