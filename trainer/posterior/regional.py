@@ -18,7 +18,7 @@ from trainer.engines.native.search.machine_code import compiled, compiled_withou
 from trainer.posterior import kernel
 from trainer.posterior.kernel import Floats, Problem, State, Work
 
-SHAPE_PROPOSALS, SCALE_STEPS, APART_STEPS = 2, 3, 3
+SHAPE_PROPOSALS, SCALE_STEPS, APART_STEPS = 3, 3, 3
 TAU = np.geomspace(0.02, 3.0, 30)
 """The grid of how much a channel's log ROAS differs between regions (sd)."""
 TAU_SCALE = 0.5
@@ -39,6 +39,7 @@ class Problems(NamedTuple):
     low: Floats  # (2, m, 4)
     width: Floats  # (2, m, 4)
     delayed: Floats  # (m,) 0: all regions have the family asked for
+    apart: bool  # whether hyperparameters of regions differ; otherwise all have the common ones
     kind: NDArray[np.int64]  # (m,) of the prior of the common ROAS: HALF_CAUCHY or LOG_NORMAL
     location: Floats  # (m,) logarithm of the half-Cauchy's scale, or mean of the logarithm
     spread: Floats  # (m,) sd of the logarithm
@@ -244,7 +245,7 @@ def _move_shape(problems: Problems, states: States, works: Works, i: int, random
     regions, studies = len(states.c), len(states.missed)
     old_precision = old_pull = precision = pull = 0.0
     apart = states.apart[i]
-    if random.random() < 0.25:
+    if problems.apart and random.random() < 0.25:
         works.common[:] = states.common[i]
         apart *= math.exp(0.7 * random.standard_normal())
     else:
@@ -493,8 +494,9 @@ def begin(problems: Problems, states: States, random: Any, works: Works) -> None
             states.locations[r, i] = states.mu[i] + problems.volume[r, i]
             states.spreads[r, i] = states.tau[i]
             states.c[r, i] = math.exp(states.locations[r, i] + 0.3 * random.standard_normal())
-            for k in range(4):
-                states.own[r, i, k] = random.standard_normal()
+            if problems.apart:
+                for k in range(4):
+                    states.own[r, i, k] = random.standard_normal()
             eta = states.eta[r, i]
             _of_region(problems, i, states.common[i], states.apart[i], states.own[r, i], eta)
             if states.c[r, i] > 0.0:
@@ -530,18 +532,20 @@ def run(
     regions, media = states.c.shape
     for sweep in range(len(draws)):
         for i in range(media):
-            for _ in range(SHAPE_PROPOSALS):
+            for _ in range(SHAPE_PROPOSALS - problems.apart):
                 _move_shape(problems, states, works, i, random)
             for r in range(regions):
                 if states.c[r, i] > 0.0:
-                    _move_own(problems, states, works, r, i, random)
+                    if problems.apart:
+                        _move_own(problems, states, works, r, i, random)
                     problem, state = _problem(problems, states, works, r), _state(states, r)
                     _move_contribution(problem, state, i, random, _work(works, r), burning)
             for _ in range(SCALE_STEPS):
                 _scale(problems, states, works, i, random, burning)
             _move_common(problems, states, i, tau, random)
-            _move_middle(problems, states, i, random)
-            _move_apart(problems, states, i, random)
+            if problems.apart:
+                _move_middle(problems, states, i, random)
+                _move_apart(problems, states, i, random)
         for r in range(regions):
             problem, state = _problem(problems, states, works, r), _state(states, r)
             if media > 1:

@@ -35,6 +35,9 @@ from trainer.posterior.sampling import CHAINS, R_HAT, Progress, effective_size, 
 SWEEPS, LONGEST, ESS = 2000, 4, 100.0
 """Sweeps of a chain, how many times as long it may become, and the effective draws that every channel of the
 country must reach."""
+MOST_APART = 12
+"""Regions up to which each has adstock and saturation of its own; of more, all have the same, for the time that
+it takes: chains of 40 regions need to be four times as long."""
 _CHUNK = 50
 """Sweeps between two reports of progress."""
 
@@ -225,6 +228,7 @@ def stacked(country: Model, models: Sequence[Model]) -> regional.Problems:
         low=country.problem.low,
         width=country.problem.width,
         delayed=np.zeros(media),
+        apart=regions <= MOST_APART,
         kind=np.array([prior.kind for prior in country.priors], dtype=np.int64),
         location=np.where(cauchy, np.log(np.where(cauchy, locations, 1.0)), locations) - whole,
         spread=np.array([prior.spread for prior in country.priors]),
