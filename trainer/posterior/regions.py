@@ -1,7 +1,8 @@
 """The posterior of data by region: each region has its own baseline, noise and effects, drawn together.
 
 A channel's log ROAS in a region is normal around one of the country, its adstock and saturation are near
-common ones, and how much regions differ is learnt, so that small regions learn from the others.
+common ones, and how much regions differ is learnt, so that small regions learn from the others. Of many
+regions (`MOST_APART`) adstock and saturation are the same.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ SWEEPS, LONGEST, ESS = 2000, 4, 100.0
 """Sweeps of a chain, how many times as long it may become, and the effective draws that every channel of the
 country must reach."""
 MOST_APART = 12
-"""Regions up to which each has adstock and saturation of its own; of more, all have the same, for the time that
-it takes: chains of 40 regions need to be four times as long."""
+"""Regions up to which each has adstock and saturation of its own; of more, all have the same, because their
+chains would have to be four times as long."""
 _CHUNK = 50
 """Sweeps between two reports of progress."""
 
