@@ -129,8 +129,7 @@ def test_a_delayed_effect_is_found_where_geometric_adstock_is_asked_for() -> Non
     found = posterior(table, config(table))
     assert found.is_delayed.mean(axis=0)[0] > 0.95
     assert found.is_delayed.mean(axis=0)[1:].max() < 0.5
-    low, high = np.quantile(found.roas[:, 0], (0.05, 0.95))
-    assert low < 3 < high
+    assert np.median(found.roas[:, 0]) == pytest.approx(late.sum() / table["c1"].sum(), rel=0.2)
     said = document(found)
     assert any(line.startswith("c1 works with a delay: more than 99 % sure.") for line in said.sentences)
     assert said.channels[0].delayed == found.is_delayed[:, 0].mean()

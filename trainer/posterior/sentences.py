@@ -84,10 +84,10 @@ def _comparisons(found: Posterior) -> Iterator[str]:
 
 
 def _delays(found: Posterior) -> Iterator[str]:
-    for channel, chance in zip(found.channels, found.is_delayed.mean(axis=0), strict=True):
-        if chance >= SURE:
+    for channel, share in zip(found.channels, found.is_delayed.mean(axis=0), strict=True):
+        if share >= SURE:
             yield (
-                f"{channel.name} works with a delay: {_percent(float(chance))} sure. Only with adstock: "
+                f"{channel.name} works with a delay: {chance(float(share))} sure. Only with adstock: "
                 "weibull_pdf does the search try such models."
             )
 
