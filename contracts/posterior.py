@@ -144,10 +144,18 @@ class ChosenModel(Exchanged):
 
 
 class ShortInterval(Exchanged):
-    """What the data say that a paid channel earns, in three numbers."""
+    """What the data say that a paid channel earns, in a few numbers."""
 
     name: str = Field(description="spend column")
     metric: Literal["roas", "cpa"] = Field(description="what the numbers are")
+    contribution: float | None = Field(
+        None,
+        description="expected over the window, in units of the dependent variable, the mean of all draws; "
+        "left out: a former release did not say",
+    )
+    mean: float | None = Field(
+        None, description="ROAS or CPA of that; left out: a former release did not say"
+    )
     q05: float = Field(description="90 % lie between this and q95")
     q50: float = Field(description="as likely too high as too low")
     q95: float = Field(description="see q05")
@@ -223,6 +231,8 @@ class PosteriorDocument(Exchanged):
             ShortInterval(
                 name=channel.name,
                 metric="roas" if channel.roas else "cpa",
+                contribution=channel.contribution.mean,
+                mean=found.mean,
                 q05=found.q05,
                 q50=found.q50,
                 q95=found.q95,

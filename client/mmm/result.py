@@ -65,10 +65,20 @@ class Result:
 
     @property
     def channels(self) -> pd.DataFrame:
-        """A row per channel of the best model: spend, contribution, ROAS or CPA with its 90 % interval."""
+        """A row per channel: spend, and the best model's contribution and ROAS or CPA.
+
+        Beside them, where there is a posterior to rely on, what it expects (`expected_contribution`,
+        `expected_roas` or `expected_cpa`), and its 90 % interval.
+        """
         import pandas as pd
 
-        rows = [channel.model_dump() for channel in self.summary.best_model.channels]
+        best = self.summary.best_model
+        found = best.posterior.channels if best.posterior and best.posterior.converged else []
+        expected = {
+            one.name: {"expected_contribution": one.contribution, f"expected_{one.metric}": one.mean}
+            for one in found
+        }
+        rows = [channel.model_dump() | expected.get(channel.name, {}) for channel in best.channels]
         return pd.DataFrame(rows).set_index("name").dropna(axis="columns", how="all")
 
     @property

@@ -16,9 +16,9 @@ from contracts.comparison import ComparisonAnswer
 from contracts.job import Finding
 from contracts.mapping import MappingCheck
 from contracts.plans import PlanOffer
-from contracts.posterior import chance
+from contracts.posterior import ShortInterval, chance
 from contracts.preview import Preview
-from contracts.result import Allocation, Gain, ModelInBrief
+from contracts.result import Allocation, ChannelResult, Gain, ModelInBrief
 from contracts.summary import ModelSummary, RunChannel
 from contracts.trust import TrustLine
 
@@ -78,19 +78,26 @@ def record_lines(table: Table) -> Iterator[str]:
 def channels_table(
     best: ModelInBrief, dependent: str, beside: Mapping[str, Sequence[str]] | None = None
 ) -> Table:
-    """A row per channel: spend, contribution in units of `dependent`, ROAS or CPA, its interval if any.
+    """A row per channel: spend, contribution in units of `dependent`, ROAS or CPA.
 
-    `beside` adds columns, a cell per channel of `best` in its order.
+    Where there is a posterior to rely on these are its means, with the interval; the model's own values have
+    columns of their own. `beside` adds columns, a cell per channel of `best` in its order.
     """
     metric = "CPA" if any(channel.cpa is not None for channel in best.channels) else "ROAS"
+    expected = _expected(best, dependent, metric)
+    of_model = f"model {best.sol_id}: " if expected else ""
     columns = {
         "spend": [amount(channel.spend) for channel in best.channels],
-        f"contribution to {dependent}": [amount(channel.response) for channel in best.channels],
-        metric: [ratio(channel.cpa if metric == "CPA" else channel.roas) for channel in best.channels],
-        **_intervals(best),
+        **expected,
+        f"{of_model}contribution{'' if expected else f' to {dependent}'}": [
+            amount(channel.response) for channel in best.channels
+        ],
+        f"{of_model}{metric}": [
+            ratio(channel.cpa if metric == "CPA" else channel.roas) for channel in best.channels
+        ],
         **(beside or {}),
     }
-    table = Table(title=f"model {best.sol_id}", title_justify="left")
+    table = Table(title="what channels earn" if expected else f"model {best.sol_id}", title_justify="left")
     table.add_column("channel")
     for name in columns:
         table.add_column(name, justify="right")
@@ -99,23 +106,29 @@ def channels_table(
     return table
 
 
-def _intervals(best: ModelInBrief) -> dict[str, list[str]]:
-    """The posterior's interval of each channel's ROAS or CPA, where there is one to rely on.
+def _expected(best: ModelInBrief, dependent: str, metric: str) -> dict[str, list[str]]:
+    """What the posterior says of each channel, where there is one to rely on.
 
-    `!` marks one that the model's own value is outside of.
+    `!` marks an interval that the model's own value is outside of.
     """
     if best.posterior is None or not best.posterior.converged:
         return {}
     known = {one.name: one for one in best.posterior.channels}
-    cells = []
-    for channel in best.channels:
-        one, value = known.get(channel.name), channel.cpa if channel.roas is None else channel.roas
-        if one is None:
-            cells.append("")
-            continue
-        outside = value is not None and not one.q05 <= value <= one.q95
-        cells.append(f"{'! ' if outside else ''}{ratio(one.q05)} – {ratio(one.q95)}")
-    return {"90 % interval": cells}
+    found = [(known.get(channel.name), _own(channel)) for channel in best.channels]
+    return {
+        f"contribution to {dependent}": [amount(one.contribution) if one else "" for one, _ in found],
+        metric: [ratio(one.mean) if one else "" for one, _ in found],
+        "90 % interval": [_interval(one, own) if one else "" for one, own in found],
+    }
+
+
+def _own(channel: ChannelResult) -> float | None:
+    return channel.cpa if channel.roas is None else channel.roas
+
+
+def _interval(one: ShortInterval, own: float | None) -> str:
+    outside = own is not None and not one.q05 <= own <= one.q95
+    return f"{'! ' if outside else ''}{ratio(one.q05)} – {ratio(one.q95)}"
 
 
 def fit(summary: ModelSummary) -> str:

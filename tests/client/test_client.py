@@ -66,6 +66,8 @@ def test_a_result_is_tables_intervals_figures_and_pictures(trained: Trained, tmp
     channels = result.channels
     assert {"tv_spend", "search_spend"} <= set(channels.index)
     assert (channels.loc["tv_spend", "roas_low"] < channels.loc["tv_spend", "roas_high"]).all()
+    draws = result.table("posterior")["tv_spend_contribution"]
+    assert channels.loc["tv_spend", "expected_contribution"] == pytest.approx(draws.mean(), rel=1e-12)
     assert set(result.table("pareto_aggregated").columns) >= {"solID", "nrmse"}
     assert result.figures().sol_id == result.summary.best_model.sol_id
     low, high = result.intervals.loc[("tv_spend", "roas"), ["q05", "q95"]]

@@ -43,7 +43,8 @@ def test_an_interval_that_the_model_is_outside_of_is_marked() -> None:
     for roas, told in ((1.5, "1.00 – 2.00"), (2.5, "! 1.00 – 2.00")):
         known = channel.model_copy(update={"roas": roas, "cpa": None})
         shown = best.model_copy(update={"channels": [known], "posterior": posterior})
-        assert list(channels_table(shown, "revenue").columns[-1].cells) == [told]
+        columns = {str(one.header): list(one.cells) for one in channels_table(shown, "revenue").columns}
+        assert columns["90 % interval"] == [told]
 
 
 def test_where_a_table_does_not_fit_its_rows_are_records() -> None:
@@ -67,3 +68,37 @@ def test_what_would_control_a_terminal_is_shown_as_one_character() -> None:
     console.print(hostile)
     assert file.getvalue().count("a�[2J�31m�b") == 2
     assert printable("two\n\tlines") == "two\n\tlines"
+
+
+@pytest.mark.parametrize("converged", [True, False])
+def test_what_is_expected_stands_beside_the_interval_and_the_model_s_own_values_apart(
+    converged: bool,
+) -> None:
+    best = ModelSummary.model_validate_json(SUMMARY.read_bytes()).best_model
+    low, middle, high = 2.3, 2.5, 2.8
+    told = ShortInterval(
+        name="tv_spend",
+        metric="roas",
+        contribution=1.1e7,
+        mean=2.51,
+        q05=low,
+        q50=middle,
+        q95=high,
+        learned=1,
+    )
+    posterior = PosteriorShort(converged=converged, channels=[told], sentences=[])
+    table = channels_table(best.model_copy(update={"posterior": posterior}), "revenue")
+    shown = {str(column.header): list(column.cells) for column in table.columns}
+    own = {"contribution": ["9,822,311"], "ROAS": ["2.23"]}
+    if converged:
+        assert shown == {
+            "channel": ["tv_spend"],
+            "spend": ["4,401,967"],
+            "contribution to revenue": ["11,000,000"],
+            "ROAS": ["2.51"],
+            "90 % interval": ["! 2.30 – 2.80"],
+            **{f"model {best.sol_id}: {name}": cells for name, cells in own.items()},
+        }
+    else:
+        assert shown["contribution to revenue"] == own["contribution"]
+        assert "90 % interval" not in shown

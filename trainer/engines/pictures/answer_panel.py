@@ -69,7 +69,7 @@ def draw(figure: Figure, told: list[Row], dependent: str, place: tuple[float, fl
         style.rows(axes, [style.label(row.name, 30) if column == 0 else "" for row in told])
         axes.set_ylim(len(told) - 0.4, -0.7)
         axes.grid(axis="x")
-        axes.margins(x=0.25)
+        axes.margins(x=0.4 if paint is _gained else 0.25)  # for what is written above the outermost dots
         if paint is _spent:
             axes.set_xlim(left=0)
         if paint is _gained:

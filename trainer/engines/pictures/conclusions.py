@@ -69,7 +69,7 @@ class Conclusions:
     @property
     def _regional(self) -> float:
         rows = min(len(self.posterior.regions), _MOST_REGIONS) + 1 if self.posterior else 1
-        return _ANSWER + regions_picture.ROW * rows - _AXIS if rows > 1 else 0.0
+        return _ANSWER + regions_picture.ROW * rows - _AXIS + 0.2 if rows > 1 else 0.0
 
     def _tall(self, answer: Allocation) -> float:
         rows = min(len(_compared(answer)), _MOST_PLANS)
