@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import traceback
 
+from functions.errors import Transient
 from functions.runtime import trainer_runtime
 from functions.settings import MissingSettings, read_task_settings
 from trainer.life import Life, out_of_memory
@@ -26,12 +27,14 @@ def main() -> int:
         sys.stdout.write(f"the native engine works: it left {len(check())} files\n")
         return 0
     try:
-        task, runtime = read_task_settings(), trainer_runtime()
+        task = read_task_settings()
+        Life(trainer_runtime(), task).live()
     except MissingSettings as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    try:
-        Life(runtime, task).live()
+    except Transient as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     except Exception as error:
         if not out_of_memory(error):
             raise

@@ -15,7 +15,6 @@ import psutil
 
 from contracts.engines import ENGINES, EngineName
 from functions.adapters.embedded import Embedded, FolderInUse
-from functions.adapters.embedded.database import DamagedFolder
 from functions.errors import Unavailable
 from infra.local.host import (
     ADDRESS,
@@ -77,9 +76,8 @@ def up(folder: Path, port: int, address: str, engines: Sequence[EngineName]) -> 
             say(f"  drop-zone  {host.settings.folder / 'bucket' / 'drop-zone'}/<country>/")
             say(f"  warehouse  {host.settings.folder / 'warehouse'}/<connection>.duckdb")
             say("Ctrl-C stops it; trainings that run go on, and are picked up by the next `make up`.")
-            while not stopping.wait(1.0):
-                pass  # waits in steps, because a signal that another thread takes does not wake this one
-    except (PortTaken, TooFewFiles, FolderInUse, DamagedFolder, Unavailable, OSError) as error:
+            host.wait(stopping)
+    except (PortTaken, TooFewFiles, FolderInUse, Unavailable, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     say("stopped")
@@ -109,7 +107,11 @@ def stop(folder: Path) -> int:
     process.terminate()
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.05)
-    killed = Embedded(folder.resolve()).launcher.stop_all()
+    try:
+        killed = Embedded(folder.resolve()).launcher.stop_all()
+    except Unavailable as error:
+        sys.stderr.write(f"stopped {url}, but its trainings are not known: {error}\n")
+        return 1
     say(
         f"stopped {url}"
         + (f" and {killed} training task(s); they start again at the next `make up`" if killed else "")

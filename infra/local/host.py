@@ -23,8 +23,10 @@ from contracts.events import SWEEP_REQUESTS, SweepRequest
 from contracts.job import Job, JobState
 from functions.adapters.embedded import Embedded
 from functions.adapters.embedded.clock import ClockSteps
+from functions.adapters.embedded.database import DamagedFolder
 from functions.adapters.embedded.launcher import LauncherSettings
 from functions.adapters.embedded.processes import Leader, alive, start_of
+from functions.errors import Unavailable
 from functions.log import Log, bridge, unbridge
 from functions.runtime import Runtime, use
 from functions.settings import EmbeddedSettings
@@ -180,6 +182,15 @@ class LocalHost:
         self.embedded.close()
         unbridge()
 
+    def wait(self, stopping: threading.Event) -> None:
+        """Wait until somebody wants the system to stop.
+
+        Raises:
+            functions.adapters.embedded.database.DamagedFolder: it cannot go on.
+        """
+        while not stopping.wait(1.0):  # in steps: a signal that another thread takes does not wake this one
+            self.embedded.look()
+
     def _push(self, endpoint: str, envelope: dict[str, Any]) -> None:
         self._functions(endpoint, envelope)
         if endpoint == "launch":  # perhaps in another process
@@ -246,6 +257,10 @@ class LocalHost:
             while not self._stopping.is_set():
                 try:
                     step()
+                except DamagedFolder:
+                    return  # who waits for the end of the host looks and says so
+                except Unavailable as error:
+                    self._runtime.log("WARNING", f"it is tried again: {error}", loop=name)
                 except Exception:  # noqa: BLE001 (one failed step must not end the loop that everything needs)
                     self._runtime.log("ERROR", traceback.format_exc(), loop=name)
                 (wait or self._stopping.wait)(period_s)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -347,6 +349,84 @@ def test_a_folder_whose_database_is_gone_or_damaged_is_not_begun_anew(tmp_path: 
         assert (state.read_bytes() if state.exists() else None) == content, "nothing was changed"
     state.write_bytes(whole)
     assert Embedded(tmp_path).objects.read(OUTCOME) == b"1"
+
+
+def _overwrite_pages(state: Path) -> None:
+    """The header and the schema stay as they are."""
+    pages = state.stat().st_size // 4096
+    with state.open("r+b") as file:
+        file.seek(2 * 4096)
+        file.write(b"x" * (pages - 2) * 4096)
+
+
+def _overwrite_texts(state: Path) -> None:
+    state.write_bytes(state.read_bytes().replace(b'"job_id"', b"\0" * 8))
+
+
+def _put_another_in_its_place(state: Path) -> None:
+    other = state.with_name("other")
+    other.write_bytes(state.read_bytes())
+    other.replace(state)
+
+
+def _go_through(embedded: Embedded) -> None:
+    """Read and write what there is."""
+    for number in range(30):
+        found = embedded.jobs.get(Job, f"j{number}")
+        assert found
+        embedded.jobs.replace(found, found.version)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _overwrite_pages,
+        _overwrite_texts,
+        _put_another_in_its_place,
+        lambda state: os.truncate(state, 5 * 4096),
+        lambda state: os.truncate(state, 0),
+        lambda state: state.write_bytes(b"x" * 8192),
+        Path.unlink,
+        lambda state: shutil.rmtree(state.parent),
+    ],
+)
+def test_damage_while_the_system_runs_is_said_in_every_process(
+    tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    folder = tmp_path / "folder"
+    embedded = Embedded(folder)
+    embedded.lock()
+    for number in range(30):
+        embedded.jobs.create(a_job(f"j{number}"))
+    embedded.close()  # all is in the file now
+    host, helper = Embedded(folder), Embedded(folder)
+    host.lock()
+    host.look()
+    damage(folder / "state.db")
+    with pytest.raises(DamagedFolder, match=r"state\.db is damaged"):
+        _go_through(helper)
+    with pytest.raises(DamagedFolder, match=r"put a backup of state\.db in its place"):
+        host.look()
+
+
+def test_a_restored_database_is_as_good_as_new(tmp_path: Path) -> None:
+    embedded = Embedded(tmp_path)
+    embedded.lock()
+    embedded.jobs.create(a_job("j"))
+    embedded.close()
+    state = tmp_path / "state.db"
+    backup = state.read_bytes()
+    helper = Embedded(tmp_path)
+    state.unlink()
+    with pytest.raises(DamagedFolder):
+        helper.jobs.create(a_job("k"))
+    state.write_bytes(backup)
+    for path in tmp_path.glob("state.db-*"):
+        path.unlink()
+    restored = Embedded(tmp_path)
+    restored.lock()
+    restored.look()
+    assert restored.jobs.get(Job, "j")
 
 
 def test_a_folder_in_which_there_were_only_uploads_is_not_begun_anew_either(tmp_path: Path) -> None:

@@ -52,6 +52,26 @@ def test_submit_follows_a_request_to_its_end(system: System, tmp_path: Path):
     assert "used before" in conflict.stderr
 
 
+def test_a_database_that_is_lost_stops_the_system_which_says_what_to_do(tmp_path: Path):
+    system = System(tmp_path)
+    host = subprocess.Popen(
+        system.command("up", "--port", "0"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "runs at" in host.stdout.readline()
+    (tmp_path / "state.db").unlink()
+    _, told = host.communicate(timeout=60)
+    assert host.returncode == 1
+    assert "Traceback" not in told
+    assert "put a backup of state.db in its place" in told.splitlines()[-1]
+    again = system.run("up", "--port", "0")
+    assert again.returncode == 1
+    assert "state.db is missing or empty" in again.stderr
+
+
 def test_ctrl_c_stops_following_and_not_the_job(system: System, tmp_path: Path):
     path = write(tmp_path / "r.yaml", request("r1", LONG))
     follower = subprocess.Popen(

@@ -100,7 +100,16 @@ class Embedded:
         lock.write(str(os.getpid()))
         lock.flush()
         self._lock = lock
+        self._database.forget_damage()
         self._remove_abandoned()
+
+    def look(self) -> None:
+        """Complain if the database is damaged or gone, whichever process of the folder has noticed.
+
+        Raises:
+            DamagedFolder: it is.
+        """
+        self._database.look()
 
     def close(self) -> None:
         """Release the lock, close this thread's database connection, and let the server of warm tasks end."""

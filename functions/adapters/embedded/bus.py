@@ -22,7 +22,7 @@ from typing import Any
 from uuid import uuid4
 
 from contracts.events import DEAD_LETTERS, SUBSCRIPTIONS
-from functions.adapters.embedded.database import Database
+from functions.adapters.embedded.database import DamagedFolder, Database
 from functions.errors import Busy, Unavailable
 from functions.ports import Clock, NotFound
 
@@ -325,7 +325,8 @@ class SqliteBus:
                 f" WHERE {condition} RETURNING *",
                 {**values, **times},
             ).fetchone()
-        return Delivery.of(row) if row else None
+        with self._database.reading("a message"):
+            return Delivery.of(row) if row else None
 
     def _pushed(self, delivery: Delivery) -> bool:
         """Deliver a message that was leased as the next; whether it was accepted."""
@@ -462,6 +463,8 @@ class SqliteBus:
             try:
                 delivery = self._lease_next(done)
                 done = delivery if delivery and self._pushed(delivery) else None
+            except DamagedFolder:
+                break  # the host looks and says so
             except Unavailable as error:
                 log.warning("the bus waits: %s", error)
                 self._stopping.wait(_POLL_S)

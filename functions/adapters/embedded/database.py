@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -209,12 +209,17 @@ _LISTED_INDEXES = " ".join(
 Parameters = tuple[Any, ...] | Mapping[str, Any]
 
 
-class DamagedFolder(RuntimeError):
-    """The database of a folder is damaged or missing."""
+class DamagedFolder(Unavailable):
+    """The database of a folder is damaged or missing, until somebody restores it."""
+
+    title = "The database is damaged"
 
 
 class Database:
-    """Connections to the file, one per thread. Not to be used in a forked child of its process."""
+    """Connections to the file, one per thread. Not to be used in a forked child of its process.
+
+    Whichever process finds the file damaged leaves a note beside it, and the host of the folder stops.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the file, creating it and its tables if necessary.
@@ -225,6 +230,7 @@ class Database:
             functions.errors.Unavailable: the disk is full, for example.
         """
         self._path = path
+        self._note = path.with_suffix(".damaged")
         self._local = threading.local()
         self._writing = threading.RLock()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -233,15 +239,52 @@ class Database:
         try:
             self._create_tables()
         except sqlite3.DatabaseError as error:
-            _say_clearly(error)
+            self._say_clearly(error)
             raise
+
+    def look(self) -> None:
+        """Complain of damage that any process has found, and of a file that is not the one that was opened.
+
+        Raises:
+            DamagedFolder: the database is damaged, emptied, replaced or gone.
+        """
+        with suppress(FileNotFoundError):
+            raise DamagedFolder(self._note.read_text(encoding="utf-8"))
+        self._look_at_the_file()
+
+    def forget_damage(self) -> None:
+        """Begin anew, with a database that was restored."""
+        self._note.unlink(missing_ok=True)
+
+    def damaged(self, what: str) -> DamagedFolder:
+        """The error that says so; every process of the folder is told."""
+        text = (
+            f"{self._path} is damaged ({what}). While the system is stopped, remove state.db-wal and "
+            "state.db-shm, put a backup of state.db in its place, and start the system again"
+        )
+        with suppress(OSError):  # a folder that is gone
+            self._note.write_text(text, encoding="utf-8")
+        return DamagedFolder(text)
+
+    @contextmanager
+    def reading(self, what: str) -> Iterator[None]:
+        """What is in the block reads texts that this program wrote.
+
+        Raises:
+            DamagedFolder: something else stands there.
+        """
+        try:
+            yield
+        except ValueError as error:
+            raise self.damaged(f"{what} cannot be read") from error
 
     @property
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, for reading."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+            address = f"{self._path.absolute().as_uri()}?mode=rw"  # a file that is gone is not made anew
+            connection = sqlite3.connect(address, timeout=_BUSY_TIMEOUT_S, isolation_level=None, uri=True)
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
@@ -253,7 +296,7 @@ class Database:
         try:
             return self.connection.execute(sql, parameters).fetchall()
         except sqlite3.DatabaseError as error:
-            _say_clearly(error)
+            self._say_clearly(error)
             raise
 
     def row(self, sql: str, parameters: Parameters = ()) -> sqlite3.Row | None:
@@ -264,6 +307,7 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Write everything in the block, or nothing if it raises. It excludes all other writers."""
         with self._own_turn():
+            self._look_at_the_file()
             try:
                 connection = self.connection
                 connection.execute("BEGIN IMMEDIATE")
@@ -275,13 +319,14 @@ class Database:
                         connection.execute("ROLLBACK")
                     raise
             except sqlite3.DatabaseError as error:
-                _say_clearly(error)
+                self._say_clearly(error)
                 raise
 
     def close(self) -> None:
-        """Close this thread's connection."""
-        self.connection.close()
-        del self._local.connection
+        """Close this thread's connection, if it has one."""
+        if hasattr(self._local, "connection"):
+            self._local.connection.close()
+            del self._local.connection
 
     @contextmanager
     def _own_turn(self) -> Iterator[None]:
@@ -299,6 +344,8 @@ class Database:
 
     def _create_tables(self) -> None:
         with self._own_turn():  # SQLite does not wait while the journal mode changes
+            self._path.touch()
+            self._file = _identity(self._path)
             found = self.connection.execute("PRAGMA user_version").fetchone()[0]
             if found == 0:
                 self.connection.execute("PRAGMA journal_mode = WAL")
@@ -320,13 +367,29 @@ class Database:
         )
         return " ".join(f"DROP INDEX {name};" for (name,) in found)
 
+    def _look_at_the_file(self) -> None:
+        try:
+            same = _identity(self._path) == self._file
+        except FileNotFoundError:
+            raise self.damaged("it was deleted while the system ran") from None
+        if not same:
+            raise self.damaged("another file was put in its place while the system ran")
 
-def _say_clearly(error: sqlite3.DatabaseError) -> None:
-    """Raise what an error of SQLite means, if it is known."""
-    kind = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; the rest says more
-    if kind in _OUTSIDE:
-        raise Unavailable(f"the local database cannot be used now: {error}") from error
-    if kind in _DAMAGED:
-        raise DamagedFolder(
-            f"state.db is damaged ({error}); nothing was changed: restore it from a backup"
-        ) from error
+    def _say_clearly(self, error: sqlite3.DatabaseError) -> None:
+        """Raise what an error of SQLite means, if it is known."""
+        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; the rest says more
+        if kind in _OUTSIDE:
+            self._look_at_the_file()
+            raise Unavailable(f"the local database cannot be used now: {error}") from error
+        if kind in _DAMAGED:
+            raise self.damaged(str(error)) from error
+        if kind == sqlite3.SQLITE_ERROR and str(error).startswith("no such"):
+            raise self.damaged("a part of it is missing") from error
+        if str(error).startswith("Could not decode"):
+            raise self.damaged("a text cannot be read") from error
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What tells a file from another one that is put in its place."""
+    status = path.stat()
+    return status.st_dev, status.st_ino

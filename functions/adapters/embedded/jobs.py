@@ -9,6 +9,8 @@ from functools import cache
 from itertools import chain, product
 from typing import Literal
 
+from pydantic import ValidationError
+
 from contracts.cloud import ACCEPTED, LISTS, NEWEST, PASSED, REQUESTED, TURN, Index, Order
 from contracts.job import Document
 from functions.adapters import SLACK, after, beginning, has_come, indexes_for, not_before
@@ -46,7 +48,7 @@ class SqliteJobStore:
     def get(self, kind: type[D], key: str) -> D | None:
         """The document as it is now."""
         row = self._database.row("SELECT body FROM documents WHERE kind = ? AND key = ?", (kind.kind, key))
-        return kind.model_validate_json(row["body"]) if row else None
+        return self._document(kind, row["body"]) if row else None
 
     def replace(self, document: D, expected_version: int) -> D:
         """Store the next version of a document.
@@ -139,7 +141,15 @@ class SqliteJobStore:
             f"ORDER BY {ordered(order)} LIMIT ?",
             (*chain.from_iterable(one.values for one in selects), _ALL if limit is None else limit),
         )
-        return [kind.model_validate_json(row["body"]) for row in rows]
+        return [self._document(kind, row["body"]) for row in rows]
+
+    def _document(self, kind: type[D], body: str) -> D:
+        try:
+            return kind.model_validate_json(body)
+        except ValidationError as error:
+            if error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
+                raise
+            raise self._database.damaged(f"a document of the kind {kind.kind} cannot be read") from error
 
     def _selects(
         self,

@@ -340,12 +340,13 @@ class FileObjectStore:
         row = self._database.row("SELECT * FROM objects WHERE name = ?", (name,))
         if row is None:
             return None
-        info = ObjectInfo(
-            name=row["name"],
-            generation=row["generation"],
-            size=row["size"],
-            crc32c=row["crc32c"],
-            updated=datetime.fromisoformat(row["updated"]),
-            metadata=json.loads(row["metadata"]),
-        )
+        with self._database.reading(f"the entry of {name}"):
+            info = ObjectInfo(
+                name=row["name"],
+                generation=row["generation"],
+                size=row["size"],
+                crc32c=row["crc32c"],
+                updated=datetime.fromisoformat(row["updated"]),
+                metadata=json.loads(row["metadata"]),
+            )
         return _Entry(info, Mark(row["size"], row["mtime_ns"], row["inode"]))
