@@ -24,7 +24,7 @@ from functions.adapters.embedded.warehouse import load_table
 from infra.local.demo_data import demo_request, generate
 
 ROOT = Path(__file__).resolve().parents[2]
-LONG = {"iterations": 100_000, "trials": 3, "stop": {"seconds": 30}}  # long, but not on a busy machine
+LONG = {"iterations": 50_000, "trials": 3, "stop": {"seconds": 30}}  # long, but not on a busy machine
 SHORT = {"iterations": 20, "trials": 1}
 PATIENCE_S = 300
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "client")}
