@@ -6,7 +6,7 @@ import fnmatch
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
 import requests
@@ -64,7 +64,7 @@ from contracts.request import TrainRequest
 from contracts.result import Allocation
 from mmm.errors import MmmError, NoAnswer, refusal
 from mmm.form import Form
-from mmm.result import Result
+from mmm.result import Result, place_of
 
 M = TypeVar("M", bound=BaseModel)
 L = TypeVar("L", bound=ListAnswer)
@@ -263,13 +263,11 @@ class Client:
         """Write the files of a job whose names match a pattern such as `*.csv` into a folder."""
         paths = []
         for file in self.files(job):
-            name = PurePosixPath(file.name)
-            if not fnmatch.fnmatch(file.name, only) or name.is_absolute() or ".." in name.parts:
-                continue
-            path = Path(folder) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self.read(file))
-            paths.append(path)
+            path = place_of(file.name, folder)
+            if path is not None and fnmatch.fnmatch(file.name, only):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self.read(file))
+                paths.append(path)
         return paths
 
     def result(self, job: JobAnswer | str) -> Result:

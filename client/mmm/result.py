@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from contracts.api import File, JobAnswer
@@ -150,11 +150,18 @@ class Result:
         """Write every file of the result into a folder."""
         paths = []
         for name in self._files:
-            path = Path(folder) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self.content(name))
-            paths.append(path)
+            path = place_of(name, folder)
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self.content(name))
+                paths.append(path)
         return paths
 
     def _repr_html_(self) -> str:
         return f"<p>{self.job.job_id}: {self.job.state}</p>{self.channels.to_html()}"
+
+
+def place_of(name: str, folder: Path | str) -> Path | None:
+    """Where a file of a result is written in a folder; None if its name leads out of the folder."""
+    parts = PurePosixPath(name)
+    return None if parts.is_absolute() or ".." in parts.parts else Path(folder) / parts

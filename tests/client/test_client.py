@@ -24,6 +24,7 @@ from contracts.request import TrainRequest
 from infra.local.demo_data import demo_csv, demo_settings, generate
 from mmm import Client, MmmError, NoAnswer, Refused
 from mmm.command import main
+from mmm.result import Result as JobResult
 from tests.local.system import LONG, PATIENCE_S, ROOT, SHORT, System, closed, opened, request, write
 
 T = TypeVar("T")
@@ -84,7 +85,11 @@ def test_a_result_is_tables_intervals_figures_and_pictures(trained: Trained, tmp
         result.figures("9_9_9")
     assert len(repr(picture)) < 100
     assert {line.word for line in result.trust} <= {"good", "doubtful", "bad"}
-    assert len(result.download(tmp_path / "all")) == len(trained.mmm.files(trained.job))
+    files = trained.mmm.files(trained.job)
+    assert len(result.download(tmp_path / "all")) == len(files)
+    hostile = [*files, files[0].model_copy(update={"name": "../outside"})]
+    assert len(JobResult(trained.job, hostile, trained.mmm.read).download(tmp_path / "in")) == len(files)
+    assert not (tmp_path / "outside").exists()
 
 
 def test_jobs_are_compared_and_the_best_of_a_country_is_found(trained: Trained) -> None:
