@@ -151,19 +151,25 @@ def _helpers() -> list[psutil.Process]:
 
 def _kill_one() -> None:
     for process in _helpers()[:1]:
+        process.suspend()
+        _note_cpu()
         process.kill()
 
 
-_ended_cpu: dict[int, float] = {}
-"""CPU of the other processes by their number; those that were killed count as when they were last seen."""
+_helper_cpu: dict[int, float] = {}
+"""CPU seconds of each other process by its number, as when last seen: some are killed on the way."""
 
 
-def _cpu_s(trainer: NoOpTrainings) -> float:
+def _note_cpu() -> None:
     for process in _helpers():
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
-            _ended_cpu[process.pid] = times.user + times.system
-    return time.process_time() + sum(_ended_cpu.values()) + trainer.cpu_s()
+            _helper_cpu[process.pid] = times.user + times.system
+
+
+def _cpu_s(trainer: NoOpTrainings) -> float:
+    _note_cpu()
+    return time.process_time() + sum(_helper_cpu.values()) + trainer.cpu_s()
 
 
 def _memory_mb() -> float:
