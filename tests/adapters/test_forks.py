@@ -220,7 +220,8 @@ def test_stopping_everything_kills_forked_tasks_and_orders(tmp_path: Path) -> No
     other = launcher.start("k", 1, "small", 1)
     launcher.step()
     assert warm(tmp_path, WAITS).launcher.stop_all() == 2
-    assert gone(int(lines(tmp_path / "began")[0]))
+    while not gone(int(lines(tmp_path / "began")[0])):  # the system kills in its own time
+        threading.Event().wait(0.01)
     launcher.close()
     first = server(tmp_path)
     first.resume()

@@ -126,7 +126,7 @@ def test_the_page_s_image_is_built_and_refuses_who_did_not_sign_in(image: str, t
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         assert answer(f"http://127.0.0.1:{port}/health", process) == 200, (tmp_path / "log").read_text()
-        assert answer(f"http://127.0.0.1:{port}/", process) == 403
+        assert answer(f"http://127.0.0.1:{port}/", process) == 401
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()

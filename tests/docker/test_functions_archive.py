@@ -209,7 +209,7 @@ def test_every_function_of_the_archive_does_its_work(served: Served) -> None:
 
     page = requests.get(served.url("web"), timeout=PATIENCE_S)  # past the proxy: nobody sees anything
     assert "did not come through Identity-Aware Proxy" in page.text
-    assert (page.status_code, page.headers["X-Frame-Options"]) == (403, "DENY")
+    assert (page.status_code, page.headers["X-Frame-Options"]) == (401, "DENY")
     assert requests.get(f"{served.url('web')}/health", timeout=PATIENCE_S).status_code == 200
     refused = requests.post(f"{served.url('web')}/api/v1/jobs/nobody:retry", timeout=PATIENCE_S)
     assert refused.headers["Content-Type"] == "application/problem+json"

@@ -192,7 +192,7 @@ def test_tables_say_the_same_in_every_format(world: World, tmp_path: Path):
         ("a.batch.csv", b"a,a\n1,2\n", "several columns of the name 'a'"),
         ("a.batch.xlsx", b"no workbook", "no workbook of Excel"),
         ("a.batch.parquet", b"PAR1", "they end in .csv, .xlsx, .jsonl"),
-        ("a.batch.csv", b"a\n" + b"1\n" * 2001, "at most 2000 items"),
+        ("a.batch.csv", b"a\n" + b"1\n" * 2001, "at most 2000 entries"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_a_rejected_batch_with_the_reason(
