@@ -174,7 +174,10 @@ class Recurring:
             came = [job.request_id for job in jobs if job.request_id.startswith(prefix)]
         lost = {one for one in expected - {*came} if not any(one in text for text in buried)}
         promise(not lost, f"nothing came of {lost}")
-        promise(len(came) == len({*came}) and {*came} <= expected, f"{came} came of {expected}")
+        # a clock may have been set back between the message of an occurrence and the note that it is done
+        latest = self._sim.clock.latest
+        past = {run_id(schedule.name, at) for at in OCCURRENCES if schedule.changed_at < at <= latest}
+        promise(len(came) == len({*came}) and {*came} <= expected | past, f"{came} came of {expected}")
 
     def check_mappings(self) -> None:
         """No version of a mapping was lost or changed."""

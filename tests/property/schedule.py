@@ -340,7 +340,7 @@ class Schedule:
     def set_clock_back(self) -> None:
         """Not while a process is at work: it decides by the former time, and is judged by the new."""
         if not self.depth:
-            self.sim.clock.time -= timedelta(minutes=30)
+            self.sim.clock.set_back(timedelta(minutes=30))
             self.sim.embedded.bus.clock_was_set_back(30 * 60)
 
     def grow(self) -> None:

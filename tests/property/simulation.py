@@ -85,9 +85,20 @@ class Clock:
 
     def __init__(self) -> None:
         self.time, self.skew = datetime(2026, 11, 16, 6, 0, tzinfo=UTC), timedelta(0)
+        self._latest = self.time
 
     def now(self) -> datetime:
         return self.time
+
+    def set_back(self, by: timedelta) -> None:
+        """As a person does, or a server of time."""
+        self._latest = self.latest
+        self.time -= by
+
+    @property
+    def latest(self) -> datetime:
+        """The latest time that it has shown."""
+        return max(self._latest, self.time)
 
 
 class SkewedClock:
