@@ -6,6 +6,7 @@ import fnmatch
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
@@ -64,7 +65,7 @@ from contracts.request import TrainRequest
 from contracts.result import Allocation
 from mmm.errors import MmmError, NoAnswer, refusal
 from mmm.form import Form
-from mmm.result import Result, place_of
+from mmm.result import Result, write_files
 
 M = TypeVar("M", bound=BaseModel)
 L = TypeVar("L", bound=ListAnswer)
@@ -261,14 +262,8 @@ class Client:
 
     def download(self, job: JobAnswer | str, folder: Path | str, only: str = "*") -> list[Path]:
         """Write the files of a job whose names match a pattern such as `*.csv` into a folder."""
-        paths = []
-        for file in self.files(job):
-            path = place_of(file.name, folder)
-            if path is not None and fnmatch.fnmatch(file.name, only):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(self.read(file))
-                paths.append(path)
-        return paths
+        found = [file for file in self.files(job) if fnmatch.fnmatch(file.name, only)]
+        return write_files({file.name: partial(self.read, file) for file in found}, folder)
 
     def result(self, job: JobAnswer | str) -> Result:
         """The result of a job that has succeeded, for notebooks.

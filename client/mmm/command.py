@@ -124,12 +124,16 @@ class Place:
         else:
             self.console.print(table, crop=False)
 
-    def answer(self, machine: bool, found: BaseModel | Sequence[BaseModel], *lines: str) -> None:
-        """Print what came of a command: lines for people, JSON for machines."""
+    def answer(self, machine: bool, found: BaseModel | Sequence[BaseModel], *parts: str | Table) -> None:
+        """Print what came of a command: lines and tables for people, JSON for machines."""
         if machine:
             _print_json(found)
-        else:
-            self.tell(*lines)
+            return
+        for part in parts:
+            if isinstance(part, Table):
+                self.show(part)
+            else:
+                self.tell(part)
 
 
 def _running(folder: Path) -> str:
@@ -250,10 +254,7 @@ def _submit_table(place: Place, table: BatchRequest, watch: bool, machine: bool)
     batch = place.client.submit_batch(table)
     if watch:
         batch = follow_batch(place.client, batch.batch_id, place.bars(machine))
-    if machine:
-        _print_json(batch)
-    else:
-        place.tell(*batch_lines(batch), f"  {place.client.url}/batches/{batch.batch_id}")
+    place.answer(machine, batch, *batch_lines(batch), f"  {place.client.url}/batches/{batch.batch_id}")
     sys.exit(WRONG if misfits else _batch_status(batch))
 
 
@@ -371,10 +372,7 @@ def jobs(place: Place, /, limit: int, table: bool, machine: bool, **filters: Any
         place.client.history(sys.stdout.buffer, **filters)
         return
     found = [row for row, _ in zip(place.client.jobs(**filters), range(limit), strict=False)]
-    if machine:
-        _print_json(found)
-    else:
-        place.show(_jobs_table(found))
+    place.answer(machine, found, _jobs_table(found))
 
 
 @main.command()
@@ -463,11 +461,7 @@ def results(place: Place, job: str, folder: Path | None, only: str, machine: boo
     """Write the files of a job into a folder; without --to list them."""
     if folder is None:
         found = [file for file in place.client.files(job) if fnmatch.fnmatch(file.name, only)]
-        if machine:
-            _print_json(found)
-        else:
-            for file in found:
-                place.tell(f"{file.size:>12,}  {file.name}")
+        place.answer(machine, found, *(f"{file.size:>12,}  {file.name}" for file in found))
         return
     paths = place.client.download(job, folder, only)
     if machine:
@@ -485,12 +479,8 @@ def results(place: Place, job: str, folder: Path | None, only: str, machine: boo
 def compare(place: Place, jobs: tuple[str, ...], machine: bool) -> None:
     """Show two to five jobs side by side."""
     found = place.client.compare(*jobs)
-    if machine:
-        _print_json(found)
-        return
-    place.show(asked_table(found))
-    place.show(compared_table(found))
-    place.tell(*(f"  ! the jobs have different {what}" for what in found.unlike))
+    unlike = (f"  ! the jobs have different {what}" for what in found.unlike)
+    place.answer(machine, found, asked_table(found), compared_table(found), *unlike)
 
 
 @main.command()
@@ -543,22 +533,15 @@ def plan(place: Place, job: str, question: Path | None, changes: tuple[str, ...]
     """
     if question is None and not changes:
         offer = place.client.plan_offer(job)
-        if machine:
-            _print_json(offer)
-        else:
-            place.show(dates_table(offer))
-            place.show(spends_table(offer))
-            ask = f"ask: mmm plan {job} --set 'total=+10 %' --set dates={offer.dates[0].name}"
-            place.tell(*offer.notes, *_named("regions", offer.regions), ask)
+        ask = f"ask: mmm plan {job} --set 'total=+10 %' --set dates={offer.dates[0].name}"
+        regions = _named("regions", offer.regions)
+        place.answer(machine, offer, dates_table(offer), spends_table(offer), *offer.notes, *regions, ask)
         return
     asked = changed({} if question is None else read_document(question), [_change(one) for one in changes])
     answer = place.client.plan(job, **asked)
-    if machine:
-        _print_json(answer)
-    else:
-        if answer.feasible:
-            place.show(budget_table(answer))
-        place.tell(*budget_lines([answer.model_copy(update={"channels": []})]), *answer.notes)
+    tables = [budget_table(answer)] if answer.feasible else []
+    lines = budget_lines([answer.model_copy(update={"channels": []})])
+    place.answer(machine, answer, *tables, *lines, *answer.notes)
     sys.exit(0 if answer.feasible else FAILED)
 
 
@@ -575,11 +558,8 @@ def preview(place: Place, path: Path, sheet: str | None, machine: bool) -> None:
     """Show what is in a source: a YAML file with one, or with a request that names it."""
     body = read_document(path)
     found = place.client.preview(body.get("source", body), sheet)
-    if machine:
-        _print_json(found)
-        return
-    place.show(columns_table(found))
-    place.tell(f"  {'all' if found.whole else 'the first'} {found.rows:,} rows", *found.notes)
+    rows = f"  {'all' if found.whole else 'the first'} {found.rows:,} rows"
+    place.answer(machine, found, columns_table(found), rows, *found.notes)
 
 
 @main.command()
@@ -733,10 +713,7 @@ def batch(context: click.Context, limit: int, machine: bool) -> None:
         place = context.find_object(Place)
         assert place  # noqa: S101 (the group of all commands sets it)
         found = [row for row, _ in zip(place.client.batches(), range(limit), strict=False)]
-        if machine:
-            _print_json(found)
-        else:
-            place.show(batches_table(found))
+        place.answer(machine, found, batches_table(found))
 
 
 batch_id = click.argument("one", metavar="BATCH")
@@ -792,10 +769,7 @@ def resume_batch(place: Place, one: str, machine: bool) -> None:
 
 
 def _tell_batch(place: Place, found: BatchAnswer, machine: bool) -> None:
-    if machine:
-        _print_json(found)
-    else:
-        place.tell(*batch_lines(found))
+    place.answer(machine, found, *batch_lines(found))
 
 
 @main.command("import")
@@ -863,12 +837,7 @@ def import_(
         unread=old.unread,
         aside=old.aside,
     )
-    if machine:
-        _print_json(report)
-    else:
-        for found in report_tables(report):
-            place.show(found)
-        place.tell(*report_lines(report))
+    place.answer(machine, report, *report_tables(report), *report_lines(report))
     sys.exit(0 if report.whole else FAILED)
 
 
@@ -880,10 +849,7 @@ def import_(
 def old_runs(place: Place, country: str | None, limit: int, machine: bool) -> None:
     """List trainings of the old system that were imported."""
     found = [run for run, _ in zip(place.client.old_runs(country), range(limit), strict=False)]
-    if machine:
-        _print_json(found)
-    else:
-        place.show(old_runs_table(found))
+    place.answer(machine, found, old_runs_table(found))
 
 
 @main.command()
@@ -892,10 +858,8 @@ def old_runs(place: Place, country: str | None, limit: int, machine: bool) -> No
 def version(place: Place, machine: bool) -> None:
     """Show what the installation is, and whether it knows who asks."""
     found = place.client.version()
-    if machine:
-        _print_json(found)
-    else:
-        place.tell(place.client.url, yaml.safe_dump(found.model_dump(mode="json"), sort_keys=False).rstrip())
+    text = yaml.safe_dump(found.model_dump(mode="json"), sort_keys=False).rstrip()
+    place.answer(machine, found, place.client.url, text)
 
 
 @main.group()
@@ -930,10 +894,7 @@ def list_mappings(place: Place, country: str | None, machine: bool) -> None:
 def get_mapping(place: Place, country: str, name: str, version: int | None, machine: bool) -> None:
     """Print a mapping as it is written, to change it and put it back."""
     found = place.client.mapping(country, name, version)
-    if machine:
-        _print_json(found)
-    else:
-        place.tell(yaml.safe_dump(found.settings, sort_keys=False, allow_unicode=True).rstrip())
+    place.answer(machine, found, yaml.safe_dump(found.settings, sort_keys=False, allow_unicode=True).rstrip())
 
 
 @mapping.command("put")
@@ -1000,10 +961,7 @@ def check_mapping(
     """Say which columns of a mapping a source has: a YAML file with one, or with a request that names it."""
     body = read_document(path)
     found = place.client.check_mapping(country, name, body.get("source", body), sheet, version)
-    if machine:
-        _print_json(found)
-    else:
-        place.tell(*mapping_lines(found))
+    place.answer(machine, found, *mapping_lines(found))
     sys.exit(0 if found.complete else FAILED)
 
 
@@ -1039,10 +997,7 @@ def _run(one: RunAnswer) -> str:
 def show_schedule(place: Place, name: str, machine: bool) -> None:
     """Show a schedule: its text, when it comes next, and what came of its last runs."""
     found = place.client.schedule(name)
-    if machine:
-        _print_json(found)
-        return
-    place.tell(*_next_and_last(found), "", _written(found))
+    place.answer(machine, found, *_next_and_last(found), "", _written(found))
 
 
 @schedule.command("text")
@@ -1091,13 +1046,9 @@ def put_schedule(place: Place, name: str, file: Any, version: int | None, machin
 def preview_schedule(place: Place, file: Any, machine: bool) -> None:
     """Say when a schedule in a file would come, and what is wrong with it; nothing is kept."""
     found = place.client.preview_schedule(_schedule_of(file.read()))
-    if machine:
-        _print_json(found)
-    else:
-        place.tell(*(f"{one.local}  ({one.at:%Y-%m-%d %H:%M} UTC)" for one in found.next))
-        place.tell(
-            *(f"- {one.path}: {one.message}; {one.advice}".removesuffix("; ") for one in found.violations)
-        )
+    times = (f"{one.local}  ({one.at:%Y-%m-%d %H:%M} UTC)" for one in found.next)
+    wrong = (f"- {one.path}: {one.message}; {one.advice}".removesuffix("; ") for one in found.violations)
+    place.answer(machine, found, *times, *wrong)
     sys.exit(WRONG if found.violations else 0)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -148,20 +149,20 @@ class Result:
 
     def download(self, folder: Path | str) -> list[Path]:
         """Write every file of the result into a folder."""
-        paths = []
-        for name in self._files:
-            path = place_of(name, folder)
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(self.content(name))
-                paths.append(path)
-        return paths
+        return write_files({name: partial(self.content, name) for name in self._files}, folder)
 
     def _repr_html_(self) -> str:
         return f"<p>{self.job.job_id}: {self.job.state}</p>{self.channels.to_html()}"
 
 
-def place_of(name: str, folder: Path | str) -> Path | None:
-    """Where a file of a result is written in a folder; None if its name leads out of the folder."""
-    parts = PurePosixPath(name)
-    return None if parts.is_absolute() or ".." in parts.parts else Path(folder) / parts
+def write_files(files: Mapping[str, Callable[[], bytes]], folder: Path | str) -> list[Path]:
+    """Read the files of a result into a folder; one whose name leads out of the folder is not written."""
+    paths = []
+    for name, read in files.items():
+        parts = PurePosixPath(name)
+        if not parts.is_absolute() and ".." not in parts.parts:
+            path = Path(folder) / parts
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(read())
+            paths.append(path)
+    return paths
